@@ -1,0 +1,2 @@
+"""Deep Sets for scikit-learn."""
+from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets

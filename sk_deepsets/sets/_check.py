@@ -1,0 +1,151 @@
+"""check_sets: the one front door. Whatever holds sets becomes a RaggedSets here, or an error that says why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sk_deepsets.sets._from_arrays import sets_from_arrays
+from sk_deepsets.sets._padded import PaddedSets
+from sk_deepsets.sets._ragged import RaggedSets
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def check_sets(X: Any, *, ensure_all_finite: bool = True, ensure_min_elements: int = 1) -> RaggedSets:
+    """Read sets of any accepted form as a :class:`RaggedSets`, and check every value.
+
+    To this package what :func:`sklearn.utils.check_array` is to scikit-learn.
+
+    Parameters
+    ----------
+    X : sets
+        One of
+
+        - a list or tuple of arrays of shape ``(n_i, n_features)``: NumPy arrays, torch CPU tensors, nested
+          lists or DataFrames with the same columns. One-dimensional arrays are sets of scalars;
+        - an object array or a pandas Series of such arrays;
+        - an array of shape ``(n_sets, set_size, n_features)``;
+        - a :class:`RaggedSets` or a :class:`PaddedSets`.
+    ensure_all_finite : bool, default=True
+        Whether NaN, infinity and values beyond float32 are errors.
+    ensure_min_elements : int, default=1
+        How many elements all sets together must hold at least.
+
+    Returns
+    -------
+    sets : RaggedSets
+        With float32 or float64 elements: float64 is kept, so that standardising can use its precision.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else; the message names the set, what arrived and what was wanted.
+
+    Examples
+    --------
+    >>> from sk_deepsets import check_sets
+    >>> check_sets([[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]])
+    RaggedSets(2 sets of 1 to 2 elements, 3 elements, 2 features, float64)
+    >>> check_sets([[[1.0, 2.0]], [[3.0]]])
+    Traceback (most recent call last):
+        ...
+    ValueError: Set 1 has 1 feature; the sets before it have 2.
+    """
+    sets = _read(X)
+    if len(sets) == 0:
+        raise ValueError("Found an input with 0 sets, but at least one is required.")
+    if sets.n_features == 0 and (len(sets.elements) or ensure_min_elements):
+        raise ValueError(
+            f"Found sets with 0 features (shape=({len(sets.elements)}, 0)) while a minimum of 1 is required."
+            if len(sets.elements)
+            else f"All {len(sets)} sets are empty, but at least {ensure_min_elements} element is required."
+        )
+    if len(sets.elements) < ensure_min_elements:
+        raise ValueError(
+            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} "
+            "is required: all sets are empty."
+        )
+    if ensure_all_finite:
+        _check_finite(sets)
+    return sets
+
+
+def _read(X: Any) -> RaggedSets:
+    """The sets of X, before their values are looked at."""
+    if isinstance(X, RaggedSets):
+        return _as_floating(X)
+    if isinstance(X, PaddedSets):
+        return _as_floating(X.to_ragged())
+    if isinstance(X, list | tuple):
+        return sets_from_arrays(list(X))
+    if isinstance(X, pd.Series):
+        if X.dtype != object:
+            raise ValueError(f"A Series of sets holds one array a row, but this one has dtype {X.dtype}.")
+        return sets_from_arrays(X.tolist(), index=X.index)
+    if isinstance(X, pd.DataFrame):
+        raise ValueError(_two_readings("DataFrame", X.shape, "X.to_numpy()"))
+    if hasattr(X, "toarray"):
+        raise TypeError("Sparse data was passed for X, but dense sets are required: use .toarray().")
+    array = _as_array(X)
+    if array.dtype == object and array.ndim == 1:
+        return sets_from_arrays(list(array))
+    if array.ndim == 3:
+        n_sets, set_size, n_features = array.shape
+        table = sets_from_arrays([array.reshape(n_sets * set_size, n_features)])
+        return RaggedSets(table.elements, np.arange(n_sets + 1) * set_size)
+    if array.ndim == 2:
+        raise ValueError(_two_readings("array", array.shape, "X"))
+    raise ValueError(
+        f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {type(X).__name__} "
+        f"of shape {array.shape}. Reshape your data either using [X] if it is one set of scalars or "
+        "X[:, None, None] if each number is a set of its own."
+    )
+
+
+def _as_array(X: Any) -> np.ndarray:
+    if X is None or isinstance(X, str | bytes) or not hasattr(X, "__array__"):
+        raise ValueError(f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.")
+    return np.asarray(X.detach() if hasattr(X, "detach") else X)
+
+
+def _two_readings(kind: str, shape: tuple[int, ...], array: str) -> str:
+    return (
+        f"X is a 2-D {kind} of shape {shape}, which can be read in two ways. Pass {array}[:, :, None] if each "
+        f"row is a set of {shape[1]} scalars, or {array}[:, None, :] if each row is a set of one element with "
+        f"{shape[1]} features."
+    )
+
+
+def _as_floating(sets: RaggedSets) -> RaggedSets:
+    """The same sets with float32 or float64 elements; themselves if they have."""
+    if sets.elements.dtype in (np.float32, np.float64):
+        return sets
+    table = sets_from_arrays([sets.elements], feature_names=sets.feature_names)
+    return RaggedSets(
+        table.elements, sets.offsets, context=sets.context, index=sets.index, feature_names=sets.feature_names
+    )
+
+
+def _check_finite(sets: RaggedSets) -> None:
+    """Raise for the first value that is NaN, infinite or beyond float32."""
+    elements = sets.elements
+    if elements.size == 0:
+        return
+    # NaN survives min and max, and fails every comparison: two passes and no temporary array
+    if -FLOAT32_MAX <= elements.min() and elements.max() <= FLOAT32_MAX:
+        return
+    with np.errstate(invalid="ignore"):
+        row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]
+    number = int(np.searchsorted(sets.offsets, row, side="right")) - 1
+    names = sets.feature_names
+    feature = f"feature {column}" if names is None else f"feature {names[column]!r}"
+    value = elements[row, column]
+    where = f"Set {number} holds {{}} (element {row - sets.offsets[number]}, {feature})"
+    if np.isnan(value):
+        raise ValueError(where.format("NaN") + "; impute missing values, or drop those elements, first.")
+    if np.isinf(value):
+        raise ValueError(where.format(f"infinity ({value})") + "; elements must be finite.")
+    raise ValueError(where.format(f"{value}, a value too large for dtype('float32')") + "; scale this feature first.")

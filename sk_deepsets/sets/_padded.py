@@ -1,0 +1,112 @@
+"""PaddedSets: sets filled up to one size, and the mask that tells elements from filling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sk_deepsets.sets._ragged import RaggedSets
+
+
+class PaddedSets:
+    """Sets filled up to a common size.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_sets, max_set_size, n_features)
+        The elements, filled up.
+    mask : ndarray of shape (n_sets, max_set_size)
+        True (or 1) where an element stands; what stands elsewhere never matters.
+    context, index, feature_names
+        As in :class:`RaggedSets`.
+
+    Examples
+    --------
+    >>> from sk_deepsets import PaddedSets, check_sets
+    >>> padded = PaddedSets.from_ragged(check_sets([[[1.0], [2.0]], [[3.0]]]))
+    >>> padded
+    PaddedSets(2 sets of up to 2 elements, 1 features, float64)
+    >>> padded.mask
+    array([[ True,  True],
+           [ True, False]])
+    >>> padded.to_ragged().sizes
+    array([2, 1])
+    """
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        mask: np.ndarray,
+        *,
+        context: Any = None,
+        index: pd.Index | None = None,
+        feature_names: Any = None,
+    ) -> None:
+        values = np.asarray(values)
+        mask = np.asarray(mask)
+        if values.ndim != 3:
+            raise ValueError(f"values must have shape (n_sets, max_set_size, n_features), not {values.shape}.")
+        if mask.shape != values.shape[:2]:
+            raise ValueError(f"mask must have the shape {values.shape[:2]} of the values, not {mask.shape}.")
+        if mask.dtype != bool:
+            if not np.isin(mask, (0, 1)).all():
+                raise ValueError("mask must hold booleans, or 0 and 1 only.")
+            mask = mask.astype(bool)
+        self.values = values
+        self.mask = mask
+        self.context = context
+        self.index = index
+        self.feature_names = feature_names
+
+    @classmethod
+    def from_ragged(cls, sets: RaggedSets, max_set_size: int | None = None, pad_value: float = 0.0) -> PaddedSets:
+        """Fill sets up to ``max_set_size``, or to the largest of them when that is None."""
+        sizes = sets.sizes
+        largest = int(sizes.max(initial=0))
+        width = largest if max_set_size is None else max_set_size
+        if width < largest:
+            raise ValueError(f"A set of {largest} elements does not fit into max_set_size={width}.")
+        mask = np.arange(width) < sizes[:, None]
+        values = np.full((len(sets), width, sets.n_features), pad_value, dtype=sets.elements.dtype)
+        values[mask] = sets.elements
+        return cls(values, mask, context=sets.context, index=sets.index, feature_names=sets.feature_names)
+
+    def to_ragged(self) -> RaggedSets:
+        """The elements without the filling."""
+        offsets = np.concatenate([[0], np.cumsum(self.mask.sum(axis=1))])
+        return RaggedSets(
+            self.values[self.mask],
+            offsets,
+            context=self.context,
+            index=self.index,
+            feature_names=self.feature_names,
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n_sets, max_set_size, n_features)``."""
+        return self.values.shape
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, key: Any) -> PaddedSets:
+        """The sets that a slice, integers or booleans choose."""
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
+        context = self.context
+        if context is not None:
+            context = context.iloc[key] if hasattr(context, "iloc") else context[key]
+        return PaddedSets(
+            self.values[key],
+            self.mask[key],
+            context=context,
+            index=None if self.index is None else self.index[key],
+            feature_names=self.feature_names,
+        )
+
+    def __repr__(self) -> str:
+        n_sets, width, n_features = self.values.shape
+        return f"PaddedSets({n_sets:,} sets of up to {width} elements, {n_features} features, {self.values.dtype})"

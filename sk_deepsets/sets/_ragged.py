@@ -1,0 +1,166 @@
+"""RaggedSets: many sets of unequal size, stored as one table of elements and the offsets that cut it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+class RaggedSets:
+    """A sequence of sets, stored without padding.
+
+    All elements of all sets stand in one table; set ``i`` is the rows ``offsets[i]`` to ``offsets[i + 1]``
+    of it. Indexing is vectorised and never loops over sets; a slice with step 1 copies no element.
+
+    Parameters
+    ----------
+    elements : ndarray of shape (n_elements, n_features)
+        The elements of set 0, then those of set 1, and so on.
+    offsets : ndarray of shape (n_sets + 1,)
+        Where each set begins; rises from 0 to ``n_elements``. Two equal neighbours are an empty set.
+    context : DataFrame or ndarray of shape (n_sets, n_context), optional
+        What is known of each set as a whole.
+    index : pandas Index of length n_sets, optional
+        Labels of the sets, kept through indexing.
+    feature_names : sequence of str, optional
+        Names of the columns of ``elements``.
+
+    Attributes
+    ----------
+    elements, offsets, context, index, feature_names
+        As given; ``offsets`` as int64.
+
+    See Also
+    --------
+    check_sets : Makes a ``RaggedSets`` of lists, arrays and Series, with every check.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import RaggedSets
+    >>> sets = RaggedSets(np.arange(8.0).reshape(4, 2), offsets=[0, 3, 3, 4])
+    >>> sets
+    RaggedSets(3 sets of 0 to 3 elements, 4 elements, 2 features, float64)
+    >>> sets[2]
+    array([[6., 7.]])
+    >>> sets[[2, 0]].sizes
+    array([1, 3])
+    """
+
+    # scikit-learn asks pandas-like objects for their `iloc` and array-like ones for their `shape`: with a
+    # shape, cross-validation indexes a RaggedSets as one object instead of taking it apart into a list.
+
+    def __init__(
+        self,
+        elements: np.ndarray,
+        offsets: Any,
+        *,
+        context: Any = None,
+        index: pd.Index | None = None,
+        feature_names: Any = None,
+    ) -> None:
+        elements = np.asarray(elements)
+        offsets = np.asarray(offsets, dtype=np.int64)
+        if elements.ndim != 2:
+            raise ValueError(f"elements must have shape (n_elements, n_features), but have shape {elements.shape}.")
+        if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise ValueError("offsets must be one-dimensional, begin with 0 and never fall.")
+        if offsets[-1] != len(elements):
+            raise ValueError(f"offsets end at {offsets[-1]}, but there are {len(elements)} elements.")
+        if feature_names is not None:
+            feature_names = np.asarray(feature_names, dtype=object)
+            if len(feature_names) != elements.shape[1]:
+                raise ValueError(f"{len(feature_names)} feature names for {elements.shape[1]} features.")
+        for what, value in (("context", context), ("index", index)):
+            if value is not None and len(value) != len(offsets) - 1:
+                raise ValueError(f"{what} has {len(value)} rows for {len(offsets) - 1} sets.")
+        self.elements = elements
+        self.offsets = offsets
+        self.context = context
+        self.index = index
+        self.feature_names = feature_names
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Number of elements of each set, int64 of shape (n_sets,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of an element."""
+        return self.elements.shape[1]
+
+    @property
+    def shape(self) -> tuple[int]:
+        """``(n_sets,)``: a one-dimensional array of sets, as far as scikit-learn is concerned."""
+        return (len(self),)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        offsets = self.offsets.tolist()
+        return (self.elements[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+
+    def __getitem__(self, key: Any) -> Any:
+        """One set as an array for an integer; a ``RaggedSets`` for a slice, integers or booleans."""
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
+        if isinstance(key, Integral) and not isinstance(key, bool | np.bool_):
+            number = range(len(self))[int(key)]
+            return self.elements[self.offsets[number] : self.offsets[number + 1]]
+        if isinstance(key, slice) and key.step in (None, 1):
+            start, stop, _ = key.indices(len(self))
+            return self._slice(start, max(start, stop))
+        if isinstance(key, list) and not key:
+            key = np.empty(0, dtype=np.int64)
+        numbers = np.arange(len(self))[key]
+        if numbers.ndim != 1:
+            raise IndexError(f"Sets are indexed along one axis, but the key has shape {np.shape(key)}.")
+        return self._take(numbers)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A one-dimensional object array of the sets."""
+        if dtype is not None and np.dtype(dtype) != object:
+            raise ValueError(f"Sets of unequal sizes do not fit into an array of {np.dtype(dtype)}; use .elements.")
+        array = np.empty(len(self), dtype=object)
+        for number, one_set in enumerate(self):
+            array[number] = one_set
+        return array
+
+    def __repr__(self) -> str:
+        sizes = self.sizes
+        span = f" of {sizes.min()} to {sizes.max()} elements" if len(self) else ""
+        context = "" if self.context is None else f", {np.shape(self.context)[1]} context columns"
+        return (
+            f"RaggedSets({len(self):,} sets{span}, {len(self.elements):,} elements, "
+            f"{self.n_features} features, {self.elements.dtype}{context})"
+        )
+
+    def _slice(self, start: int, stop: int) -> RaggedSets:
+        offsets = self.offsets[start : stop + 1]
+        elements = self.elements[offsets[0] : offsets[-1]]
+        return self._like(elements, offsets - offsets[0], slice(start, stop))
+
+    def _take(self, numbers: np.ndarray) -> RaggedSets:
+        sizes = self.sizes[numbers]
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        # row r of the result stands in its set at r - offsets[set], and that set begins at self.offsets[number]
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[numbers] - offsets[:-1], sizes)
+        return self._like(self.elements[rows], offsets, numbers)
+
+    def _like(self, elements: np.ndarray, offsets: np.ndarray, key: Any) -> RaggedSets:
+        context = self.context
+        if context is not None:
+            context = context.iloc[key] if hasattr(context, "iloc") else context[key]
+        return RaggedSets(
+            elements,
+            offsets,
+            context=context,
+            index=None if self.index is None else self.index[key],
+            feature_names=self.feature_names,
+        )
