@@ -1,2 +1,3 @@
 """Deep Sets for scikit-learn."""
+
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets

@@ -135,7 +135,7 @@ def _check_finite(sets: RaggedSets) -> None:
     if elements.size == 0:
         return
     # NaN survives min and max, and fails every comparison: two passes and no temporary array
-    if -FLOAT32_MAX <= elements.min() and elements.max() <= FLOAT32_MAX:
+    if elements.min() >= -FLOAT32_MAX and elements.max() <= FLOAT32_MAX:
         return
     with np.errstate(invalid="ignore"):
         row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]

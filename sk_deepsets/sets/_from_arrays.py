@@ -15,9 +15,7 @@ from sk_deepsets.sets._ragged import RaggedSets
 EXACT_IN_FLOAT32 = {np.dtype(kind) for kind in ("?", "i1", "u1", "i2", "u2", "f2", "f4")}
 
 
-def sets_from_arrays(
-    items: Sequence[Any], *, index: pd.Index | None = None, feature_names: Any = None
-) -> RaggedSets:
+def sets_from_arrays(items: Sequence[Any], *, index: pd.Index | None = None, feature_names: Any = None) -> RaggedSets:
     """Put one array for each set into one table.
 
     Only what is not yet a two-dimensional array of numbers is looked at one by one; the rest costs one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
@@ -104,7 +105,7 @@ class RaggedSets:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         offsets = self.offsets.tolist()
-        return (self.elements[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True))
+        return (self.elements[a:b] for a, b in pairwise(offsets))
 
     def __getitem__(self, key: Any) -> Any:
         """One set as an array for an integer; a ``RaggedSets`` for a slice, integers or booleans."""

@@ -1,0 +1,25 @@
+"""The torch modules of Deep Sets, usable on their own.
+
+Shapes: ``b`` sets in a batch, ``m`` elements in the largest, ``d`` features. ``x (b, m, d)``; ``mask (b, m)``,
+True or 1 where an element stands. Phi runs on real elements only, however much padding the batch holds.
+"""
+
+from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
+from sk_deepsets.nn._packed import PackedSets, pack, pad
+from sk_deepsets.nn._pooling import POOL_TYPES, SetPooling, masked_pool
+from sk_deepsets.nn._standardize import Standardize
+
+__all__ = [
+    "POOL_TYPES",
+    "DeepSetsConditional",
+    "DeepSetsEquivariant",
+    "DeepSetsInvariant",
+    "PackedSets",
+    "PermutationEquivariantLayer",
+    "SetPooling",
+    "Standardize",
+    "masked_pool",
+    "pack",
+    "pad",
+]

@@ -1,0 +1,204 @@
+"""DeepSetsInvariant and DeepSetsConditional: one output for each set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sk_deepsets.nn._chunked import embed
+from sk_deepsets.nn._encoder import Encoder
+from sk_deepsets.nn._fusion import FUSIONS
+from sk_deepsets.nn._mlp import hidden_layers, last_dim
+from sk_deepsets.nn._packed import PackedSets, pack
+from sk_deepsets.nn._pooling import PoolType, SetPooling
+
+
+class DeepSetsInvariant(nn.Module):
+    """f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets".
+
+    Parameters
+    ----------
+    input_dim : int
+        Features of an element.
+    phi_hidden_dims : sequence of int
+        Widths of the layers of phi, which every element goes through; each is followed by the activation.
+        Empty: phi is the identity.
+    rho_hidden_dims : sequence of int
+        Widths of the hidden layers of rho, which follow the pool. Empty: rho is one linear map.
+    output_dim : int
+    pool_type : {"sum", "mean", "max", "min", "std", "attention"} or a sequence of them, default="sum"
+    dropout : float, default=0.0
+        Share of hidden units dropped in training.
+    activation : {"relu", "gelu", "silu", "elu", "tanh"}, default="relu"
+    encoder : {"elementwise", "equivariant"}, default="elementwise"
+        Whether phi sees each element by itself, as the theorem has it, or in the layers of Lemma 3, which show
+        it the maximum over its set, too.
+    sum_scale : float, default=1.0
+        Constant factor of the sum pool, see :class:`SetPooling`.
+    input_layer : nn.Module, optional
+        What packed elements (n, ...) go through before phi, such as a standardisation; gives (n, input_dim).
+
+    Attributes
+    ----------
+    phi, pooling, rho : nn.Module
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_deepsets.nn import DeepSetsInvariant
+    >>> model = DeepSetsInvariant(input_dim=3, phi_hidden_dims=[16, 8], rho_hidden_dims=[8], output_dim=2)
+    >>> x = torch.randn(4, 5, 3)  # 4 sets of up to 5 elements
+    >>> mask = torch.arange(5) < torch.tensor([5, 2, 0, 1])[:, None]
+    >>> model(x, mask).shape
+    torch.Size([4, 2])
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        phi_hidden_dims: Sequence[int],
+        rho_hidden_dims: Sequence[int],
+        output_dim: int,
+        pool_type: PoolType = "sum",
+        dropout: float = 0.0,
+        *,
+        activation: str = "relu",
+        encoder: str = "elementwise",
+        sum_scale: float = 1.0,
+        input_layer: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_layer = input_layer
+        self.phi = Encoder(input_dim, phi_hidden_dims, activation, dropout, encoder)
+        self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale)
+        self.rho = make_rho(self.pooling.output_dim, rho_hidden_dims, output_dim, activation, dropout)
+
+    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
+        """One output for each set.
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, m, input_dim), or PackedSets
+        mask : Tensor of shape (b, m), optional
+            True or non-zero where an element stands; None: everywhere.
+
+        Returns
+        -------
+        Tensor of shape (b, output_dim)
+        """
+        return self.rho(self.embed(x, mask))
+
+    def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
+        """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
+        packed = x if isinstance(x, PackedSets) else pack(x, mask)
+        return embed(self._phi, self.pooling, packed, in_chunks=self.phi.elementwise)
+
+    def _phi(self, packed: PackedSets) -> Tensor:
+        return self.phi(prepare(packed, self.input_layer))
+
+
+class DeepSetsConditional(nn.Module):
+    """Deep Sets with a context vector for each set: rho([pool_i phi(x_i, z), z]).
+
+    The context enters each element (``fusion_type``) and, with ``context_in_rho``, what follows the pool.
+
+    Parameters
+    ----------
+    input_dim, context_dim : int
+        Features of an element, and of the context of a set.
+    phi_hidden_dims, rho_hidden_dims, output_dim, pool_type
+        As in :class:`DeepSetsInvariant`.
+    fusion_type : {"concat", "add", "film"}, default="concat"
+        How phi sees the context z. ``"concat"``: phi takes [x, z]. ``"add"``: phi takes x + W z. ``"film"``: the
+        first layer's output h becomes activation(gamma(z) * h + beta(z)) with linear gamma and beta (Perez et al.,
+        2018, "FiLM: Visual reasoning with a general conditioning layer").
+    context_in_rho : bool, default=True
+        Whether rho takes [pooled, z] in place of the pooled vector alone.
+    dropout, activation, encoder, sum_scale, input_layer
+        As in :class:`DeepSetsInvariant`.
+    context_layer : nn.Module, optional
+        What the context goes through first; gives (b, context_dim).
+
+    Raises
+    ------
+    ValueError
+        For ``fusion_type="film"`` without a layer in phi.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        context_dim: int,
+        phi_hidden_dims: Sequence[int],
+        rho_hidden_dims: Sequence[int],
+        output_dim: int,
+        pool_type: PoolType = "sum",
+        fusion_type: str = "concat",
+        context_in_rho: bool = True,
+        dropout: float = 0.0,
+        *,
+        activation: str = "relu",
+        encoder: str = "elementwise",
+        sum_scale: float = 1.0,
+        input_layer: nn.Module | None = None,
+        context_layer: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if fusion_type not in FUSIONS:
+            raise ValueError(f"fusion_type must be one of {tuple(FUSIONS)}, but got {fusion_type!r}.")
+        self.context_in_rho = context_in_rho
+        self.input_layer = input_layer
+        self.context_layer = context_layer
+        self.phi = FUSIONS[fusion_type](
+            input_dim, context_dim, phi_hidden_dims, activation=activation, dropout=dropout, kind=encoder
+        )
+        self.pooling = SetPooling(pool_type, self.phi.encoder.output_dim, sum_scale)
+        rho_input_dim = self.pooling.output_dim + (context_dim if context_in_rho else 0)
+        self.rho = make_rho(rho_input_dim, rho_hidden_dims, output_dim, activation, dropout)
+
+    def forward(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """One output for each set.
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, m, input_dim), or PackedSets
+        context : Tensor of shape (b, context_dim)
+        mask : Tensor of shape (b, m), optional
+            True or non-zero where an element stands; None: everywhere.
+
+        Returns
+        -------
+        Tensor of shape (b, output_dim)
+        """
+        context = self._context(context)
+        pooled = self._embed(x, context, mask)
+        return self.rho(torch.cat([pooled, context], dim=-1) if self.context_in_rho else pooled)
+
+    def embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
+        return self._embed(x, self._context(context), mask)
+
+    def _context(self, context: Tensor) -> Tensor:
+        return context if self.context_layer is None else self.context_layer(context)
+
+    def _embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None) -> Tensor:
+        def phi(packed: PackedSets) -> Tensor:
+            return self.phi(prepare(packed, self.input_layer), context)
+
+        packed = x if isinstance(x, PackedSets) else pack(x, mask)
+        return embed(phi, self.pooling, packed, in_chunks=self.phi.encoder.elementwise)
+
+
+def prepare(packed: PackedSets, input_layer: nn.Module | None) -> PackedSets:
+    """Packed sets with their elements gone through the input layer, if there is one."""
+    return packed if input_layer is None else packed._replace(elements=input_layer(packed.elements))
+
+
+def make_rho(
+    input_dim: int, hidden_dims: Sequence[int], output_dim: int, activation: str, dropout: float
+) -> nn.Sequential:
+    """Hidden layers and a last linear map."""
+    layers = hidden_layers(input_dim, hidden_dims, activation, dropout)
+    return nn.Sequential(*layers, nn.Linear(last_dim(input_dim, hidden_dims), output_dim))

@@ -1,0 +1,58 @@
+"""Encoder: the hidden layers that elements go through before the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
+from sk_deepsets.nn._mlp import last_dim, make_activation
+from sk_deepsets.nn._packed import PackedSets
+
+
+class Encoder(nn.Sequential):
+    """Layers over the elements of a packed batch, each followed by the activation and by dropout.
+
+    Parameters
+    ----------
+    input_dim : int
+    hidden_dims : sequence of int
+        Empty: the identity.
+    activation, dropout
+        As in :class:`DeepSetsInvariant`.
+    kind : {"elementwise", "equivariant"}, default="elementwise"
+        Linear maps of each element by itself (phi of Theorem 2), or the layers of Lemma 3, in which each
+        element sees the maximum over its set.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dims: Sequence[int],
+        activation: str = "relu",
+        dropout: float = 0.0,
+        kind: str = "elementwise",
+    ) -> None:
+        if kind not in ("elementwise", "equivariant"):
+            raise ValueError(f'encoder must be "elementwise" or "equivariant", but got {kind!r}.')
+        make_layer = nn.Linear if kind == "elementwise" else PermutationEquivariantLayer
+        layers: list[nn.Module] = []
+        before = input_dim
+        for hidden_dim in hidden_dims:
+            layers += [make_layer(before, hidden_dim), make_activation(activation)]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            before = hidden_dim
+        super().__init__(*layers)
+        self.elementwise = kind == "elementwise"
+        self.output_dim = last_dim(input_dim, hidden_dims)
+
+    def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Hidden features of the elements, (n, k); ``modulate`` changes the first layer's output."""
+        for number, layer in enumerate(self):
+            elements = layer(packed) if isinstance(layer, PermutationEquivariantLayer) else layer(packed.elements)
+            if number == 0 and modulate is not None:
+                elements = modulate(elements)
+            packed = packed._replace(elements=elements)
+        return packed.elements

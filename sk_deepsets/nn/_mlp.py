@@ -1,0 +1,40 @@
+"""The multilayer perceptrons that phi and rho are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "tanh": nn.Tanh,
+}
+
+
+def make_activation(name: str) -> nn.Module:
+    """The activation of that name."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {tuple(ACTIVATIONS)}, but got {name!r}.")
+    return ACTIVATIONS[name]()
+
+
+def hidden_layers(
+    input_dim: int, hidden_dims: Sequence[int], activation: str = "relu", dropout: float = 0.0
+) -> list[nn.Module]:
+    """Linear maps, each followed by the activation and, when there is any, dropout."""
+    layers: list[nn.Module] = []
+    for hidden_dim in hidden_dims:
+        layers += [nn.Linear(input_dim, hidden_dim), make_activation(activation)]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        input_dim = hidden_dim
+    return layers
+
+
+def last_dim(input_dim: int, hidden_dims: Sequence[int]) -> int:
+    """How many features come out of the hidden layers."""
+    return hidden_dims[-1] if len(hidden_dims) else input_dim

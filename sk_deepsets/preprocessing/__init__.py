@@ -1,0 +1,5 @@
+"""Sets in, sets or rows out."""
+
+from sk_deepsets.preprocessing._padder import SetPadder
+
+__all__ = ["SetPadder"]
