@@ -1,0 +1,28 @@
+"""check_features: the same features in predict as in fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import _check_feature_names, _check_n_features
+
+from sk_deepsets.sets import RaggedSets
+
+
+def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSets:
+    """Record the number and names of the features (``reset``), or compare them with those of ``fit``.
+
+    scikit-learn's own rules and messages, told through an empty table of the elements' columns. Sets that are
+    all empty and of unknown width (``[[], []]``) come back with the width of ``fit``.
+    """
+    if not reset and sets.n_features == 0:
+        elements = np.empty((0, estimator.n_features_in_), dtype=sets.elements.dtype)
+        names = getattr(estimator, "feature_names_in_", None)
+        sets = RaggedSets(elements, sets.offsets, context=sets.context, index=sets.index, feature_names=names)
+    names = sets.feature_names
+    table = np.empty((0, sets.n_features)) if names is None else pd.DataFrame(columns=pd.Index(names))
+    _check_feature_names(estimator, table, reset=reset)
+    _check_n_features(estimator, table, reset=reset)
+    return sets

@@ -1,0 +1,184 @@
+"""SetPadder: sets to padded arrays and their masks, and back."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.preprocessing._features import check_features
+from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
+
+
+class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Fill sets up to one size, with a mask that tells elements from filling.
+
+    The estimators of this package take unpadded sets and pad inside each mini-batch; a ``SetPadder`` of your own
+    is for fixed shapes (an exported model, another library) and for cutting very large sets down.
+
+    Parameters
+    ----------
+    max_set_size : int, default=None
+        Size to fill up to. None: the largest set of those transformed.
+    truncate : {"random", "first"}, default=None
+        What to do with a set larger than ``max_set_size``: keep its first elements, or a random choice of them
+        in their order. None: such a set is an error.
+    pad_value : float, default=0.0
+        What to fill with.
+    random_state : int, RandomState instance or None, default=None
+        Of the random choice. An int gives the same choice in every call.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Features of an element.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the sets were DataFrames with string columns.
+
+    See Also
+    --------
+    PaddedSets : What ``transform`` returns.
+
+    Examples
+    --------
+    >>> from sk_deepsets import SetPadder
+    >>> padded = SetPadder(max_set_size=3).fit_transform([[[1.0], [2.0]], [[3.0]]])
+    >>> padded.values[..., 0]
+    array([[1., 2., 0.],
+           [3., 0., 0.]])
+    >>> padded.mask.astype(int)
+    array([[1, 1, 0],
+           [1, 0, 0]])
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's name and form
+        "max_set_size": [Interval(Integral, 1, None, closed="left"), None],
+        "truncate": [StrOptions({"random", "first"}), None],
+        "pad_value": [Real],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, max_set_size=None, truncate=None, pad_value=0.0, *, random_state=None):
+        self.max_set_size = max_set_size
+        self.truncate = truncate
+        self.pad_value = pad_value
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the number and the names of the features.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+        y : ignored
+
+        Returns
+        -------
+        self : SetPadder
+        """
+        sets = check_sets(X)
+        self._check_sizes(sets)
+        check_features(self, sets, reset=True)
+        return self
+
+    def transform(self, X):
+        """Pad sets.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        PaddedSets
+            With ``values (n_sets, m, n_features)`` and ``mask (n_sets, m)``.
+
+        Raises
+        ------
+        ValueError
+            For a set larger than ``max_set_size`` when ``truncate`` is None.
+        """
+        check_is_fitted(self)
+        sets = check_sets(X, ensure_min_elements=0)
+        sets = check_features(self, sets, reset=False)
+        if self.truncate is None:
+            self._check_sizes(sets)
+        elif self.max_set_size is not None:
+            sets = self._cut(sets)
+        return PaddedSets.from_ragged(sets, self.max_set_size, self.pad_value)
+
+    def inverse_transform(self, X):
+        """Take the filling away.
+
+        Parameters
+        ----------
+        X : PaddedSets
+
+        Returns
+        -------
+        RaggedSets
+        """
+        check_is_fitted(self)
+        if not isinstance(X, PaddedSets):
+            raise TypeError(f"inverse_transform takes PaddedSets, but got {type(X).__name__}.")
+        return check_features(self, X.to_ragged(), reset=False)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the features of an element, which padding leaves as they are."""
+        check_is_fitted(self)
+        if input_features is not None:
+            return np.asarray(input_features, dtype=object)
+        names = getattr(self, "feature_names_in_", None)
+        return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object) if names is None else names
+
+    def set_output(self, *, transform=None):
+        """Do nothing: sets stay sets, whatever container a pipeline asks its tables to be in."""
+        return self
+
+    def _check_sizes(self, sets: RaggedSets) -> None:
+        if self.max_set_size is None or self.truncate is not None:
+            return
+        too_large = np.flatnonzero(sets.sizes > self.max_set_size)
+        if len(too_large):
+            number = too_large[0]
+            raise ValueError(
+                f"Set {number} has {sets.sizes[number]} elements, but max_set_size={self.max_set_size} "
+                f"({len(too_large)} sets are larger). Raise max_set_size, or cut the sets first with "
+                'SetPadder(max_set_size=..., truncate="random") or truncate="first".'
+            )
+
+    def _cut(self, sets: RaggedSets) -> RaggedSets:
+        """The same sets with at most ``max_set_size`` elements each."""
+        sizes = sets.sizes
+        numbers = np.repeat(np.arange(len(sets)), sizes)  # the set of each element
+        if self.truncate == "random":
+            # rank the elements of each set by a random key; the lowest ranks stay, in their old order
+            key = check_random_state(self.random_state).random_sample(len(numbers))
+            rank = np.empty(len(numbers), dtype=np.int64)
+            rank[np.lexsort((key, numbers))] = np.arange(len(numbers))
+        else:
+            rank = np.arange(len(numbers))
+        kept = rank - sets.offsets[numbers] < self.max_set_size
+        offsets = np.concatenate([[0], np.cumsum(np.minimum(sizes, self.max_set_size))])
+        return RaggedSets(
+            sets.elements[kept],
+            offsets,
+            context=sets.context,
+            index=sets.index,
+            feature_names=sets.feature_names,
+        )
+
+    def __sklearn_tags__(self):
+        """Sets are no two-dimensional arrays."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        return tags
