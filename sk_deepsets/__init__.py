@@ -1,4 +1,14 @@
-"""Deep Sets for scikit-learn."""
+"""Deep Sets for scikit-learn: classify and regress rows that are sets of unequal size."""
 
+from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.preprocessing import SetPadder
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
+
+__all__ = [
+    "DeepSetsClassifier",
+    "DeepSetsRegressor",
+    "PaddedSets",
+    "RaggedSets",
+    "SetPadder",
+    "check_sets",
+]

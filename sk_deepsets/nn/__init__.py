@@ -6,11 +6,13 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
+from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._packed import PackedSets, pack, pad
 from sk_deepsets.nn._pooling import POOL_TYPES, SetPooling, masked_pool
 from sk_deepsets.nn._standardize import Standardize
 
 __all__ = [
+    "ACTIVATIONS",
     "POOL_TYPES",
     "DeepSetsConditional",
     "DeepSetsEquivariant",

@@ -84,7 +84,7 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self : SetPadder
         """
         sets = check_sets(X)
-        self._check_sizes(sets)
+        self.check_sizes(sets)
         check_features(self, sets, reset=True)
         return self
 
@@ -110,7 +110,7 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         sets = check_sets(X, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
         if self.truncate is None:
-            self._check_sizes(sets)
+            self.check_sizes(sets)
         elif self.max_set_size is not None:
             sets = self._cut(sets)
         return PaddedSets.from_ragged(sets, self.max_set_size, self.pad_value)
@@ -143,7 +143,8 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """Do nothing: sets stay sets, whatever container a pipeline asks its tables to be in."""
         return self
 
-    def _check_sizes(self, sets: RaggedSets) -> None:
+    def check_sizes(self, sets: RaggedSets) -> None:
+        """Raise if a set is too large and nothing says how to cut it."""
         if self.max_set_size is None or self.truncate is not None:
             return
         too_large = np.flatnonzero(sets.sizes > self.max_set_size)

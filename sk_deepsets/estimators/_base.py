@@ -1,0 +1,190 @@
+"""What the classifier and the regressor share: from checked sets to a trained net, and back out of it."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from sk_deepsets.estimators._hold_out import hold_out
+from sk_deepsets.estimators._training import new_net, train
+from sk_deepsets.nn import ACTIVATIONS, POOL_TYPES
+from sk_deepsets.preprocessing import SetPadder, check_features
+from sk_deepsets.sets import RaggedSets, check_sets
+from sk_deepsets.training import OPTIMIZERS, SetDataset, find_device
+
+
+class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the set-level estimators; :class:`DeepSetsClassifier` documents the parameters."""
+
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's name and form
+        "phi_hidden_dims": ["array-like"],
+        "rho_hidden_dims": ["array-like"],
+        "pool_type": [StrOptions(set(POOL_TYPES)), tuple, list],
+        "fusion_type": [StrOptions({"concat", "add", "film"})],
+        "context_in_rho": ["boolean"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "encoder": [StrOptions({"elementwise", "equivariant"})],
+        "module": [callable, None],
+        "standardize": ["boolean"],
+        "max_set_size": [Interval(Integral, 1, None, closed="left"), None],
+        "empty_sets": [StrOptions({"zero", "error"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Train on sets.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+        y : array-like of shape (n_sets,), or (n_sets, n_outputs) for a regressor
+            Targets.
+        sample_weight : array-like of shape (n_sets,), default=None
+            Weights of the sets in the loss, in the validation loss and in what ``standardize`` learns. A weight
+            of 0 leaves the set out.
+        X_val, y_val : sets and their targets, default=None
+            What early stopping looks at, in place of a part of ``X``.
+
+        Returns
+        -------
+        self : estimator
+            Left as it was when an error is raised.
+        """
+        goes_on = self.warm_start and hasattr(self, "net_")
+        fitted = copy.copy(self)
+        fitted._fit(X, y, sample_weight, X_val, y_val, goes_on=goes_on, epochs=self.max_epochs)
+        self.__dict__ = fitted.__dict__
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        fitted = copy.copy(self)
+        fitted._fit(X, y, sample_weight, goes_on=hasattr(self, "net_"), epochs=1, classes=classes, hold_out_part=False)
+        self.__dict__ = fitted.__dict__
+        return self
+
+    @available_if(lambda self: self.module is None or hasattr(self.module, "embed"))
+    def transform(self, X):
+        """Embed sets: what the pool gives and rho reads.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_sets, n_embedding_features), float32
+        """
+        check_is_fitted(self)
+        return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
+
+    def _outputs(self, X):
+        """The net's outputs for sets, (n_sets, n_outputs) in float64."""
+        check_is_fitted(self)
+        return self.net_.forward(SetDataset(self._read_sets(X))).double().numpy()
+
+    def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, goes_on, epochs, classes=None, hold_out_part=True):
+        """Fit this object, which may be left half-fitted by an error: ``fit`` works on a copy."""
+        device = find_device(self.device)
+        # a generator of our own for None, too: the global ones are left as they are
+        random = self.random_state if isinstance(self.random_state, np.random.RandomState) else None
+        random = random or np.random.RandomState(self.random_state)
+        sets = self._read_sets(X, reset=not goes_on)
+        y, weight = self._read_targets(y, sample_weight, len(sets), reset=not goes_on, classes=classes)
+        if weight is not None and (weight == 0).any():
+            sets, y, weight = sets[weight > 0], y[weight > 0], weight[weight > 0]
+
+        valid = None
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val are needed together, but one of them is None.")
+        if X_val is not None:
+            valid_sets = self._read_sets(X_val)
+            valid = (valid_sets, *self._read_targets(y_val, None, len(valid_sets), name="_val"))
+        elif self.early_stopping and hold_out_part:
+            held_out = hold_out(len(sets), self.validation_fraction, random, self._strata(y))
+            if held_out.any():
+                parts = [(sets[m], y[m], None if weight is None else weight[m]) for m in (~held_out, held_out)]
+                (sets, y, weight), valid = parts
+        if not goes_on:
+            self._learn_scale(y, weight)
+            self.net_, self._rng_state = new_net(self, sets, weight, device, int(random.randint(2**31 - 1)))
+        train_set = SetDataset(sets, self._scaled(y), weight)
+        valid_set = None if valid is None else SetDataset(valid[0], self._scaled(valid[1]), valid[2])
+        train(self, train_set, valid_set, epochs)
+
+    def _read_sets(self, X, *, reset=False):
+        """X as checked sets with a numeric context, like those of ``fit``; or with ``reset``, those of ``fit``."""
+        sets = check_features(self, check_sets(X, ensure_min_elements=int(reset)), reset=reset)
+        if reset:
+            self.padder_ = SetPadder(max_set_size=self.max_set_size).fit(sets)
+        else:
+            self.padder_.check_sizes(sets)
+        if self.empty_sets == "error" and not sets.sizes.all():
+            raise ValueError(
+                f"Set {np.flatnonzero(sets.sizes == 0)[0]} is empty ({(sets.sizes == 0).sum()} sets are). "
+                'Drop such sets, or pool them to zero with empty_sets="zero".'
+            )
+        context = None if sets.context is None else np.asarray(sets.context, dtype=np.float64)
+        n_context = None if context is None else context.shape[1]
+        if reset:
+            self.n_context_features_ = n_context
+        elif n_context != self.n_context_features_:
+            raise ValueError(
+                f"X has {n_context or 'no'} context features, but {type(self).__name__} was fitted with "
+                f"{self.n_context_features_ or 'none'}."
+            )
+        if context is not None and not np.isfinite(context).all():
+            raise ValueError("The context holds NaN or infinity; impute missing values first.")
+        return RaggedSets(
+            sets.elements, sets.offsets, context=context, index=sets.index, feature_names=sets.feature_names
+        )
+
+    def _read_weight(self, sample_weight, n_sets):
+        """Checked weights in float64, or None."""
+        if sample_weight is None:
+            return None
+        weight = _check_sample_weight(sample_weight, np.empty((n_sets, 1)), dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return weight
+
+    @property
+    def _n_features_out(self):
+        return self._n_embedding_features
+
+    def __sklearn_tags__(self):
+        """Sets are no two-dimensional arrays."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def check_lengths(y, n_sets, name=""):
+    """Raise unless there is one target for each set."""
+    if len(y) != n_sets:
+        raise ValueError(f"X{name} has {n_sets} sets, but y{name} has {len(y)} targets: one for each set is wanted.")

@@ -1,0 +1,110 @@
+"""How an estimator makes its net, trains it, and keeps what came of it."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_deepsets.estimators._statistics import mean_and_scale
+from sk_deepsets.nn import Standardize
+from sk_deepsets.training import Split, Training, build_net, random_numbers
+
+
+def new_net(estimator, sets, weight, device, seed):
+    """An initialised net for these training sets, and the state of the random numbers after it."""
+    with random_numbers(device, seed):
+        net = build_net(
+            estimator._loss_name, estimator.module, dimensions(estimator, sets, weight), training(estimator, device)
+        )
+        net.initialize()
+        return net, torch.get_rng_state()
+
+
+def dimensions(estimator, sets, weight):
+    """Arguments of the torch module."""
+    dims = {"input_dim": sets.n_features, "output_dim": estimator._output_dim}
+    if sets.context is not None:
+        dims["context_dim"] = sets.context.shape[1]
+    if estimator.standardize:
+        element_weight = None if weight is None else np.repeat(weight, sets.sizes)
+        dims["input_layer"] = standardize_layer(sets.elements, element_weight)
+        if sets.context is not None:
+            dims["context_layer"] = standardize_layer(sets.context, weight)
+    if estimator.module is not None:
+        return dims
+    if sets.context is not None:
+        dims["fusion_type"] = estimator.fusion_type
+        dims["context_in_rho"] = estimator.context_in_rho
+    # sums over sets of a thousand elements would start training far out: scale a typical size to 1
+    typical_size = math.sqrt(np.square(sets.sizes).mean())
+    return dims | {
+        "phi_hidden_dims": tuple(estimator.phi_hidden_dims),
+        "rho_hidden_dims": tuple(estimator.rho_hidden_dims),
+        "pool_type": estimator.pool_type,
+        "dropout": estimator.dropout,
+        "activation": estimator.activation,
+        "encoder": estimator.encoder,
+        "sum_scale": 1 / max(typical_size, 1),
+    }
+
+
+def standardize_layer(table, weight):
+    """A layer that standardises the columns of a table."""
+    return Standardize(*map(torch.from_numpy, mean_and_scale(table, weight)))
+
+
+def training(estimator, device):
+    """The training parameters of an estimator."""
+    return Training(
+        optimizer=estimator.optimizer,
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        batch_size=estimator.batch_size,
+        max_epochs=estimator.max_epochs,
+        patience=estimator.n_iter_no_change if estimator.early_stopping else None,
+        callbacks=copy.deepcopy(list(estimator.callbacks or [])),
+        device=device,
+        verbose=int(estimator.verbose),
+    )
+
+
+def train(estimator, train_set, valid_set, epochs):
+    """Train the estimator's net for some epochs, and set its fitted attributes."""
+    net = copy.deepcopy(estimator.net_) if estimator.net_.history else estimator.net_
+    net.set_params(lr=estimator.lr, batch_size=estimator.batch_size, max_epochs=epochs)
+    with random_numbers(torch.device(net.device), 0, estimator._rng_state):
+        net.partial_fit(Split(train_set, valid_set))
+        estimator._rng_state = torch.get_rng_state()
+    history = [{name: value for name, value in row.items() if name != "batches"} for row in net.history]
+    finished = [row for row in history if "train_loss" in row]
+    if len(finished) < len(history):
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    best_epoch = dict(net.callbacks_)["best_epoch"].best_epoch_
+    check_convergence(finished, best_epoch)
+    estimator.net_ = net
+    estimator._n_embedding_features = embedding_width(net, train_set)
+    estimator.history_ = finished
+    estimator.n_iter_ = len(finished)
+    estimator.best_iteration_ = len(finished) if best_epoch is None else best_epoch
+
+
+def check_convergence(history, best_epoch):
+    """Raise or warn where the loss is no longer a number."""
+    last = history[-1]
+    if math.isfinite(last["train_loss"]) and math.isfinite(last.get("valid_loss", 0.0)):
+        return
+    what = f"Training diverged: the loss of epoch {last['epoch']} is not finite. Lower lr, or set standardize=True."
+    if best_epoch is None:
+        raise ValueError(what)
+    warnings.warn(f"{what} The weights of epoch {best_epoch} are kept.", ConvergenceWarning, stacklevel=5)
+
+
+def embedding_width(net, dataset):
+    """How many features ``transform`` gives; None for a module without an embedding."""
+    module = getattr(net.module_, "module", net.module_)  # a user's own module stands inside of PaddedModule
+    return net.embed(dataset.X[:1]).shape[1] if hasattr(module, "embed") else None

@@ -1,0 +1,74 @@
+"""The skorch callbacks that every fit runs with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from skorch.callbacks import Callback
+from torch import Tensor
+
+
+class BestEpoch(Callback):
+    """Stop when the validation loss no longer falls, and go back to the weights of its lowest epoch.
+
+    Unlike skorch's ``EarlyStopping`` it also ends a fit whose loss is no longer finite, keeps no copy of the
+    weights after training, and restores the best epoch when nothing stops early, too.
+
+    Parameters
+    ----------
+    patience : int, optional
+        Epochs without a new minimum after which training ends. None: never.
+    """
+
+    def __init__(self, patience: int | None = None) -> None:
+        self.patience = patience
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Forget an earlier fit."""
+        self.best_loss_ = math.inf
+        self.best_epoch_: int | None = None
+        self._weights: dict[str, Tensor] = {}
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Keep the weights of a new minimum; end training by the exception that skorch takes as the end."""
+        record = net.history[-1]
+        loss = record.get("valid_loss", record["train_loss"])
+        if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
+            raise KeyboardInterrupt
+        if "valid_loss" not in record:
+            return
+        if loss < self.best_loss_:
+            self.best_loss_ = loss
+            self.best_epoch_ = record["epoch"]
+            self._weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
+        elif self.patience is not None and record["epoch"] - (self.best_epoch_ or 0) >= self.patience:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Restore the best epoch."""
+        if self._weights:
+            net.module_.load_state_dict(self._weights)
+        self._weights = {}
+
+
+class EpochBar(Callback):
+    """One progress bar for the whole fit, with the latest losses."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(total=net.max_epochs, desc="Deep Sets", unit="epoch")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Move on by one epoch."""
+        record = net.history[-1]
+        losses = {name: f"{record[name]:.4g}" for name in ("train_loss", "valid_loss") if name in record}
+        self._bar.set_postfix(losses, refresh=False)
+        self._bar.update()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self._bar.close()
+        del self._bar

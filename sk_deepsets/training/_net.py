@@ -1,0 +1,128 @@
+"""The skorch nets: skorch's loop, callbacks and history, on batches of sets."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import Callback, EpochTimer
+from torch import Tensor
+
+from sk_deepsets.sets import check_sets
+from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
+from sk_deepsets.training._user_module import PaddedModule
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class Split(NamedTuple):
+    """What a net is fitted on."""
+
+    train: SetDataset
+    valid: SetDataset | None
+
+
+class SetNet(NeuralNet):
+    """skorch's net with sets for rows.
+
+    The loop, the callbacks and the history are skorch's. What differs: data come as :class:`SetDataset`, batches
+    as :class:`SetBatch`, and events within an epoch are announced only when a callback listens to them, since on
+    small sets the announcements would cost more than the arithmetic.
+    """
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [("epoch_timer", EpochTimer())]
+
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Nothing: a :class:`SetDataset` holds what is checked already."""
+
+    def get_dataset(self, X: Any, y: Any = None) -> SetDataset:
+        """Any sets that :func:`check_sets` takes, as a data set."""
+        return X if isinstance(X, SetDataset) else SetDataset(check_sets(X, ensure_min_elements=0), y)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[SetDataset, SetDataset | None]:
+        """The two parts of a :class:`Split`; anything else is for training."""
+        return X if isinstance(X, Split) else (self.get_dataset(X, y), None)
+
+    def get_iterator(self, dataset: SetDataset, training: bool = False) -> SetBatches:
+        """Shuffled batches of ``batch_size`` sets for training, else batches as large as is fast."""
+        if training:
+            return SetBatches(dataset, self.batch_size, shuffle=True, device=self._torch_device)
+        # padding makes a batch as large as its largest set says, whatever its number of real elements
+        budget = None if isinstance(self.module_, PaddedModule) else ELEMENTS_AT_ONCE
+        return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
+
+    def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
+        """The module's output for one batch."""
+        return self.module_(x.packed) if x.context is None else self.module_(x.packed, x.context)
+
+    def embed(self, X: Any) -> Tensor:
+        """The pooled embedding of each set, (n_sets, k), on the CPU."""
+        self._set_training(False)
+        embed = self.module_.embed
+        with torch.no_grad():
+            batches = (batch for batch, _ in self.get_iterator(self.get_dataset(X)))
+            return torch.cat(
+                [embed(b.packed) if b.context is None else embed(b.packed, b.context) for b in batches]
+            ).cpu()
+
+    def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
+        """The weighted mean of the losses of the sets; of several outputs, their mean."""
+        losses = self.criterion_(y_pred, y_true)  # (b,) or (b, n_outputs)
+        if losses.dim() == 2:
+            losses = losses.mean(dim=1)
+        # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
+        return losses.mean() if X.weight is None else (losses * X.weight).mean()
+
+    def run_single_epoch(
+        self, iterator: SetBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """One pass over the batches; records the mean loss of the epoch."""
+        if iterator is None:
+            return
+        losses, sizes = [], []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.append(step["loss"].detach())
+            sizes.append(len(batch[0]))
+            if self.batches_heard_:
+                self.history.record_batch(prefix + "_loss", losses[-1].item())
+                self.history.record_batch(prefix + "_batch_size", sizes[-1])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        # one transfer an epoch: on a GPU, reading the loss of each batch would wait for that batch
+        total = torch.stack(losses).double().cpu() @ torch.tensor(sizes, dtype=torch.float64)
+        self.history.record(prefix + "_loss", float(total) / sum(sizes))
+        self.history.record(prefix + "_batch_count", len(sizes))
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Announce an event, unless it is one within an epoch and nobody listens."""
+        if method_name not in BATCH_EVENTS or self.batches_heard_:
+            super().notify(method_name, **cb_kwargs)
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Find out whether a callback listens to what happens within an epoch."""
+        self.batches_heard_ = any(
+            getattr(type(callback), event) is not getattr(Callback, event)
+            for _, callback in self.callbacks_
+            for event in BATCH_EVENTS
+        )
+
+    def _set_training(self, training: bool = True) -> None:
+        # skorch walks through all modules at every batch
+        if self.module_.training is not training:
+            super()._set_training(training)
+
+    @property
+    def _torch_device(self) -> torch.device:
+        return torch.device(self.device)
+
+
+class ClassifierNet(SetNet, NeuralNetClassifier):
+    """A :class:`SetNet` whose targets are numbers of classes."""
+
+
+class RegressorNet(SetNet, NeuralNetRegressor):
+    """A :class:`SetNet` whose targets are values, (n_sets, n_outputs)."""
