@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
 
 from sk_deepsets.estimators._hold_out import hold_out
 from sk_deepsets.estimators._training import new_net, train
@@ -184,7 +184,11 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return tags
 
 
-def check_lengths(y, n_sets, name=""):
-    """Raise unless there is one target for each set."""
+def check_targets(estimator, y, n_sets, name, **options):
+    """Targets as an array of numbers or labels, one (or one row) for each set."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
+    y = _check_y(y, estimator=estimator, **options)
     if len(y) != n_sets:
         raise ValueError(f"X{name} has {n_sets} sets, but y{name} has {len(y)} targets: one for each set is wanted.")
+    return y

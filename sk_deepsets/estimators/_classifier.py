@@ -8,9 +8,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_y
 
-from sk_deepsets.estimators._base import DeepSetsEstimator, check_lengths
+from sk_deepsets.estimators._base import DeepSetsEstimator, check_targets
 
 
 class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
@@ -212,7 +211,8 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         -------
         ndarray of shape (n_sets,), of the dtype of ``classes_``
         """
-        return self.classes_[self._outputs(X).argmax(axis=1)]
+        numbers = self._outputs(X).argmax(axis=1)
+        return self.classes_[numbers]
 
     def predict_proba(self, X):
         """The probability of each class.
@@ -235,8 +235,7 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
 
     def _read_targets(self, y, sample_weight, n_sets, *, reset=False, classes=None, name=""):
         """Numbers of classes, and weights that hold both the sets' and the classes'."""
-        y = _check_y(y, estimator=self)
-        check_lengths(y, n_sets, name)
+        y = check_targets(self, y, n_sets, name)
         check_classification_targets(y)
         known = np.unique(y if classes is None else classes)
         if reset:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import _check_y
 
-from sk_deepsets.estimators._base import DeepSetsEstimator, check_lengths
+from sk_deepsets.estimators._base import DeepSetsEstimator, check_targets
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.training import REGRESSION_LOSSES
 
@@ -161,8 +160,7 @@ warm_start, callbacks
 
     def _read_targets(self, y, sample_weight, n_sets, *, reset=False, classes=None, name=""):
         """Values of shape (n_sets, n_outputs) in float64, and weights."""
-        y = _check_y(y, multi_output=True, y_numeric=True, estimator=self).astype(np.float64)
-        check_lengths(y, n_sets, name)
+        y = check_targets(self, y, n_sets, name, multi_output=True, y_numeric=True).astype(np.float64)
         if reset:
             self._one_output = y.ndim == 1
         y = y.reshape(len(y), -1)
@@ -182,7 +180,7 @@ warm_start, callbacks
             self._target_mean, self._target_scale = np.zeros(self._n_outputs), np.ones(self._n_outputs)
 
     def _scaled(self, y):
-        return ((y - self._target_mean) / self._target_scale).astype(np.float32)
+        return (y - self._target_mean) / self._target_scale
 
     def __sklearn_tags__(self):
         """Several outputs are fine."""

@@ -30,11 +30,10 @@ def dimensions(estimator, sets, weight):
     dims = {"input_dim": sets.n_features, "output_dim": estimator._output_dim}
     if sets.context is not None:
         dims["context_dim"] = sets.context.shape[1]
-    if estimator.standardize:
-        element_weight = None if weight is None else np.repeat(weight, sets.sizes)
-        dims["input_layer"] = standardize_layer(sets.elements, element_weight)
-        if sets.context is not None:
-            dims["context_layer"] = standardize_layer(sets.context, weight)
+    element_weight = None if weight is None else np.repeat(weight, sets.sizes)
+    dims["input_layer"] = input_layer(estimator, sets.elements, element_weight)
+    if sets.context is not None:
+        dims["context_layer"] = input_layer(estimator, sets.context, weight)
     if estimator.module is not None:
         return dims
     if sets.context is not None:
@@ -53,9 +52,13 @@ def dimensions(estimator, sets, weight):
     }
 
 
-def standardize_layer(table, weight):
-    """A layer that standardises the columns of a table."""
-    return Standardize(*map(torch.from_numpy, mean_and_scale(table, weight)))
+def input_layer(estimator, table, weight):
+    """A layer that standardises the columns of a table, or only takes them to the dtype of the model."""
+    if estimator.standardize:
+        mean, scale = mean_and_scale(table, weight)
+    else:
+        mean, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
+    return Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
 
 
 def training(estimator, device):

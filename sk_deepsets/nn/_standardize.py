@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
 class Standardize(nn.Module):
-    """(x - mean) / scale, computed in the dtype of the statistics and returned as float32.
+    """(x - mean) / scale, computed in the dtype of the statistics and returned in that of the model.
 
     As a layer it travels with the model's weights, so that a saved model takes raw data; and a batch is
     standardised when it is needed, with no copy of the data set.
@@ -15,6 +16,10 @@ class Standardize(nn.Module):
     ----------
     mean, scale : Tensor of shape (d,)
         In float64 a large mean costs no digits: time stamps keep their seconds.
+
+    Notes
+    -----
+    The model's dtype is torch's default dtype at the time of construction, as for every other layer.
     """
 
     mean: Tensor
@@ -24,7 +29,8 @@ class Standardize(nn.Module):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
+        self.dtype = torch.get_default_dtype()
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise ``x (n, d)``."""
-        return ((x - self.mean) / self.scale).float()
+        return ((x - self.mean) / self.scale).to(self.dtype)

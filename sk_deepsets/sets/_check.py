@@ -57,17 +57,13 @@ def check_sets(X: Any, *, ensure_all_finite: bool = True, ensure_min_elements: i
     sets = _read(X)
     if len(sets) == 0:
         raise ValueError("Found an input with 0 sets, but at least one is required.")
-    if sets.n_features == 0 and (len(sets.elements) or ensure_min_elements):
-        raise ValueError(
-            f"Found sets with 0 features (shape=({len(sets.elements)}, 0)) while a minimum of 1 is required."
-            if len(sets.elements)
-            else f"All {len(sets)} sets are empty, but at least {ensure_min_elements} element is required."
-        )
     if len(sets.elements) < ensure_min_elements:
         raise ValueError(
-            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} "
-            "is required: all sets are empty."
+            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} is "
+            "required: all sets are empty."
         )
+    if sets.n_features == 0 and len(sets.elements):
+        raise ValueError(f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required.")
     if ensure_all_finite:
         _check_finite(sets)
     return sets

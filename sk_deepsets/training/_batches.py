@@ -56,8 +56,8 @@ class SetDataset(Dataset):
         self.sizes = torch.from_numpy(sets.sizes)
         self.starts = torch.from_numpy(sets.offsets[:-1].copy())
         self.context = None if sets.context is None else as_tensor(sets.context)
-        self.y = None if y is None else torch.from_numpy(y)
-        self.weight = None if weight is None else torch.from_numpy((weight / weight.mean()).astype(np.float32))
+        self.y = None if y is None else in_default_dtype(y)
+        self.weight = None if weight is None else in_default_dtype(weight / weight.mean())
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -100,6 +100,12 @@ def as_tensor(array: np.ndarray) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def in_default_dtype(array: np.ndarray) -> Tensor:
+    """Numbers of classes as they are, values in torch's default dtype."""
+    tensor = torch.from_numpy(array)
+    return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
 
 
 class SetBatches:
