@@ -14,7 +14,7 @@ def one_element_sets(X):
     if isinstance(X, pd.DataFrame):
         names = X.columns if all(isinstance(name, str) for name in X.columns) else None
         return RaggedSets(X.to_numpy(), np.arange(len(X) + 1), feature_names=names)
-    if hasattr(X, "toarray") or not hasattr(X, "__array__") and not isinstance(X, list):
+    if hasattr(X, "toarray") or (not hasattr(X, "__array__") and not isinstance(X, list)):
         return X
     X = np.asarray(X)
     return X[:, None, :] if X.ndim == 2 else X

@@ -1,0 +1,139 @@
+"""skorch's callbacks in the estimators, those of the user and those that show progress."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EpochScoring, GradientNormClipping, LRScheduler
+
+EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
+
+
+class Count(Callback):
+    """Counts the events within an epoch; the count begins at the start of training, in the copy that trains."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.seen = {"begin": 0, "end": 0, "grad": 0}
+
+    def on_batch_begin(self, net, **kwargs):
+        self.seen["begin"] += 1
+
+    def on_batch_end(self, net, **kwargs):
+        self.seen["end"] += 1
+
+    def on_grad_computed(self, net, **kwargs):
+        self.seen["grad"] += 1
+
+
+class RaiseAt(Callback):
+    """Raises an error at the first batch of an epoch, or at its first validation batch."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt, training=True):
+        self.epoch, self.error, self.training = epoch, error, training
+
+    def on_batch_end(self, net, training=None, **kwargs):
+        if len(net.history) == self.epoch and training == self.training:
+            raise self.error
+
+
+def weights(model):
+    return torch.cat([p.detach().ravel() for p in model.net_.module_.parameters()])
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("on_train", [True, False])
+@pytest.mark.parametrize("scoring", ["first", "second"])
+def test_epoch_scoring_agrees_with_score(case, bags, scoring, on_train, use_caching):
+    classifies = case.make().__sklearn_tags__().estimator_type == "classifier"
+    name = {"first": "accuracy", "second": "balanced_accuracy"}[scoring] if classifies else "r2"
+    scorer = EpochScoring(name, name="score", use_caching=use_caching, on_train=on_train, lower_is_better=False)
+    model = case.make(callbacks=[scorer], max_epochs=1, lr=1e-9)  # weights stand still within the epoch
+    model.fit(bags[:60], case.y[:60], X_val=bags[60:], y_val=case.y[60:])
+    part = slice(60) if on_train else slice(60, None)
+    if scoring == "first" or not classifies:
+        assert model.history_[-1]["score"] == pytest.approx(model.score(bags[part], case.y[part]), abs=1e-5)
+    else:
+        hits = (model.predict(bags[part]) == case.y[part]).astype(float)
+        wanted = np.mean([hits[case.y[part] == one].mean() for one in (0, 1)])
+        assert model.history_[-1]["score"] == pytest.approx(wanted)
+
+
+def test_callbacks_see_every_epoch_the_last_included(case, bags):
+    name = "accuracy" if hasattr(case.make(), "predict_proba") else "r2"
+    model = case.make(max_epochs=300, lr=0.1, n_iter_no_change=2, callbacks=[EpochScoring(name, name="score")])
+    model.fit(bags, case.y)
+    assert model.n_iter_ < 300
+    assert all("score" in row for row in model.history_)
+
+
+def test_a_learning_rate_schedule_is_followed(case, bags):
+    model = case.make(lr=0.1, callbacks=[LRScheduler(policy="ExponentialLR", gamma=0.5)]).fit(bags, case.y)
+    np.testing.assert_allclose([row["event_lr"] for row in model.history_], [0.1, 0.05, 0.025])
+
+
+def test_gradients_are_clipped_before_the_step(case, bags):
+    still = case.make(optimizer="sgd", lr=0.1, callbacks=[GradientNormClipping(1e-9)], early_stopping=False)
+    free = case.make(optimizer="sgd", lr=0.1, early_stopping=False)
+    start = case.make(optimizer="sgd", lr=1e-9, early_stopping=False, max_epochs=1).fit(bags, case.y)
+    np.testing.assert_allclose(weights(still.fit(bags, case.y)), weights(start), atol=1e-6)
+    assert not np.allclose(weights(free.fit(bags, case.y)), weights(start), atol=1e-3)
+
+
+def test_batch_events_and_batch_losses_reach_a_callback_and_the_users_object_stays_untouched(case, bags):
+    mine, named = Count(), ("named", Count())
+    model = case.make(batch_size=20, max_epochs=2, callbacks=[mine, named])
+    model.fit(bags[:70], case.y[:70], X_val=bags[70:], y_val=case.y[70:])
+    trained = dict(model.net_.callbacks_)
+    assert trained["Count"].seen == trained["named"].seen == {"begin": 2 * (4 + 1), "end": 2 * (4 + 1), "grad": 2 * 4}
+    assert vars(mine) == vars(named[1]) == {}
+    assert trained["Count"] is not mine
+    batches = model.net_.history[-1]["batches"]
+    assert [batch["train_batch_size"] for batch in batches if "train_batch_size" in batch] == [20, 20, 20, 10]
+    quiet = case.make(batch_size=20, max_epochs=2)
+    quiet.fit(bags[:70], case.y[:70], X_val=bags[70:], y_val=case.y[70:])
+    np.testing.assert_array_equal(weights(quiet), weights(model))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_interrupted_fit_keeps_its_finished_epochs_and_says_so(case, bags, training):
+    model = case.make(max_epochs=9, callbacks=[RaiseAt(4, training=training)])
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(bags, case.y)
+    assert model.n_iter_ == len(model.history_) == 3
+    assert all(row.keys() >= EPOCH for row in model.history_)
+    assert np.isfinite(model.predict(bags)).all()
+
+
+def test_a_fit_interrupted_before_its_first_epoch_is_done_is_no_fit(case, bags):
+    model = case.make(callbacks=[RaiseAt(1)])
+    with pytest.raises((KeyboardInterrupt, RuntimeError, ValueError)):
+        model.fit(bags, case.y)
+    assert not hasattr(model, "net_")
+
+
+def test_the_warning_of_an_interrupted_fit_points_at_the_line_that_called_fit(case, bags):
+    with pytest.warns(UserWarning, match="interrupted") as caught:
+        case.make(callbacks=[RaiseAt(2)]).fit(bags, case.y)
+    assert caught[0].filename == __file__
+
+
+def test_verbose_0_shows_nothing(case, bags, capfd):
+    case.make().fit(bags, case.y)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_verbose_1_shows_one_bar_for_the_fit(case, bags, capsys):
+    case.make(verbose=1, max_epochs=4).fit(bags, case.y)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "4/4" in err
+
+
+@pytest.mark.parametrize("max_epochs", [4, 300])
+def test_verbose_2_shows_a_line_for_each_epoch(case, bags, capsys, max_epochs):
+    model = case.make(verbose=2, max_epochs=max_epochs, lr=0.1, n_iter_no_change=2).fit(bags, case.y)
+    out, err = capsys.readouterr()
+    assert re.findall(r"^ +(\d+) ", out, flags=re.M) == [str(1 + i) for i in range(model.n_iter_)]
+    assert err == ""

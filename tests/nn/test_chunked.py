@@ -1,0 +1,165 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from sk_deepsets.nn import POOL_TYPES, DeepSetsConditional, DeepSetsInvariant, pack
+from sk_deepsets.nn import _chunked as chunked
+
+# with chunks of 3, sets end on a border, span several chunks, and lie empty before, on and behind borders
+SIZES = [0, 3, 0, 0, 7, 1, 1, 0, 11, 2, 0]
+CHUNK_SIZES = [1, 3, 5, 24, 25, 100]
+POOLS = (*POOL_TYPES, ("mean", "max"), POOL_TYPES)
+every_pool = pytest.mark.parametrize("pool_type", POOLS, ids=str)
+
+
+@pytest.fixture
+def rows_of():
+    def record(layer):
+        """The number of rows of each call of the layer, as they come."""
+        rows = []
+        layer.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+        return rows
+
+    return record
+
+
+@every_pool
+@pytest.mark.parametrize("chunk_size", CHUNK_SIZES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_chunks_change_no_result(make_batch, monkeypatch, rows_of, pool_type, chunk_size, dtype):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
+    x, mask = make_batch(SIZES, dtype=dtype)
+    model = DeepSetsInvariant(3, [6, 5], [4], 2, pool_type, activation="tanh", sum_scale=0.5).to(dtype)
+    whole, pooled = model(x, mask), model.embed(x, mask)
+    rows = rows_of(model.phi[0])
+    with torch.no_grad():
+        assert_close(model(x, mask), whole)
+        assert sum(rows) == 25
+        assert max(rows) <= chunk_size
+        assert_close(model.embed(x, mask), pooled)
+        assert not model.embed(x, mask)[[0, 2, 3, 7, 10]].any()
+    with torch.inference_mode():
+        assert_close(model(x, mask), whole)
+
+
+@every_pool
+@settings(max_examples=25, deadline=None)
+@given(sizes=st.lists(st.integers(0, 6), min_size=1, max_size=6), chunk_size=st.integers(1, 8), seed=st.integers(0, 99))
+def test_sets_may_be_cut_anywhere(make_batch, pool_type, sizes, chunk_size, seed):
+    x, mask = make_batch(sizes, seed=seed)
+    model = DeepSetsInvariant(3, [5], [4], 2, pool_type, activation="tanh").double()
+    whole = model(x, mask)
+    with torch.no_grad(), pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
+        assert_close(model(x, mask), whole)
+
+
+@every_pool
+@pytest.mark.parametrize("fusion_type", ["concat", "add", "film"])
+@pytest.mark.parametrize("chunk_size", [1, 3, 5])
+def test_each_element_keeps_the_context_of_its_set(make_batch, monkeypatch, fusion_type, pool_type, chunk_size):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
+    x, mask = make_batch(SIZES)
+    context = torch.randn(len(SIZES), 2, dtype=torch.float64)
+    model = DeepSetsConditional(3, 2, [5], [4], 2, pool_type, fusion_type, activation="tanh").double()
+    whole = model(x, context, mask)
+    with torch.no_grad():
+        assert_close(model(x, context, mask), whole)
+
+
+@pytest.mark.parametrize("pool_type", ["sum", "mean", "max", "min"])
+def test_phi_may_be_the_identity(make_batch, monkeypatch, pool_type):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    x, mask = make_batch(SIZES)
+    model = DeepSetsInvariant(3, [], [], 2, pool_type).double()
+    whole = model(x, mask)
+    with torch.no_grad():
+        assert_close(model(x, mask), whole)
+
+
+@pytest.mark.parametrize("pool_type", POOL_TYPES)
+def test_a_pool_may_be_asked_for_twice(make_batch, monkeypatch, pool_type):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    x, mask = make_batch(SIZES)
+    model = DeepSetsInvariant(3, [], [], 2, (pool_type, pool_type)).double()
+    whole = model.embed(x, mask)
+    with torch.no_grad():
+        assert_close(model.embed(x, mask), whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
+def test_std_keeps_its_digits_far_from_zero(monkeypatch, dtype, offset):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    x = (offset + torch.randn(2, 8, 1, dtype=torch.float64)).to(dtype)
+    model = DeepSetsInvariant(1, [], [], 1, "std").to(dtype)
+    with torch.no_grad():
+        assert_close(model.embed(x), torch.from_numpy(x.double().numpy().std(axis=1)).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equal_elements_have_std_zero(monkeypatch, dtype):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    model = DeepSetsInvariant(1, [], [], 1, "std").to(dtype)
+    with torch.no_grad():
+        assert_close(model.embed(torch.full((2, 9, 1), 1234.567, dtype=dtype)), torch.zeros(2, 1, dtype=dtype))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 4])
+def test_attention_withstands_large_scores(monkeypatch, chunk_size):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
+    model = DeepSetsInvariant(2, [], [], 1, "attention")
+    torch.nn.init.constant_(model.pooling.score.weight, 1e4)
+    x = torch.randn(3, 7, 2)
+    whole = model.embed(x)
+    with torch.no_grad():
+        assert_close(model.embed(x), whole)
+
+
+@pytest.mark.parametrize("pool_type", POOL_TYPES)
+@pytest.mark.parametrize("place", range(5))
+def test_a_real_nan_shows_as_without_chunks(monkeypatch, pool_type, place):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 2)
+    model = DeepSetsInvariant(1, [], [], 1, pool_type)
+    x = torch.ones(2, 5, 1)
+    x[0, place] = torch.nan
+    whole = model.embed(x)
+    with torch.no_grad():
+        assert_close(model.embed(x), whole, equal_nan=True)
+
+
+def test_with_gradients_phi_sees_all_elements_at_once(make_batch, monkeypatch, rows_of):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    x, mask = make_batch(SIZES, dtype=torch.float32)
+    model = DeepSetsInvariant(3, [5], [4], 2)
+    rows = rows_of(model.phi[0])
+    model(x, mask).sum().backward()
+    assert rows == [25]
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of, conditional):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    x, mask = make_batch(SIZES, dtype=torch.float32)
+    if conditional:
+        model = DeepSetsConditional(3, 2, [5], [4], 2, encoder="equivariant")
+        inputs, phi = (x, torch.randn(len(SIZES), 2), mask), model.phi.encoder
+    else:
+        model = DeepSetsInvariant(3, [5], [4], 2, encoder="equivariant")
+        inputs, phi = (x, mask), model.phi
+    whole = model(*inputs)
+    rows = rows_of(phi[0])
+    with torch.no_grad():
+        assert torch.equal(model(*inputs), whole)
+    assert rows == [25]
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [0, 0]])
+def test_nothing_to_cut_gives_zeros(make_batch, monkeypatch, sizes):
+    monkeypatch.setattr(chunked, "CHUNK_SIZE", 1)
+    model = DeepSetsInvariant(3, [5], [4], 2, POOL_TYPES)
+    with torch.no_grad():
+        pooled = model.embed(pack(*make_batch(sizes, dtype=torch.float32)))
+    assert torch.equal(pooled, torch.zeros(len(sizes), 30))

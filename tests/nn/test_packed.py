@@ -1,0 +1,98 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from sk_deepsets.nn import PackedSets, pack, pad
+from sk_deepsets.nn._packed import unpack
+
+sizes_of_sets = st.lists(st.integers(0, 5), max_size=5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=sizes_of_sets, seed=st.integers(0, 99), dtype=st.sampled_from([torch.float32, torch.float64]))
+def test_pack_takes_the_elements_row_by_row(make_batch, sizes, seed, dtype):
+    x, mask = make_batch(sizes, seed=seed, dtype=dtype)
+    packed = pack(x, mask)
+    elements = [x[i, j] for i in range(len(sizes)) for j in range(x.shape[1]) if mask[i, j]]
+    assert packed.elements.dtype == dtype
+    assert torch.equal(packed.elements, torch.stack(elements) if elements else x.new_zeros(0, 3))
+    assert packed.segments.tolist() == [i for i, size in enumerate(sizes) for _ in range(size)]
+    assert packed.sizes.tolist() == sizes
+    assert packed.segments.dtype == packed.sizes.dtype == torch.int64
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=sizes_of_sets, seed=st.integers(0, 99))
+def test_pad_puts_each_set_at_the_start_of_its_row_and_zeros_after_it(make_batch, sizes, seed):
+    x, mask = make_batch(sizes, seed=seed)
+    padded, padded_mask = pad(pack(x, mask))
+    assert padded.shape == (len(sizes), max(sizes, default=0), 3)
+    for row, size in enumerate(sizes):
+        assert torch.equal(padded[row, :size], x[row][mask[row]])
+        assert (padded[row, size:] == 0).all()
+        assert padded_mask[row].tolist() == [True] * size + [False] * (padded.shape[1] - size)
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=sizes_of_sets, seed=st.integers(0, 99))
+def test_pack_undoes_pad(make_batch, sizes, seed):
+    packed = pack(*make_batch(sizes, seed=seed))
+    again = pack(*pad(packed))
+    assert all(torch.equal(one, other) for one, other in zip(packed, again, strict=True))
+
+
+def test_unpack_puts_elements_back_where_the_mask_had_them(make_batch):
+    x, mask = make_batch([3, 0, 1, 5])
+    poisoned = x.masked_fill(~mask[..., None], torch.nan)
+    assert torch.equal(unpack(pack(poisoned, mask).elements, mask, x.shape[:2]), x)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 3), (0, 4, 3), (2, 0, 3), (0, 0, 3)])
+def test_no_mask_means_all_ones(shape):
+    x = torch.randn(shape)
+    for one, other in zip(pack(x), pack(x, torch.ones(shape[:2])), strict=True):
+        assert torch.equal(one, other)
+        assert one.dtype == other.dtype
+    assert torch.equal(unpack(pack(x).elements, None, shape[:2]), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float32, torch.float64])
+def test_a_mask_of_zeros_and_ones_reads_as_bool(make_batch, dtype):
+    x, mask = make_batch([3, 0, 1])
+    for one, other in zip(pack(x, mask.to(dtype)), pack(x, mask), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("filler", [torch.nan, torch.inf, -torch.inf])
+def test_the_gradient_through_pack_is_zero_under_the_mask(make_batch, filler):
+    x, mask = make_batch([3, 0, 1])
+    x = x.masked_fill(~mask[..., None], filler).requires_grad_()
+    pack(x, mask).elements.square().sum().backward()
+    assert (x.grad[~mask] == 0).all()
+    assert_close(x.grad[mask], 2 * x.detach()[mask])
+
+
+def test_gradients_of_pack_and_pad_are_right(make_batch):
+    x, mask = make_batch([2, 0, 1])
+    assert torch.autograd.gradcheck(lambda x: pack(x, mask).elements, x.requires_grad_())
+    assert torch.autograd.gradcheck(lambda x: pad(pack(x, mask))[0], x)
+
+
+def test_packed_sets_unpack_into_elements_segments_and_sizes():
+    packed = PackedSets(torch.ones(1, 2), torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64))
+    elements, segments, sizes = packed
+    assert (elements, segments, sizes) == (packed.elements, packed.segments, packed.sizes)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 4, 3, 1)])
+def test_x_must_have_three_dimensions(shape):
+    with pytest.raises(ValueError, match=r"x must have shape \(batch, set size, features\), but has shape \("):
+        pack(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(2,), (4, 2), (2, 3), (2, 4, 1)])
+def test_the_mask_must_fit_x(shape):
+    with pytest.raises(ValueError, match=r"mask must have the shape \(2, 4\) of x, but has shape \("):
+        pack(torch.zeros(2, 4, 3), torch.ones(shape))

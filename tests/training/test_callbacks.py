@@ -1,0 +1,105 @@
+"""BestEpoch and EpochBar in a net whose losses are written down beforehand, epoch by epoch."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sk_deepsets import check_sets
+from sk_deepsets.training import SetDataset, Split, Training, build_net
+from sk_deepsets.training._callbacks import EpochBar
+
+
+def scripted_net(valid_losses, train_losses=None, *, patience=None, verbose=0):
+    """A net with these losses, whose only weight that is looked at is the number of the epoch."""
+    losses = {"valid": valid_losses, "train": train_losses or [1.0] * len(valid_losses)}
+    how = Training("sgd", 0.1, 0.0, 1, len(valid_losses), patience, [], torch.device("cpu"), verbose)
+    dims = {"input_dim": 1, "output_dim": 1, "phi_hidden_dims": (), "rho_hidden_dims": ()}
+    net = build_net("squared_error", None, dims, how).initialize()
+
+    def run_single_epoch(iterator, training, prefix, step_fn, **fit_params):
+        epoch = len(net.history)
+        if training:
+            nn.init.constant_(net.module_.rho[0].weight, epoch)
+        if losses[prefix][epoch - 1] is not None:
+            net.history.record(f"{prefix}_loss", losses[prefix][epoch - 1])
+
+    net.run_single_epoch = run_single_epoch
+    return net
+
+
+def train(net):
+    """The number of epochs that were begun, and the epoch whose weights the net has in the end."""
+    data = SetDataset(check_sets([[1.0]]), np.zeros((1, 1)))
+    net.partial_fit(Split(data, data))
+    return len(net.history), net.module_.rho[0].weight.item()
+
+
+def best_epoch(net):
+    return dict(net.callbacks_)["best_epoch"]
+
+
+def run(*losses, **options):
+    return train(scripted_net(*losses, **options))
+
+
+def test_the_lowest_epoch_comes_back_when_nothing_stops_early():
+    net = scripted_net([3.0, 1.0, 2.0, 1.5])
+    assert train(net) == (4, 2)
+    assert best_epoch(net).best_epoch_ == 2
+    assert best_epoch(net).best_loss_ == 1.0
+
+
+def test_of_equal_epochs_the_first_is_the_best():
+    assert run([2.0, 1.0, 1.0]) == (3, 2)
+
+
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_training_ends_after_so_many_epochs_without_a_new_minimum(patience):
+    assert run([3.0, 1.0, *[2.0] * 10], patience=patience) == (2 + patience, 2)
+
+
+def test_a_new_minimum_starts_the_count_again():
+    assert run([3.0, 4.0, 2.0, 4.0, 1.0, 4.0, 4.0, 4.0], patience=2) == (7, 5)
+
+
+def test_without_validation_every_epoch_runs_and_the_last_stays():
+    net = scripted_net([None] * 4, patience=1)
+    assert train(net) == (4, 4)
+    assert best_epoch(net).best_epoch_ is None
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_training_at_the_best_epoch(bad):
+    assert run([2.0, 1.0, bad, 0.5]) == (3, 2)
+    assert run([2.0, 1.0, 0.5, 0.4], [1.0, 1.0, bad, 1.0]) == (3, 2)
+    assert run([None] * 4, [1.0, bad, 1.0, 1.0])[0] == 2
+
+
+def test_no_copy_of_the_weights_is_kept_after_training():
+    net = scripted_net([2.0, 1.0])
+    train(net)
+    assert b"rho.0.weight" not in pickle.dumps(best_epoch(net))
+
+
+def test_going_on_looks_for_a_new_best_epoch():
+    net = scripted_net([0.1, 0.2, 3.0, 2.0])
+    net.set_params(max_epochs=2)
+    assert train(net) == (2, 1)
+    assert train(net) == (4, 4)
+    assert best_epoch(net).best_loss_ == 2.0
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_the_bar_counts_epochs_shows_losses_and_leaves_nothing_behind(capsys, patience):
+    net = scripted_net([2.0, 1.23456, 3.0], verbose=1, patience=patience)
+    train(net)
+    shown = capsys.readouterr().err
+    assert "3/3" in shown
+    assert "valid_loss=3" in shown
+    assert "train_loss=1" in shown
+    bar = next(callback for _, callback in net.callbacks_ if isinstance(callback, EpochBar))
+    assert vars(bar) == {}
