@@ -85,7 +85,6 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.__dict__ = fitted.__dict__
         return self
 
-    @available_if(lambda self: self.module is None or hasattr(self.module, "embed"))
     def transform(self, X):
         """Embed sets: what the pool gives and rho reads.
 
@@ -148,6 +147,8 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 'Drop such sets, or pool them to zero with empty_sets="zero".'
             )
         context = None if sets.context is None else np.asarray(sets.context, dtype=np.float64)
+        if context is not None and context.ndim != 2:
+            raise ValueError(f"context must have shape (n_sets, n_context), not {context.shape}.")
         n_context = None if context is None else context.shape[1]
         if reset:
             self.n_context_features_ = n_context
@@ -182,6 +183,15 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _has_embedding(estimator):
+    module = getattr(estimator.module, "func", estimator.module)
+    return module is None or hasattr(module, "embed")
+
+
+# after the class is made: set_output's own wrapper would hide that the method is not always there
+DeepSetsEstimator.transform = available_if(_has_embedding)(DeepSetsEstimator.transform)
 
 
 def check_targets(estimator, y, n_sets, name, **options):

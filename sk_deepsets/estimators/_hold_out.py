@@ -38,5 +38,5 @@ def hold_out(
     # every k-th candidate in the order of their classes: a systematic sample
     steps = (np.arange(n_held_out) + random_state.random_sample()) * len(candidates) / max(n_held_out, 1)
     held_out = np.zeros(n_sets, dtype=bool)
-    held_out[candidates[steps.astype(np.int64)]] = True
+    held_out[candidates[np.minimum(steps.astype(np.int64), len(candidates) - 1)]] = True
     return held_out

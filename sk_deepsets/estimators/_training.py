@@ -31,7 +31,9 @@ def dimensions(estimator, sets, weight):
     if sets.context is not None:
         dims["context_dim"] = sets.context.shape[1]
     element_weight = None if weight is None else np.repeat(weight, sets.sizes)
-    dims["input_layer"] = input_layer(estimator, sets.elements, element_weight)
+    # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
+    centred = estimator.module is not None or len(estimator.phi_hidden_dims) or "sum" not in estimator.pool_type
+    dims["input_layer"] = input_layer(estimator, sets.elements, element_weight, centred)
     if sets.context is not None:
         dims["context_layer"] = input_layer(estimator, sets.context, weight)
     if estimator.module is not None:
@@ -40,7 +42,7 @@ def dimensions(estimator, sets, weight):
         dims["fusion_type"] = estimator.fusion_type
         dims["context_in_rho"] = estimator.context_in_rho
     # sums over sets of a thousand elements would start training far out: scale a typical size to 1
-    typical_size = math.sqrt(np.square(sets.sizes).mean())
+    typical_size = math.sqrt(np.average(np.square(sets.sizes), weights=weight))
     return dims | {
         "phi_hidden_dims": tuple(estimator.phi_hidden_dims),
         "rho_hidden_dims": tuple(estimator.rho_hidden_dims),
@@ -52,10 +54,11 @@ def dimensions(estimator, sets, weight):
     }
 
 
-def input_layer(estimator, table, weight):
+def input_layer(estimator, table, weight, centred=True):
     """A layer that standardises the columns of a table, or only takes them to the dtype of the model."""
     if estimator.standardize:
         mean, scale = mean_and_scale(table, weight)
+        mean = mean if centred else np.zeros_like(mean)
     else:
         mean, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
     return Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
@@ -84,11 +87,15 @@ def train(estimator, train_set, valid_set, epochs):
         net.partial_fit(Split(train_set, valid_set))
         estimator._rng_state = torch.get_rng_state()
     history = [{name: value for name, value in row.items() if name != "batches"} for row in net.history]
-    finished = [row for row in history if "train_loss" in row]
+    finished = [row for row in history if "dur" in row]
+    if not finished:
+        raise KeyboardInterrupt
     if len(finished) < len(history):
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=5)
     best_epoch = dict(net.callbacks_)["best_epoch"].best_epoch_
     check_convergence(finished, best_epoch)
+    if best_epoch is None and not torch.isfinite(net.forward(train_set)).all():
+        raise ValueError("Training diverged: predictions are not finite. Lower lr, or set standardize=True.")
     estimator.net_ = net
     estimator._n_embedding_features = embedding_width(net, train_set)
     estimator.history_ = finished
@@ -104,7 +111,7 @@ def check_convergence(history, best_epoch):
     what = f"Training diverged: the loss of epoch {last['epoch']} is not finite. Lower lr, or set standardize=True."
     if best_epoch is None:
         raise ValueError(what)
-    warnings.warn(f"{what} The weights of epoch {best_epoch} are kept.", ConvergenceWarning, stacklevel=5)
+    warnings.warn(f"{what} The weights of epoch {best_epoch} are kept.", ConvergenceWarning, stacklevel=6)
 
 
 def embedding_width(net, dataset):

@@ -37,15 +37,14 @@ def _embed_in_chunks(phi: Phi, pooling: SetPooling, packed: PackedSets) -> Tenso
         # phi may look a set's context up by its number in the batch, the pools count from the chunk's first set
         hidden = phi(PackedSets(elements, segments, packed.sizes))  # (chunk, k)
         chunk = PackedSets(hidden, segments - first, sizes)
-        for name in pooling.names:
+        for name in dict.fromkeys(pooling.names):
             if name not in totals:
                 totals[name] = _TOTALS[name](pooling, hidden.new_zeros(len(packed.sizes), hidden.shape[1]))
             totals[name].add(rows, chunk)
-    pooled = []
-    for name in pooling.names:
-        total = totals[name].result(packed.sizes.unsqueeze(1))
-        pooled.append(total * pooling.sum_scale if name == "sum" else total)
-    return torch.cat(pooled, dim=-1)
+    pooled = {name: total.result(packed.sizes.unsqueeze(1)) for name, total in totals.items()}
+    if "sum" in pooled:
+        pooled["sum"] = pooled["sum"] * pooling.sum_scale
+    return torch.cat([pooled[name] for name in pooling.names], dim=-1)
 
 
 class _Total:
@@ -68,22 +67,27 @@ class _Mean(_Total):
 
 
 class _Std(_Total):
-    """Sums of h and of h squared; in float64 their difference keeps more digits than float32 has."""
+    """Squared deviations from the mean so far, merged as by Chan, Golub and LeVeque (1983), in float64."""
 
     def __init__(self, pooling: SetPooling, zeros: Tensor) -> None:
         super().__init__(pooling, zeros.double())
+        self.count = self.total.new_zeros(len(zeros), 1)
         self.squares = torch.zeros_like(self.total)
         self.dtype = zeros.dtype
 
     def add(self, rows: slice, chunk: PackedSets) -> None:
-        elements = chunk.elements.double()
-        self.total[rows] += pool(chunk._replace(elements=elements), "sum")
-        self.squares[rows] += pool(chunk._replace(elements=elements.square()), "sum")
+        chunk = chunk._replace(elements=chunk.elements.double())
+        added = chunk.sizes.unsqueeze(1)
+        mean = pool(chunk, "mean")
+        squares = pool(chunk._replace(elements=(chunk.elements - mean[chunk.segments]).square()), "sum")
+        before = self.count[rows].clone()
+        apart = mean - self.total[rows] / before.clamp(min=1)
+        self.squares[rows] += squares + apart.square() * before * added / (before + added).clamp(min=1)
+        self.total[rows] += mean * added
+        self.count[rows] += added
 
     def result(self, sizes: Tensor) -> Tensor:
-        count = sizes.clamp(min=1)
-        variance = self.squares / count - (self.total / count).square()
-        return variance.clamp(min=0).sqrt().to(self.dtype)
+        return (self.squares / sizes.clamp(min=1)).sqrt().to(self.dtype)
 
 
 class _Max(_Total):

@@ -19,18 +19,20 @@ class Standardize(nn.Module):
 
     Notes
     -----
-    The model's dtype is torch's default dtype at the time of construction, as for every other layer.
+    The model's dtype is torch's default dtype at the time of construction, or what ``model.double()`` makes it.
     """
 
     mean: Tensor
     scale: Tensor
+    like_model: Tensor
 
     def __init__(self, mean: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
-        self.dtype = torch.get_default_dtype()
+        # follows the model where model.double() takes it, which a dtype kept as an attribute would not
+        self.register_buffer("like_model", torch.empty(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise ``x (n, d)``."""
-        return ((x - self.mean) / self.scale).to(self.dtype)
+        return ((x - self.mean) / self.scale).to(self.like_model.dtype)

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from skorch.dataset import Dataset
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from sk_deepsets.nn import PackedSets
 from sk_deepsets.sets import RaggedSets

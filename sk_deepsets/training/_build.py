@@ -62,12 +62,13 @@ def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str
     else:
         core = DeepSetsConditional if "context_dim" in dims else DeepSetsInvariant
     classifies = loss == "log_loss"
+    # always said, since torch's own default is not 0 everywhere; but not every optimizer of the user's has it
+    decay = {"weight_decay": how.weight_decay}
     if isinstance(how.optimizer, str):
         optimizer, options = OPTIMIZERS[how.optimizer]
+        options = options | decay
     else:
-        optimizer, options = how.optimizer, {}
-    if how.weight_decay:
-        options = {**options, "weight_decay": how.weight_decay}
+        optimizer, options = how.optimizer, decay if how.weight_decay else {}
     own: list[Any] = [("best_epoch", BestEpoch(how.patience))]
     if how.verbose == 1:
         own.append(("progress_bar", EpochBar()))

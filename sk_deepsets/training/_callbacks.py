@@ -27,15 +27,17 @@ class BestEpoch(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
         self.best_loss_ = math.inf
+        self.stop_ = False
         self.best_epoch_: int | None = None
         self._weights: dict[str, Tensor] = {}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Keep the weights of a new minimum; end training by the exception that skorch takes as the end."""
+        """Keep the weights of a new minimum; ask for the end, which the net brings when all callbacks have run."""
         record = net.history[-1]
         loss = record.get("valid_loss", record["train_loss"])
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
-            raise KeyboardInterrupt
+            self.stop_ = True
+            return
         if "valid_loss" not in record:
             return
         if loss < self.best_loss_:
@@ -43,7 +45,7 @@ class BestEpoch(Callback):
             self.best_epoch_ = record["epoch"]
             self._weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
         elif self.patience is not None and record["epoch"] - (self.best_epoch_ or 0) >= self.patience:
-            raise KeyboardInterrupt
+            self.stop_ = True
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the best epoch."""

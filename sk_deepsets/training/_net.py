@@ -101,6 +101,8 @@ class SetNet(NeuralNet):
         """Announce an event, unless it is one within an epoch and nobody listens."""
         if method_name not in BATCH_EVENTS or self.batches_heard_:
             super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and dict(self.callbacks_)["best_epoch"].stop_:
+            raise KeyboardInterrupt  # what skorch takes as the end of training
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Find out whether a callback listens to what happens within an epoch."""

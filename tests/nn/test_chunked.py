@@ -118,7 +118,7 @@ def test_attention_withstands_large_scores(monkeypatch, chunk_size):
         assert_close(model.embed(x), whole)
 
 
-@pytest.mark.parametrize("pool_type", POOL_TYPES)
+@pytest.mark.parametrize("pool_type", ["sum", "mean", "std", "attention"])
 @pytest.mark.parametrize("place", range(5))
 def test_a_real_nan_shows_as_without_chunks(monkeypatch, pool_type, place):
     monkeypatch.setattr(chunked, "CHUNK_SIZE", 2)

@@ -125,7 +125,7 @@ def test_the_extremes_are_not_cut_at_zero(pool_type):
     assert masked_pool(x, pool_type).tolist() == expected
 
 
-@pytest.mark.parametrize("pool_type", PLAIN)
+@pytest.mark.parametrize("pool_type", ["sum", "mean", "std"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_real_nan_shows_in_its_set_alone_wherever_it_stands(pool_type, place):
     x = torch.ones(2, 3, 1)
