@@ -54,7 +54,8 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         By name, or a torch optimizer class. ``"sgd"`` has Nesterov momentum of 0.9.
     lr : float, default=0.001
-        Learning rate.
+        Learning rate to begin with. With early stopping it falls to three tenths each time the validation loss has
+        not fallen for half of ``n_iter_no_change`` epochs, unless a skorch ``LRScheduler`` is among the callbacks.
     weight_decay : float, default=0.0
     batch_size : int, default=128
         Sets in a mini-batch.

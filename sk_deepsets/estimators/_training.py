@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.nn import Standardize
-from sk_deepsets.training import Split, Training, build_net, random_numbers
+from sk_deepsets.training import Split, Training, build_net, random_numbers, threads_for
 
 
 def new_net(estimator, sets, weight, device, seed):
@@ -83,7 +83,12 @@ def train(estimator, train_set, valid_set, epochs):
     """Train the estimator's net for some epochs, and set its fitted attributes."""
     net = copy.deepcopy(estimator.net_) if estimator.net_.history else estimator.net_
     net.set_params(lr=estimator.lr, batch_size=estimator.batch_size, max_epochs=epochs)
-    with random_numbers(torch.device(net.device), 0, estimator._rng_state):
+    n_weights = sum(weight.numel() for weight in net.module_.parameters())
+    elements_in_batch = len(train_set.elements) / len(train_set) * min(net.batch_size, len(train_set))
+    with (
+        random_numbers(torch.device(net.device), 0, estimator._rng_state),
+        threads_for(elements_in_batch * n_weights),
+    ):
         net.partial_fit(Split(train_set, valid_set))
         estimator._rng_state = torch.get_rng_state()
     history = [{name: value for name, value in row.items() if name != "batches"} for row in net.history]

@@ -30,7 +30,7 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
         ``"std"`` divides by the number of elements. Several pools are concatenated.
     mask : Tensor of shape (b, m), optional
         True or non-zero where an element stands. What stands elsewhere, NaN and infinity included, changes
-        neither the result nor the gradient.
+        neither the result nor the gradient. The elements must be finite: max and min may pass over a NaN.
     keepdim : bool, default=False
         Whether to keep the pooled dimension as one of size 1.
 

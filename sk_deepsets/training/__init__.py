@@ -4,6 +4,7 @@ from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, Training, build_net
 from sk_deepsets.training._device import find_device, random_numbers
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
+from sk_deepsets.training._threads import threads_for
 
 __all__ = [
     "OPTIMIZERS",
@@ -19,4 +20,5 @@ __all__ = [
     "build_net",
     "find_device",
     "random_numbers",
+    "threads_for",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from skorch.callbacks import PrintLog
+from skorch.callbacks import LRScheduler, PrintLog
 from torch import nn
 
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
@@ -69,7 +69,7 @@ def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str
         options = options | decay
     else:
         optimizer, options = how.optimizer, decay if how.weight_decay else {}
-    own: list[Any] = [("best_epoch", BestEpoch(how.patience))]
+    own: list[Any] = [("best_epoch", BestEpoch(how.patience, lower_lr=not has_scheduler(how.callbacks)))]
     if how.verbose == 1:
         own.append(("progress_bar", EpochBar()))
     elif how.verbose >= 2:
@@ -91,3 +91,8 @@ def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str
         **{f"optimizer__{name}": value for name, value in options.items()},
         **extra,
     )
+
+
+def has_scheduler(callbacks: Sequence[Any]) -> bool:
+    """Whether the user's own callbacks, or (name, callback) pairs, see to the learning rate."""
+    return any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in callbacks)

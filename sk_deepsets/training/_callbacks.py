@@ -19,10 +19,13 @@ class BestEpoch(Callback):
     ----------
     patience : int, optional
         Epochs without a new minimum after which training ends. None: never.
+    lower_lr : bool, default=True
+        Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
     """
 
-    def __init__(self, patience: int | None = None) -> None:
+    def __init__(self, patience: int | None = None, lower_lr: bool = True) -> None:
         self.patience = patience
+        self.lower_lr = lower_lr
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
@@ -44,8 +47,15 @@ class BestEpoch(Callback):
             self.best_loss_ = loss
             self.best_epoch_ = record["epoch"]
             self._weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
-        elif self.patience is not None and record["epoch"] - (self.best_epoch_ or 0) >= self.patience:
+        elif self.patience is not None:
+            self._wait(net, record["epoch"] - (self.best_epoch_ or 0), self.patience)
+
+    def _wait(self, net: Any, waited: int, patience: int) -> None:
+        if waited >= patience:
             self.stop_ = True
+        elif self.lower_lr and waited % max(1, patience // 2) == 0:
+            for group in net.optimizer_.param_groups:
+                group["lr"] *= 0.3
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the best epoch."""
