@@ -53,16 +53,18 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         What an empty set is: pooled to a vector of zeros, or an error.
     optimizer : {"adam", "adamw", "sgd"} or callable, default="adamw"
         By name, or a torch optimizer class. ``"sgd"`` has Nesterov momentum of 0.9.
-    lr : float, default=0.001
+    lr : float, default=0.002
         Learning rate to begin with. With early stopping it falls to three tenths each time the validation loss has
         not fallen for half of ``n_iter_no_change`` epochs, unless a skorch ``LRScheduler`` is among the callbacks.
     weight_decay : float, default=0.0
     batch_size : int, default=128
         Sets in a mini-batch.
     max_epochs : int, default=100
-    early_stopping : bool, default=True
+    early_stopping : bool or "auto", default="auto"
         Whether to hold out a part of the sets (the same share of each class), to stop when their loss has not
-        fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch.
+        fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch. ``"auto"``: with
+        at least 1,000 sets, or with ``X_val``. The best epoch is restored whenever there is something to validate
+        on; ``False`` then only keeps training from stopping early.
     validation_fraction : float, default=0.1
         Share of the sets held out.
     n_iter_no_change : int, default=10
@@ -137,11 +139,11 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         max_set_size=None,
         empty_sets="zero",
         optimizer="adamw",
-        lr=1e-3,
+        lr=2e-3,
         weight_decay=0.0,
         batch_size=128,
         max_epochs=100,
-        early_stopping=True,
+        early_stopping="auto",
         validation_fraction=0.1,
         n_iter_no_change=10,
         warm_start=False,

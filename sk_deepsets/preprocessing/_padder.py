@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._features import check_features
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
@@ -134,10 +134,7 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features of an element, which padding leaves as they are."""
         check_is_fitted(self)
-        if input_features is not None:
-            return np.asarray(input_features, dtype=object)
-        names = getattr(self, "feature_names_in_", None)
-        return np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object) if names is None else names
+        return _check_feature_names_in(self, input_features)
 
     def set_output(self, *, transform=None):
         """Do nothing: sets stay sets, whatever container a pipeline asks its tables to be in."""

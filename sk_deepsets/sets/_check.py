@@ -58,9 +58,10 @@ def check_sets(X: Any, *, ensure_all_finite: bool = True, ensure_min_elements: i
     if len(sets) == 0:
         raise ValueError("Found an input with 0 sets, but at least one is required.")
     if len(sets.elements) < ensure_min_elements:
+        empty = "" if len(sets.elements) else ": all sets are empty"
         raise ValueError(
             f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} is "
-            "required: all sets are empty."
+            f"required{empty}."
         )
     if sets.n_features == 0 and len(sets.elements):
         raise ValueError(f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required.")
@@ -88,6 +89,8 @@ def _read(X: Any) -> RaggedSets:
     array = _as_array(X)
     if array.dtype == object and array.ndim == 1:
         return sets_from_arrays(list(array))
+    if array.ndim == 3 and array.dtype.kind not in "biuf":
+        return sets_from_arrays(list(array))  # one by one, to name the set that is no array of numbers
     if array.ndim == 3:
         n_sets, set_size, n_features = array.shape
         table = sets_from_arrays([array.reshape(n_sets * set_size, n_features)])
@@ -119,7 +122,8 @@ def _as_floating(sets: RaggedSets) -> RaggedSets:
     """The same sets with float32 or float64 elements; themselves if they have."""
     if sets.elements.dtype in (np.float32, np.float64):
         return sets
-    table = sets_from_arrays([sets.elements], feature_names=sets.feature_names)
+    numeric = sets.elements.dtype.kind in "biuf"
+    table = sets_from_arrays([sets.elements] if numeric else list(sets), feature_names=sets.feature_names)
     return RaggedSets(
         table.elements, sets.offsets, context=sets.context, index=sets.index, feature_names=sets.feature_names
     )

@@ -71,6 +71,8 @@ def _to_array(item: Any, number: int) -> np.ndarray:
         item = item.detach()
     if isinstance(item, pd.DataFrame | pd.Series):
         item = item.to_numpy()
+    if hasattr(item, "toarray"):
+        raise TypeError(f"Set {number} is sparse, but dense sets are required: use .toarray().")
     if isinstance(item, str | bytes) or not hasattr(item, "__len__"):
         raise ValueError(f"Set {number} is {item!r:.80}; wanted an array of shape (n_elements, n_features).")
     try:
@@ -79,6 +81,8 @@ def _to_array(item: Any, number: int) -> np.ndarray:
         raise ValueError(
             f"Set {number} is no array: its elements have unequal numbers of features or nested parts ({error})."
         ) from error
+    except TypeError as error:  # a torch tensor of a dtype that NumPy lacks, or on another device
+        raise TypeError(f"Set {number} is no array: {error}") from error
 
 
 def _to_two_dimensions(array: np.ndarray, number: int) -> np.ndarray:
@@ -105,6 +109,8 @@ def _to_numbers(array: np.ndarray, number: int) -> np.ndarray:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise type(error)(f"Set {number} holds what is no number: {error}") from error
+    except OverflowError as error:
+        raise ValueError(f"Set {number} holds a number beyond float64: {error}") from error
 
 
 def _with_one_width(arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -120,4 +126,5 @@ def _with_one_width(arrays: list[np.ndarray]) -> list[np.ndarray]:
         number = int(wrong[0])
         features = "feature" if widths[number] == 1 else "features"
         raise ValueError(f"Set {number} has {widths[number]} {features}; the sets before it have {width}.")
-    return [np.empty((0, width), array.dtype) if any_ else array for any_, array in zip(anything, arrays, strict=True)]
+    dtype = arrays[known[0]].dtype
+    return [np.empty((0, width), dtype) if any_ else array for any_, array in zip(anything, arrays, strict=True)]

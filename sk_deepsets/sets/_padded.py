@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._attached import check_attached, positions, take_attached
 from sk_deepsets.sets._ragged import RaggedSets
 
 
@@ -56,9 +58,9 @@ class PaddedSets:
             mask = mask.astype(bool)
         self.values = values
         self.mask = mask
-        self.context = context
-        self.index = index
-        self.feature_names = feature_names
+        self.context, self.index, self.feature_names = check_attached(
+            len(values), values.shape[2], context, index, feature_names
+        )
 
     @classmethod
     def from_ragged(cls, sets: RaggedSets, max_set_size: int | None = None, pad_value: float = 0.0) -> PaddedSets:
@@ -69,7 +71,8 @@ class PaddedSets:
         if width < largest:
             raise ValueError(f"A set of {largest} elements does not fit into max_set_size={width}.")
         mask = np.arange(width) < sizes[:, None]
-        values = np.full((len(sets), width, sets.n_features), pad_value, dtype=sets.elements.dtype)
+        dtype = np.result_type(sets.elements.dtype, pad_value)
+        values = np.full((len(sets), width, sets.n_features), pad_value, dtype=dtype)
         values[mask] = sets.elements
         return cls(values, mask, context=sets.context, index=sets.index, feature_names=sets.feature_names)
 
@@ -94,18 +97,11 @@ class PaddedSets:
 
     def __getitem__(self, key: Any) -> PaddedSets:
         """The sets that a slice, integers or booleans choose."""
-        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-            key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
-        context = self.context
-        if context is not None:
-            context = context.iloc[key] if hasattr(context, "iloc") else context[key]
-        return PaddedSets(
-            self.values[key],
-            self.mask[key],
-            context=context,
-            index=None if self.index is None else self.index[key],
-            feature_names=self.feature_names,
-        )
+        if isinstance(key, Integral):
+            raise IndexError("PaddedSets take slices, integers in a list, or booleans; .values and .mask hold one set.")
+        numbers = positions(key, len(self))
+        attached = take_attached(self.context, self.index, numbers)
+        return PaddedSets(self.values[numbers], self.mask[numbers], feature_names=self.feature_names, **attached)
 
     def __repr__(self) -> str:
         n_sets, width, n_features = self.values.shape

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._attached import check_attached, positions, take_attached
+
 
 class RaggedSets:
     """A sequence of sets, stored without padding.
@@ -65,25 +67,20 @@ class RaggedSets:
         feature_names: Any = None,
     ) -> None:
         elements = np.asarray(elements)
-        offsets = np.asarray(offsets, dtype=np.int64)
+        given = np.asarray(offsets)
+        offsets = given.astype(np.int64)
         if elements.ndim != 2:
             raise ValueError(f"elements must have shape (n_elements, n_features), but have shape {elements.shape}.")
-        if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
-            raise ValueError("offsets must be one-dimensional, begin with 0 and never fall.")
+        rises = offsets.ndim == 1 and len(offsets) > 0 and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
+        if not rises or (offsets != given).any():
+            raise ValueError("offsets must be one-dimensional, begin with 0 and never fall, in whole numbers.")
         if offsets[-1] != len(elements):
             raise ValueError(f"offsets end at {offsets[-1]}, but there are {len(elements)} elements.")
-        if feature_names is not None:
-            feature_names = np.asarray(feature_names, dtype=object)
-            if len(feature_names) != elements.shape[1]:
-                raise ValueError(f"{len(feature_names)} feature names for {elements.shape[1]} features.")
-        for what, value in (("context", context), ("index", index)):
-            if value is not None and len(value) != len(offsets) - 1:
-                raise ValueError(f"{what} has {len(value)} rows for {len(offsets) - 1} sets.")
         self.elements = elements
         self.offsets = offsets
-        self.context = context
-        self.index = index
-        self.feature_names = feature_names
+        self.context, self.index, self.feature_names = check_attached(
+            len(offsets) - 1, elements.shape[1], context, index, feature_names
+        )
 
     @property
     def sizes(self) -> np.ndarray:
@@ -117,12 +114,7 @@ class RaggedSets:
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
             return self._slice(start, max(start, stop))
-        if isinstance(key, list) and not key:
-            key = np.empty(0, dtype=np.int64)
-        numbers = np.arange(len(self))[key]
-        if numbers.ndim != 1:
-            raise IndexError(f"Sets are indexed along one axis, but the key has shape {np.shape(key)}.")
-        return self._take(numbers)
+        return self._take(positions(key, len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """A one-dimensional object array of the sets."""
@@ -155,13 +147,5 @@ class RaggedSets:
         return self._like(self.elements[rows], offsets, numbers)
 
     def _like(self, elements: np.ndarray, offsets: np.ndarray, key: Any) -> RaggedSets:
-        context = self.context
-        if context is not None:
-            context = context.iloc[key] if hasattr(context, "iloc") else context[key]
-        return RaggedSets(
-            elements,
-            offsets,
-            context=context,
-            index=None if self.index is None else self.index[key],
-            feature_names=self.feature_names,
-        )
+        attached = take_attached(self.context, self.index, key)
+        return RaggedSets(elements, offsets, feature_names=self.feature_names, **attached)

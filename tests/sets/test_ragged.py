@@ -1,0 +1,215 @@
+import copy
+import pickle
+from operator import index as as_int
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import KFold, cross_validate, train_test_split
+from sklearn.utils import _safe_indexing, shuffle
+
+from sk_deepsets import RaggedSets
+
+
+def labelled(sizes, context="frame"):
+    """Sets in which every number tells its set, its element and its feature: 100 set + 10 element + feature."""
+    arrays = [np.array([[100.0 * s + 10 * e + f for f in range(2)] for e in range(n)]) for s, n in enumerate(sizes)]
+    elements = np.concatenate([np.empty((0, 2)), *[a for a in arrays if len(a)]])
+    offsets = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+    rows = np.arange(len(sizes), dtype=float)[:, None] * [1, -1]
+    return RaggedSets(
+        elements,
+        offsets,
+        context=pd.DataFrame(rows, columns=["up", "down"]) if context == "frame" else rows,
+        index=pd.Index([f"set {i}" for i in range(len(sizes))], dtype=object),
+        feature_names=["a", "b"],
+    )
+
+
+def assert_holds(sets, numbers, sizes):
+    """The sets are those with these numbers among ``labelled(sizes)``, with everything that belongs to them."""
+    assert isinstance(sets, RaggedSets)
+    assert len(sets) == len(numbers)
+    for one_set, number in zip(sets, numbers, strict=True):
+        expected = [[100 * number + 10 * e + f for f in range(2)] for e in range(sizes[number])]
+        assert one_set.tolist() == expected
+        assert one_set.shape == (sizes[number], 2)
+    assert list(sets.index) == [f"set {number}" for number in numbers]
+    assert np.asarray(sets.context).tolist() == [[number, -number] for number in numbers]
+    assert list(sets.feature_names) == ["a", "b"]
+
+
+SIZES = st.lists(st.integers(0, 4), max_size=8)
+BOUND = st.none() | st.integers(-10, 10)
+
+
+@st.composite
+def sizes_and_key(draw):
+    sizes = draw(SIZES.filter(bool))
+    n = len(sizes)
+    number = st.integers(-n, n - 1)
+    key = draw(
+        st.builds(slice, BOUND, BOUND, st.none() | st.integers(-3, 3).filter(bool))
+        | st.lists(number)
+        | st.lists(number).map(lambda numbers: np.array(numbers, dtype=np.int32))
+        | st.lists(st.booleans(), min_size=n, max_size=n)
+        | st.lists(st.booleans(), min_size=n, max_size=n).map(np.array)
+        | st.lists(st.booleans(), min_size=n, max_size=n).map(pd.Series)
+    )
+    return sizes, key
+
+
+def chosen_by(key, n):
+    """What Python lists make of a key."""
+    numbers = list(range(n))
+    if isinstance(key, slice):
+        return numbers[key]
+    if len(key) and isinstance(next(iter(key)), bool | np.bool_):
+        return [number for number, chosen in zip(numbers, key, strict=True) if chosen]
+    return [numbers[as_int(i)] for i in key]
+
+
+@settings(deadline=None)
+@given(sizes_and_key(), st.sampled_from(["frame", "array"]))
+def test_indexing_chooses_what_a_list_would_with_context_and_index(sizes_key, context):
+    sizes, key = sizes_key
+    numbers = chosen_by(key, len(sizes))
+    assert_holds(labelled(sizes, context)[key], numbers, sizes)
+    assert_holds(labelled(sizes, context)[key, ...], numbers, sizes)
+
+
+@settings(deadline=None)
+@given(SIZES.filter(bool), st.integers(-8, 7), st.sampled_from([int, np.int64, np.int8]))
+def test_an_integer_chooses_one_array_as_a_list_would(sizes, number, kind):
+    sets, arrays = labelled(sizes), list(labelled(sizes))
+    if -len(sizes) <= number < len(sizes):
+        np.testing.assert_array_equal(sets[kind(number)], arrays[number], strict=True)
+    else:
+        with pytest.raises(IndexError, match="out of range"):
+            sets[kind(number)]
+
+
+@settings(deadline=None)
+@given(SIZES)
+def test_sizes_length_shape_and_iteration_agree_with_the_arrays(sizes):
+    sets = labelled(sizes)
+    assert sets.sizes.tolist() == sizes
+    assert sets.sizes.dtype == sets.offsets.dtype == np.int64
+    assert len(sets) == len(sizes)
+    assert sets.shape == (len(sizes),)
+    assert sets.n_features == 2
+    assert_holds(sets, list(range(len(sizes))), sizes)
+
+
+def test_slices_with_step_one_and_single_sets_share_memory_and_others_do_not():
+    sets = labelled([2, 3, 1])
+    assert np.shares_memory(sets[1:].elements, sets.elements)
+    assert np.shares_memory(sets[1], sets.elements)
+    assert not np.shares_memory(sets[[0, 1]].elements, sets.elements)
+
+
+def test_repeated_integers_repeat_sets():
+    assert_holds(labelled([2, 0, 1])[[2, 2, 0, 2]], [2, 2, 0, 2], [2, 0, 1])
+
+
+@pytest.mark.parametrize("key", [[True, False], [3], np.array([-4]), "a", 1.5, [[0, 1]], True, (0, 1), None])
+def test_keys_that_choose_no_sets_raise_index_error(key):
+    with pytest.raises(IndexError, match=r"index|axis"):
+        labelled([2, 0, 1])[key]
+
+
+def test_indexing_keeps_dtype_and_works_without_context_index_and_names():
+    sets = RaggedSets(np.ones((3, 1), dtype=np.float32), [0, 1, 3])[[1]]
+    assert sets.elements.dtype == np.float32
+    assert (sets.context, sets.index, sets.feature_names) == (None, None, None)
+
+
+def test_array_is_a_one_dimensional_object_array_even_when_all_sizes_are_equal():
+    array = np.asarray(labelled([2, 2]))
+    assert array.shape == (2,)
+    assert array.dtype == object
+    assert array[1].tolist() == [[100, 101], [110, 111]]
+    with pytest.raises(ValueError, match=r"unequal sizes do not fit into an array of float64; use \.elements"):
+        np.asarray(labelled([2, 1]), dtype=float)
+
+
+def test_repr_tells_counts_sizes_dtype_and_context():
+    assert repr(labelled([2, 0])) == (
+        "RaggedSets(2 sets of 0 to 2 elements, 2 elements, 2 features, float64, 2 context columns)"
+    )
+    assert repr(RaggedSets(np.empty((0, 3), np.float32), [0])) == "RaggedSets(0 sets, 0 elements, 3 features, float32)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"elements": np.zeros(3)}, r"elements must have shape .* but have shape \(3,\)"),
+        ({"elements": np.zeros((3, 2, 1))}, r"have shape \(3, 2, 1\)"),
+        ({"offsets": []}, "offsets must be one-dimensional, begin with 0 and never fall"),
+        ({"offsets": [[0, 3]]}, "offsets must be one-dimensional"),
+        ({"offsets": [1, 3]}, "begin with 0"),
+        ({"offsets": [0, 2, 1, 3]}, "never fall"),
+        ({"offsets": [0, 2]}, "offsets end at 2, but there are 3 elements"),
+        ({"offsets": [0, 4]}, "offsets end at 4, but there are 3 elements"),
+        ({"offsets": [0, 1.5, 3]}, "offsets"),
+        ({"context": np.zeros((3, 1))}, "context has 3 rows for 2 sets"),
+        ({"context": pd.DataFrame({"c": [1.0]})}, "context has 1 rows for 2 sets"),
+        ({"context": np.zeros(2)}, "context"),
+        ({"index": pd.RangeIndex(4)}, "index has 4 rows for 2 sets"),
+        ({"feature_names": ["a"]}, "1 feature names for 2 features"),
+    ],
+)
+def test_the_constructor_refuses_parts_that_do_not_fit(arguments, message):
+    fitting = {"elements": np.zeros((3, 2)), "offsets": [0, 1, 3]}
+    with pytest.raises(ValueError, match=message):
+        RaggedSets(**(fitting | arguments))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda sets: pickle.loads(pickle.dumps(sets))])
+@pytest.mark.parametrize("context", ["frame", "array"])
+def test_copies_and_pickles_hold_the_same_and_share_nothing(duplicate, context):
+    sets = labelled([2, 0, 1], context)
+    other = duplicate(sets)
+    assert_holds(other, [0, 1, 2], [2, 0, 1])
+    assert isinstance(other.context, type(sets.context))
+    assert not np.shares_memory(other.elements, sets.elements)
+
+
+@pytest.mark.parametrize(
+    ("key", "numbers"), [([2, 0], [2, 0]), (np.array([False, True, True]), [1, 2]), (slice(0, 2), [0, 1])]
+)
+def test_safe_indexing_of_scikit_learn_keeps_ragged_sets(key, numbers):
+    assert_holds(_safe_indexing(labelled([2, 0, 1]), key), numbers, [2, 0, 1])
+
+
+def test_train_test_split_and_shuffle_keep_sets_context_and_targets_together():
+    sizes = [2, 0, 1, 3, 4, 1, 0, 2]
+    y = np.arange(8)
+    train, test, y_train, y_test = train_test_split(labelled(sizes), y, test_size=3, random_state=0)
+    assert_holds(train, y_train.tolist(), sizes)
+    assert_holds(test, y_test.tolist(), sizes)
+    assert sorted([*y_train, *y_test]) == list(range(8))
+    mixed, y_mixed = shuffle(labelled(sizes), y, random_state=0)
+    assert_holds(mixed, y_mixed.tolist(), sizes)
+
+
+class NumberOfTheSet(ClassifierMixin, BaseEstimator):
+    """Reads the number of each set off its context, so that it scores 1 if X and y were cut alike."""
+
+    def fit(self, X, y):
+        assert isinstance(X, RaggedSets)
+        assert X.context["up"].tolist() == y.tolist()
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        assert isinstance(X, RaggedSets)
+        return X.context["up"].to_numpy()
+
+
+def test_cross_validation_indexes_ragged_sets_as_one_object():
+    result = cross_validate(NumberOfTheSet(), labelled([1, 0, 2, 3, 1, 2]), np.arange(6.0), cv=KFold(3), scoring="r2")
+    assert result["test_score"].tolist() == [1, 1, 1]
