@@ -46,7 +46,7 @@ def draw(bags, y, probability, path):
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 3, figsize=(9, 4.2), layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(9, 2.9), layout="constrained")
     shown = [i for label in ("has a 9", "no 9") for i in np.flatnonzero(y == label)[:3]]
     for i, axis in zip(shown, axes.flat, strict=True):
         columns = 10

@@ -9,7 +9,13 @@ from skorch.callbacks import Callback
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor
 
-SMALL = {"phi_hidden_dims": (8,), "rho_hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
+SMALL = {
+    "phi_hidden_dims": (8,),
+    "rho_hidden_dims": (8,),
+    "max_epochs": 3,
+    "early_stopping": True,
+    "random_state": 0,
+}
 
 
 class Case(NamedTuple):
