@@ -111,7 +111,9 @@ def test_class_weights_and_sample_weights_that_leave_no_set_are_an_error(make_cl
 
 def test_a_heavy_class_is_predicted_more_often(make_classifier, bags, labels):
     rates = [
-        (make_classifier(class_weight={0: 1, 1: heavy}, max_epochs=40, lr=0.01).fit(bags, labels).predict(bags) == 1).mean()
+        (
+            make_classifier(class_weight={0: 1, 1: heavy}, max_epochs=40, lr=0.01).fit(bags, labels).predict(bags) == 1
+        ).mean()
         for heavy in (0.01, 1, 100)
     ]
     assert rates[0] < rates[1] < rates[2]
