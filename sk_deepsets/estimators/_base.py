@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
 
 from sk_deepsets.estimators._hold_out import hold_out
-from sk_deepsets.estimators._training import new_net, train
+from sk_deepsets.estimators._training import check_same_model, new_net, train
 from sk_deepsets.nn import ACTIVATIONS, POOL_TYPES
 from sk_deepsets.preprocessing import SetPadder, check_features
 from sk_deepsets.sets import RaggedSets, check_sets
@@ -131,7 +131,9 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             if held_out.any():
                 parts = [(sets[m], y[m], None if weight is None else weight[m]) for m in (~held_out, held_out)]
                 (sets, y, weight), valid = parts
-        if not goes_on:
+        if goes_on:
+            check_same_model(self)
+        else:
             self._learn_scale(y, weight)
             self.net_, self._rng_state = new_net(self, sets, weight, device, int(random.randint(2**31 - 1)))
         train_set = SetDataset(sets, self._scaled(y), weight)
@@ -154,15 +156,18 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 'Drop such sets, or pool them to zero with empty_sets="zero".'
             )
         context = None if sets.context is None else np.asarray(sets.context, dtype=np.float64)
-        if context is not None and context.ndim != 2:
-            raise ValueError(f"context must have shape (n_sets, n_context), not {context.shape}.")
+        names = list(sets.context.columns) if hasattr(sets.context, "columns") else None
         n_context = None if context is None else context.shape[1]
         if reset:
-            self.n_context_features_ = n_context
+            self.n_context_features_, self._context_names = n_context, names
         elif n_context != self.n_context_features_:
             raise ValueError(
                 f"X has {n_context or 'no'} context features, but {type(self).__name__} was fitted with "
                 f"{self.n_context_features_ or 'none'}."
+            )
+        elif names and self._context_names and names != self._context_names:
+            raise ValueError(
+                f"The context has the columns {names}; in fit it had {self._context_names}, in this order."
             )
         if context is not None and not np.isfinite(context).all():
             raise ValueError("The context holds NaN or infinity; impute missing values first.")
@@ -199,6 +204,7 @@ def _has_embedding(estimator):
 
 # after the class is made: set_output's own wrapper would hide that the method is not always there
 DeepSetsEstimator.transform = available_if(_has_embedding)(DeepSetsEstimator.transform)
+DeepSetsEstimator.get_feature_names_out = available_if(_has_embedding)(DeepSetsEstimator.get_feature_names_out)
 
 
 def check_targets(estimator, y, n_sets, name, **options):

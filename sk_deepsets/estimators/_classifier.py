@@ -96,7 +96,8 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
     history_ : list of dict
         One an epoch: ``epoch``, ``train_loss``, ``valid_loss`` (log loss of the sets held out), ``dur``, ….
     net_ : skorch.NeuralNetClassifier
-        The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``.
+        The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``;
+        a ``module`` of your own is ``net_.module_.module``, behind the standardisation.
     padder_ : SetPadder
 
     See Also

@@ -52,7 +52,7 @@ warm_start, callbacks
     >>> rng = np.random.default_rng(0)
     >>> sets = [rng.integers(0, 10, size) for size in rng.integers(1, 11, 1000)]
     >>> y = [one_set.sum() for one_set in sets]
-    >>> reg = DeepSetsRegressor(phi_hidden_dims=(), rho_hidden_dims=(), pool_type="sum", lr=0.01, random_state=0)
+    >>> reg = DeepSetsRegressor(phi_hidden_dims=(), rho_hidden_dims=(), pool_type="sum", lr=0.05, random_state=0)
     >>> reg.fit(sets, y).predict([np.full(50, 3)]).round()
     array([150.])
     """

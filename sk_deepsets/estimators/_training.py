@@ -25,6 +25,40 @@ def new_net(estimator, sets, weight, device, seed):
         return net, torch.get_rng_state()
 
 
+# What a net is built with; the other training parameters may change from one fit to the next.
+FIXED = [
+    "phi_hidden_dims",
+    "rho_hidden_dims",
+    "pool_type",
+    "fusion_type",
+    "context_in_rho",
+    "activation",
+    "dropout",
+    "encoder",
+    "module",
+    "standardize",
+    "optimizer",
+    "weight_decay",
+    "loss",
+    "device",
+]
+
+
+def fixed_parameters(estimator):
+    """The parameters that a net keeps, as text to compare."""
+    return {name: repr(value) for name, value in estimator.get_params(deep=False).items() if name in FIXED}
+
+
+def check_same_model(estimator):
+    """Raise if training is to go on with parameters that the net was not built with."""
+    for name, value in fixed_parameters(estimator).items():
+        if value != estimator._built_with[name]:
+            raise ValueError(
+                f"{name}={value}, but the net to go on with was built with {estimator._built_with[name]}: "
+                "set warm_start=False (or clone the estimator) to train a new one."
+            )
+
+
 def dimensions(estimator, sets, weight):
     """Arguments of the torch module."""
     dims = {"input_dim": sets.n_features, "output_dim": estimator._output_dim}
@@ -58,7 +92,8 @@ def input_layer(estimator, table, weight, centred=True):
     """A layer that standardises the columns of a table, or only takes them to the dtype of the model."""
     if estimator.standardize:
         mean, scale = mean_and_scale(table, weight)
-        mean = mean if centred else np.zeros_like(mean)
+        if not centred:
+            mean, scale = np.zeros_like(mean), np.hypot(mean, scale)  # the root mean square
     else:
         mean, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
     return Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
@@ -82,6 +117,8 @@ def training(estimator, device):
 def train(estimator, train_set, valid_set, epochs):
     """Train the estimator's net for some epochs, and set its fitted attributes."""
     net = copy.deepcopy(estimator.net_) if estimator.net_.history else estimator.net_
+    estimator._built_with = fixed_parameters(estimator)
+    dict(net.callbacks_)["best_epoch"].patience = estimator.n_iter_no_change if estimator.early_stopping else None
     net.set_params(lr=estimator.lr, batch_size=estimator.batch_size, max_epochs=epochs)
     n_weights = sum(weight.numel() for weight in net.module_.parameters())
     elements_in_batch = len(train_set.elements) / len(train_set) * min(net.batch_size, len(train_set))

@@ -86,6 +86,8 @@ def _read(X: Any) -> RaggedSets:
         raise ValueError(_two_readings("DataFrame", X.shape, "X.to_numpy()"))
     if hasattr(X, "toarray"):
         raise TypeError("Sparse data was passed for X, but dense sets are required: use .toarray().")
+    if np.ma.is_masked(X):
+        raise ValueError("X has masked values: a set with fewer elements is a shorter array in a list of arrays.")
     array = _as_array(X)
     if array.dtype == object and array.ndim == 1:
         return sets_from_arrays(list(array))

@@ -65,8 +65,10 @@ def _common_columns(items: Sequence[Any]) -> np.ndarray | None:
 
 def _to_array(item: Any, number: int) -> np.ndarray:
     """One set as an array of any dimension and dtype."""
+    if np.ma.is_masked(item):
+        raise ValueError(f"Set {number} has masked values; drop those elements, or fill them, first.")
     if isinstance(item, np.ndarray):
-        return item
+        return np.asarray(item)
     if hasattr(item, "detach"):  # a torch tensor that may carry a gradient
         item = item.detach()
     if isinstance(item, pd.DataFrame | pd.Series):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -95,10 +96,17 @@ class PaddedSets:
     def __len__(self) -> int:
         return len(self.values)
 
-    def __getitem__(self, key: Any) -> PaddedSets:
-        """The sets that a slice, integers or booleans choose."""
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self.to_ragged())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A one-dimensional object array of the sets; ``values`` is the padded one."""
+        return self.to_ragged().__array__(dtype, copy)
+
+    def __getitem__(self, key: Any) -> Any:
+        """One set without its filling for an integer; ``PaddedSets`` for a slice, integers or booleans."""
         if isinstance(key, Integral):
-            raise IndexError("PaddedSets take slices, integers in a list, or booleans; .values and .mask hold one set.")
+            return self.values[key][self.mask[key]]
         numbers = positions(key, len(self))
         attached = take_attached(self.context, self.index, numbers)
         return PaddedSets(self.values[numbers], self.mask[numbers], feature_names=self.feature_names, **attached)

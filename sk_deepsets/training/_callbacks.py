@@ -43,6 +43,7 @@ class BestEpoch(Callback):
             return
         if "valid_loss" not in record:
             return
+        net.history.record("valid_loss_best", loss < self.best_loss_)  # what skorch's Checkpoint looks for
         if loss < self.best_loss_:
             self.best_loss_ = loss
             self.best_epoch_ = record["epoch"]

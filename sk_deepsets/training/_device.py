@@ -19,7 +19,8 @@ def find_device(device: str | torch.device) -> torch.device:
     """
     there = torch.accelerator.current_accelerator(check_available=True)
     if device == "auto":
-        return torch.device("cpu") if there is None else there
+        # sets are standardised in float64, which Apple's MPS does not have
+        return torch.device("cpu") if there is None or there.type == "mps" else there
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:
@@ -28,6 +29,8 @@ def find_device(device: str | torch.device) -> torch.device:
         ) from error
     if found.type == "cpu":
         return found
+    if found.type == "mps":
+        raise ValueError('device="mps" has no float64, in which sets are standardised; use "cpu".')
     if there is None or found.type != there.type or (found.index or 0) >= torch.accelerator.device_count():
         seen = "none but the CPU" if there is None else f"{torch.accelerator.device_count()} of type {there.type!r}"
         raise ValueError(f'device={str(device)!r} is not on this machine (torch sees {seen}); use "auto" or "cpu".')

@@ -92,6 +92,9 @@ class SetNet(NeuralNet):
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        if not self.batches_heard_:  # the last batch alone: skorch's Checkpoint looks for one
+            self.history.new_batch()
+            self.history.record_batch(prefix + "_batch_size", sizes[-1])
         # one transfer an epoch: on a GPU, reading the loss of each batch would wait for that batch
         total = torch.stack(losses).double().cpu() @ torch.tensor(sizes, dtype=torch.float64)
         self.history.record(prefix + "_loss", float(total) / sum(sizes))

@@ -59,4 +59,5 @@ class PaddedModule(nn.Module):
         x, mask = pad(packed)  # (b, m, d), (b, m)
         if context is None:
             return function(x, mask)
-        return function(x, mask, context=context if self.context_layer is None else self.context_layer(context))
+        # by keyword: DeepSetsConditional takes the context first
+        return function(x, mask=mask, context=context if self.context_layer is None else self.context_layer(context))
