@@ -19,8 +19,8 @@ from sk_deepsets.preprocessing import SetPadder, check_features
 from sk_deepsets.sets import RaggedSets, check_sets
 from sk_deepsets.training import OPTIMIZERS, SetDataset, find_device
 
-# Measured on the small sets of the MIL literature (90 to 200 sets): what a tenth of them tells about the best epoch
-# is worth less than training on it.
+# On five data sets of 100 to 190 sets, training on all of them to the end was as accurate as or better than holding
+# out a tenth (one 5-fold run each); on two of 3,000, one went either way. Where between the two to begin is a choice.
 ENOUGH_TO_HOLD_OUT = 1_000
 
 
