@@ -20,7 +20,8 @@ from sk_deepsets.sets import RaggedSets, check_sets
 from sk_deepsets.training import OPTIMIZERS, SetDataset, find_device
 
 # On five data sets of 100 to 190 sets, training on all of them to the end was as accurate as or better than holding
-# out a tenth (one 5-fold run each); on two of 3,000, one went either way. Where between the two to begin is a choice.
+# out a tenth (one 5-fold run each), though on two of them its probabilities were far too sure; on two of 3,000 sets,
+# one went either way. Where to begin between the two is a choice.
 ENOUGH_TO_HOLD_OUT = 1_000
 
 

@@ -63,8 +63,8 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
     early_stopping : bool or "auto", default="auto"
         Whether to hold out a part of the sets (the same share of each class), to stop when their loss has not
         fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch. ``"auto"``: with
-        at least 1,000 sets, or with ``X_val``. The best epoch is restored whenever there is something to validate
-        on; ``False`` then only keeps training from stopping early.
+        at least 1,000 sets, or with ``X_val``; with fewer, probabilities may come out too sure. The best epoch is
+        restored whenever there is something to validate on; ``False`` then only keeps training from stopping early.
     validation_fraction : float, default=0.1
         Share of the sets held out.
     n_iter_no_change : int, default=10
