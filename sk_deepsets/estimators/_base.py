@@ -148,9 +148,10 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """X as checked sets with a numeric context, like those of ``fit``; or with ``reset``, those of ``fit``."""
         sets = check_features(self, check_sets(X, ensure_min_elements=int(reset)), reset=reset)
         if reset:
-            self.padder_ = SetPadder(max_set_size=self.max_set_size).fit(sets)
-        else:
-            self.padder_.check_sizes(sets)
+            # what its fit does, without looking at every value once more
+            self.padder_ = SetPadder(max_set_size=self.max_set_size)
+            check_features(self.padder_, sets, reset=True)
+        self.padder_.check_sizes(sets)
         if self.empty_sets == "error" and not sets.sizes.all():
             raise ValueError(
                 f"Set {np.flatnonzero(sets.sizes == 0)[0]} is empty ({(sets.sizes == 0).sum()} sets are). "
@@ -184,10 +185,6 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if not weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weight
-
-    @property
-    def _n_features_out(self):
-        return self._n_embedding_features
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.nn import Standardize
-from sk_deepsets.training import Split, Training, build_net, random_numbers, threads_for
+from sk_deepsets.training import SetDataset, Split, Training, build_net, find_device, random_numbers, threads_for
 
 
 def new_net(estimator, sets, weight, device, seed):
@@ -45,8 +45,13 @@ FIXED = [
 
 
 def fixed_parameters(estimator):
-    """The parameters that a net keeps, as text to compare."""
-    return {name: repr(value) for name, value in estimator.get_params(deep=False).items() if name in FIXED}
+    """The parameters that a net keeps, in a form that compares: [8] is (8,), and a pickled callable is not itself."""
+    params = {name: value for name, value in estimator.get_params(deep=False).items() if name in FIXED}
+    params["device"] = str(find_device(params["device"]))
+    return {
+        name: tuple(value) if isinstance(value, list | np.ndarray) else "a callable" if callable(value) else value
+        for name, value in params.items()
+    }
 
 
 def check_same_model(estimator):
@@ -54,7 +59,7 @@ def check_same_model(estimator):
     for name, value in fixed_parameters(estimator).items():
         if value != estimator._built_with[name]:
             raise ValueError(
-                f"{name}={value}, but the net to go on with was built with {estimator._built_with[name]}: "
+                f"{name}={value!r}, but the net to go on with was built with {estimator._built_with[name]!r}: "
                 "set warm_start=False (or clone the estimator) to train a new one."
             )
 
@@ -136,10 +141,11 @@ def train(estimator, train_set, valid_set, epochs):
         warnings.warn("Training interrupted by user.", stacklevel=5)
     best_epoch = dict(net.callbacks_)["best_epoch"].best_epoch_
     check_convergence(finished, best_epoch)
-    if best_epoch is None and not torch.isfinite(net.forward(train_set)).all():
+    # the loss is taken before the last step: a few sets tell whether that one went wrong, too
+    if best_epoch is None and not torch.isfinite(net.forward(SetDataset(train_set.X[:100]))).all():
         raise ValueError("Training diverged: predictions are not finite. Lower lr, or set standardize=True.")
     estimator.net_ = net
-    estimator._n_embedding_features = embedding_width(net, train_set)
+    estimator._n_features_out = embedding_width(net, train_set)
     estimator.history_ = finished
     estimator.n_iter_ = len(finished)
     estimator.best_iteration_ = len(finished) if best_epoch is None else best_epoch

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
-from sk_deepsets.nn._mlp import last_dim, make_activation
+from sk_deepsets.nn._mlp import hidden_layers, last_dim
 from sk_deepsets.nn._packed import PackedSets
 
 
@@ -37,14 +37,7 @@ class Encoder(nn.Sequential):
         if kind not in ("elementwise", "equivariant"):
             raise ValueError(f'encoder must be "elementwise" or "equivariant", but got {kind!r}.')
         make_layer = nn.Linear if kind == "elementwise" else PermutationEquivariantLayer
-        layers: list[nn.Module] = []
-        before = input_dim
-        for hidden_dim in hidden_dims:
-            layers += [make_layer(before, hidden_dim), make_activation(activation)]
-            if dropout:
-                layers.append(nn.Dropout(dropout))
-            before = hidden_dim
-        super().__init__(*layers)
+        super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
         self.elementwise = kind == "elementwise"
         self.output_dim = last_dim(input_dim, hidden_dims)
 

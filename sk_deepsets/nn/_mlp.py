@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -23,12 +23,16 @@ def make_activation(name: str) -> nn.Module:
 
 
 def hidden_layers(
-    input_dim: int, hidden_dims: Sequence[int], activation: str = "relu", dropout: float = 0.0
+    input_dim: int,
+    hidden_dims: Sequence[int],
+    activation: str = "relu",
+    dropout: float = 0.0,
+    make_layer: Callable[[int, int], nn.Module] = nn.Linear,
 ) -> list[nn.Module]:
-    """Linear maps, each followed by the activation and, when there is any, dropout."""
+    """Layers, each followed by the activation and, when there is any, dropout."""
     layers: list[nn.Module] = []
     for hidden_dim in hidden_dims:
-        layers += [nn.Linear(input_dim, hidden_dim), make_activation(activation)]
+        layers += [make_layer(input_dim, hidden_dim), make_activation(activation)]
         if dropout:
             layers.append(nn.Dropout(dropout))
         input_dim = hidden_dim
