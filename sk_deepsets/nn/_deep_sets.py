@@ -93,7 +93,7 @@ class DeepSetsInvariant(nn.Module):
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
         """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
         packed = x if isinstance(x, PackedSets) else pack(x, mask)
-        return embed(self._phi, self.pooling, packed, in_chunks=self.phi.elementwise)
+        return embed(self._phi, self.phi, self.pooling, packed)
 
     def _phi(self, packed: PackedSets) -> Tensor:
         return self.phi(prepare(packed, self.input_layer))
@@ -188,7 +188,7 @@ class DeepSetsConditional(nn.Module):
             return self.phi(prepare(packed, self.input_layer), context)
 
         packed = x if isinstance(x, PackedSets) else pack(x, mask)
-        return embed(phi, self.pooling, packed, in_chunks=self.phi.encoder.elementwise)
+        return embed(phi, self.phi.encoder, self.pooling, packed)
 
 
 def prepare(packed: PackedSets, input_layer: nn.Module | None) -> PackedSets:

@@ -39,7 +39,14 @@ class Encoder(nn.Sequential):
         make_layer = nn.Linear if kind == "elementwise" else PermutationEquivariantLayer
         super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
         self.elementwise = kind == "elementwise"
+        self.dropout = dropout
+        self.width = max([input_dim, *hidden_dims])
         self.output_dim = last_dim(input_dim, hidden_dims)
+
+    @property
+    def drops_out(self) -> bool:
+        """Whether an element may give something else each time."""
+        return self.training and self.dropout > 0
 
     def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Hidden features of the elements, (n, k); ``modulate`` changes the first layer's output."""

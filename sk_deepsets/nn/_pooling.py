@@ -77,7 +77,11 @@ def pool(packed: PackedSets, name: str) -> Tensor:
     if name == "mean":
         return mean
     variance = _sum((elements - mean[segments]).square(), segments, sizes.shape[0]) / count
-    # the root's slope is infinite at 0, where the standard deviation itself has a kink: take 0 there
+    return root(variance)
+
+
+def root(variance: Tensor) -> Tensor:
+    """The square root, whose slope is infinite at 0, where the standard deviation itself has a kink: 0 there."""
     positive = variance != 0  # not > 0, which would take a NaN for 0
     return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0)
 
@@ -97,6 +101,14 @@ def _max(elements: Tensor, sizes: Tensor) -> Tensor:
     # an empty bag gives 0
     rows = torch.arange(elements.shape[0], device=elements.device)
     return embedding_bag(rows, elements, sizes.cumsum(0) - sizes, mode="max")
+
+
+def holders(elements: Tensor, sizes: Tensor) -> Tensor:
+    """Numbers of the elements that hold the maximum of a feature over their set; no set may be empty."""
+    rows = torch.arange(elements.shape[0], device=elements.device)
+    # the maximum, and the fourth of its results: the rows that hold them, (b, k)
+    holding = torch.embedding_bag(elements, rows, sizes.cumsum(0) - sizes, mode=2)[3]
+    return holding.unique()
 
 
 class SetPooling(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor
 from sk_deepsets.nn import PackedSets
 from sk_deepsets.sets import RaggedSets
 
-# Without a gradient, batches are as large as keeps phi's outputs in a processor's cache, whatever the sets' sizes.
+# Without a gradient, batches are as large as makes the cost of a call small; the core works on them in chunks.
 ELEMENTS_AT_ONCE = 65_536
 
 

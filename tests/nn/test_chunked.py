@@ -25,14 +25,21 @@ def rows_of():
     return record
 
 
+def gradients_of(model, *inputs):
+    """The gradients of a loss that tells all outputs apart."""
+    outputs = model(*inputs)
+    loss = (outputs * torch.linspace(1, 2, outputs.numel()).to(outputs).reshape(outputs.shape)).sum()
+    return torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+
+
 @every_pool
 @pytest.mark.parametrize("chunk_size", CHUNK_SIZES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_chunks_change_no_result(make_batch, monkeypatch, rows_of, pool_type, chunk_size, dtype):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
     x, mask = make_batch(SIZES, dtype=dtype)
     model = DeepSetsInvariant(3, [6, 5], [4], 2, pool_type, activation="tanh", sum_scale=0.5).to(dtype)
     whole, pooled = model(x, mask), model.embed(x, mask)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
     rows = rows_of(model.phi[0])
     with torch.no_grad():
         assert_close(model(x, mask), whole)
@@ -45,46 +52,61 @@ def test_chunks_change_no_result(make_batch, monkeypatch, rows_of, pool_type, ch
 
 
 @every_pool
+@pytest.mark.parametrize("chunk_size", CHUNK_SIZES)
+@pytest.mark.parametrize("kept", [0, 1000], ids=["computed again", "kept"])
+def test_chunks_change_no_gradient(make_batch, monkeypatch, pool_type, chunk_size, kept):
+    x, mask = make_batch(SIZES)
+    model = DeepSetsInvariant(3, [6, 5], [4], 2, pool_type, activation="tanh", sum_scale=0.5).double()
+    whole = gradients_of(model, x, mask)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+    monkeypatch.setattr(chunked, "KEPT_ELEMENTS", kept)
+    assert_close(gradients_of(model, x, mask), whole)
+
+
+@every_pool
 @settings(max_examples=25, deadline=None)
 @given(sizes=st.lists(st.integers(0, 6), min_size=1, max_size=6), chunk_size=st.integers(1, 8), seed=st.integers(0, 99))
 def test_sets_may_be_cut_anywhere(make_batch, pool_type, sizes, chunk_size, seed):
     x, mask = make_batch(sizes, seed=seed)
     model = DeepSetsInvariant(3, [5], [4], 2, pool_type, activation="tanh").double()
-    whole = model(x, mask)
-    with torch.no_grad(), pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
-        assert_close(model(x, mask), whole)
+    whole, gradients = model(x, mask), gradients_of(model, x, mask)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+        assert_close(gradients_of(model, x, mask), gradients)
+        with torch.no_grad():
+            assert_close(model(x, mask), whole)
 
 
 @every_pool
 @pytest.mark.parametrize("fusion_type", ["concat", "add", "film"])
 @pytest.mark.parametrize("chunk_size", [1, 3, 5])
 def test_each_element_keeps_the_context_of_its_set(make_batch, monkeypatch, fusion_type, pool_type, chunk_size):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
     x, mask = make_batch(SIZES)
     context = torch.randn(len(SIZES), 2, dtype=torch.float64)
     model = DeepSetsConditional(3, 2, [5], [4], 2, pool_type, fusion_type, activation="tanh").double()
-    whole = model(x, context, mask)
+    whole, gradients = model(x, context, mask), gradients_of(model, x, context, mask)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+    assert_close(gradients_of(model, x, context, mask), gradients)
     with torch.no_grad():
         assert_close(model(x, context, mask), whole)
 
 
 @pytest.mark.parametrize("pool_type", ["sum", "mean", "max", "min"])
 def test_phi_may_be_the_identity(make_batch, monkeypatch, pool_type):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
     x, mask = make_batch(SIZES)
     model = DeepSetsInvariant(3, [], [], 2, pool_type).double()
     whole = model(x, mask)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
     with torch.no_grad():
         assert_close(model(x, mask), whole)
 
 
 @pytest.mark.parametrize("pool_type", POOL_TYPES)
 def test_a_pool_may_be_asked_for_twice(make_batch, monkeypatch, pool_type):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
     x, mask = make_batch(SIZES)
     model = DeepSetsInvariant(3, [], [], 2, (pool_type, pool_type)).double()
     whole = model.embed(x, mask)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
     with torch.no_grad():
         assert_close(model.embed(x, mask), whole)
 
@@ -92,7 +114,7 @@ def test_a_pool_may_be_asked_for_twice(make_batch, monkeypatch, pool_type):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
 def test_std_keeps_its_digits_far_from_zero(monkeypatch, dtype, offset):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
     x = (offset + torch.randn(2, 8, 1, dtype=torch.float64)).to(dtype)
     model = DeepSetsInvariant(1, [], [], 1, "std").to(dtype)
     with torch.no_grad():
@@ -101,7 +123,7 @@ def test_std_keeps_its_digits_far_from_zero(monkeypatch, dtype, offset):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equal_elements_have_std_zero(monkeypatch, dtype):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
     model = DeepSetsInvariant(1, [], [], 1, "std").to(dtype)
     with torch.no_grad():
         assert_close(model.embed(torch.full((2, 9, 1), 1234.567, dtype=dtype)), torch.zeros(2, 1, dtype=dtype))
@@ -109,11 +131,11 @@ def test_equal_elements_have_std_zero(monkeypatch, dtype):
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 4])
 def test_attention_withstands_large_scores(monkeypatch, chunk_size):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", chunk_size)
     model = DeepSetsInvariant(2, [], [], 1, "attention")
     torch.nn.init.constant_(model.pooling.score.weight, 1e4)
     x = torch.randn(3, 7, 2)
     whole = model.embed(x)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
     with torch.no_grad():
         assert_close(model.embed(x), whole)
 
@@ -121,27 +143,69 @@ def test_attention_withstands_large_scores(monkeypatch, chunk_size):
 @pytest.mark.parametrize("pool_type", ["sum", "mean", "std", "attention"])
 @pytest.mark.parametrize("place", range(5))
 def test_a_real_nan_shows_as_without_chunks(monkeypatch, pool_type, place):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 2)
     model = DeepSetsInvariant(1, [], [], 1, pool_type)
     x = torch.ones(2, 5, 1)
     x[0, place] = torch.nan
     whole = model.embed(x)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 2)
     with torch.no_grad():
         assert_close(model.embed(x), whole, equal_nan=True)
 
 
-def test_with_gradients_phi_sees_all_elements_at_once(make_batch, monkeypatch, rows_of):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("pool_type", ["mean", ("mean", "max")])
+def test_training_sees_each_element_once(make_batch, monkeypatch, rows_of, pool_type, dropout):
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
     x, mask = make_batch(SIZES, dtype=torch.float32)
-    model = DeepSetsInvariant(3, [5], [4], 2)
+    model = DeepSetsInvariant(3, [5], [4], 2, pool_type, dropout)
     rows = rows_of(model.phi[0])
     model(x, mask).sum().backward()
-    assert rows == [25]
+    assert sum(rows) == 25
+
+
+@pytest.mark.parametrize("pool_type", ["max", "min", ("max", "min")])
+def test_only_elements_that_hold_an_extreme_go_through_the_backward_pass(make_batch, monkeypatch, pool_type):
+    x, mask = make_batch([60, 0, 90])
+    model = DeepSetsInvariant(3, [4], [4], 2, pool_type, activation="tanh").double()
+    whole = gradients_of(model, x, mask)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 50)
+    rows = []
+    model.phi[0].register_forward_hook(lambda module, inputs, output: rows.append((len(output), output.requires_grad)))
+    assert_close(gradients_of(model, x, mask), whole)
+    assert sum(n for n, with_gradient in rows if not with_gradient) == 150
+    # at most one for each feature of a part, of which there are 4
+    assert 4 <= sum(n for n, with_gradient in rows if with_gradient) <= 4 * model.pooling.output_dim
+
+
+def test_dropout_is_the_same_in_what_is_computed_again(make_batch, monkeypatch):
+    x, mask = make_batch(SIZES)
+    model = DeepSetsInvariant(3, [50], [], 1, "mean", dropout=0.5).double()
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 4)
+    gradients = []
+    for kept in (0, 1000):
+        monkeypatch.setattr(chunked, "KEPT_ELEMENTS", kept)
+        torch.manual_seed(1)
+        gradients.append(gradients_of(model, x, mask))
+    assert_close(*gradients)
+
+
+def test_large_sets_train_with_phi_kept_for_a_few_chunks_only(monkeypatch):
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 10)
+    monkeypatch.setattr(chunked, "KEPT_ELEMENTS", 10)
+    model = DeepSetsInvariant(3, [7], [], 1, "mean")
+    kept = []
+
+    def keep(tensor):
+        kept.append(tensor.numel() if tensor.shape[1:] == (7,) else 0)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(torch.randn(1, 1000, 3))
+    assert sum(kept) <= 2 * 100 * 7  # what is known of the 100 parts, not of the 1,000 elements
 
 
 @pytest.mark.parametrize("conditional", [False, True])
 def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of, conditional):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 3)
     x, mask = make_batch(SIZES, dtype=torch.float32)
     if conditional:
         model = DeepSetsConditional(3, 2, [5], [4], 2, encoder="equivariant")
@@ -150,6 +214,7 @@ def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of
         model = DeepSetsInvariant(3, [5], [4], 2, encoder="equivariant")
         inputs, phi = (x, mask), model.phi
     whole = model(*inputs)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
     rows = rows_of(phi[0])
     with torch.no_grad():
         assert torch.equal(model(*inputs), whole)
@@ -158,7 +223,7 @@ def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of
 
 @pytest.mark.parametrize("sizes", [[], [0], [0, 0]])
 def test_nothing_to_cut_gives_zeros(make_batch, monkeypatch, sizes):
-    monkeypatch.setattr(chunked, "CHUNK_SIZE", 1)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 1)
     model = DeepSetsInvariant(3, [5], [4], 2, POOL_TYPES)
     with torch.no_grad():
         pooled = model.embed(pack(*make_batch(sizes, dtype=torch.float32)))
