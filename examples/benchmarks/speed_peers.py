@@ -340,7 +340,7 @@ def torchmil(case, sets, y, epochs):
 def energyflow(case, sets, y, epochs):
     """EnergyFlow's particle flow network (Keras), on one padded array; it pools by a sum."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    from energyflow.archs import PFN
+    from energyflow.archs.efn import PFN
 
     def pad():
         x = np.zeros((len(sets), max(map(len, sets)), case.d), dtype=np.float32)

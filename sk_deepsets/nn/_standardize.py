@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Standardize(nn.Module):
-    """(x - mean) / scale, computed in the dtype of the statistics and returned in that of the model.
+    """(x - mean) / scale, computed in the dtype of x and returned in that of the model.
 
     As a layer it travels with the model's weights, so that a saved model takes raw data; and a batch is
     standardised when it is needed, with no copy of the data set.
@@ -15,7 +15,7 @@ class Standardize(nn.Module):
     Parameters
     ----------
     mean, scale : Tensor of shape (d,)
-        In float64 a large mean costs no digits: time stamps keep their seconds.
+        In float64, so that x in float64 loses no digits to a large mean: time stamps keep their seconds.
 
     Notes
     -----
@@ -35,4 +35,5 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise ``x (n, d)``."""
-        return ((x - self.mean) / self.scale).to(self.like_model.dtype)
+        mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
+        return ((x - mean) / scale).to(self.like_model.dtype)
