@@ -70,7 +70,7 @@ for n_elements in map(int, sys.argv[1:]):
 
 def run(*command):
     """The output of a Python process that lets its threads sleep while they wait."""
-    environment = os.environ | {"OMP_WAIT_POLICY": "passive"}
+    environment = {"OMP_WAIT_POLICY": "passive"} | os.environ
     result = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, check=False)
     if result.returncode:
         raise RuntimeError(f"{command}: {(result.stderr.strip() or 'killed').splitlines()[-1]}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-# Multiplications in one batch, forward. Measured on two cores: below some 20 million, handing work to a second
-# thread costs more than it saves, and up to three times the whole step.
-WORTH_MORE_THREADS = 20_000_000
+# Multiplications in one batch, forward. Measured on two cores: below, handing work to a second thread costs more than
+# it saves, and up to three times the whole step. Threads that sleep while they wait have to be woken each time.
+WORTH_MORE_THREADS = 150_000_000 if os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive" else 20_000_000
 
 
 @contextmanager
