@@ -52,6 +52,7 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
         "device": [str, torch.device],
+        "mixed_precision": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

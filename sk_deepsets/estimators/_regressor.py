@@ -28,7 +28,7 @@ warm_start, callbacks
         The training, as in :class:`DeepSetsClassifier`.
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         On the standardised target. ``"huber"`` turns from squared to absolute at 1.
-    device, random_state, verbose
+    device, mixed_precision, random_state, verbose
         As in :class:`DeepSetsClassifier`.
 
     Attributes
@@ -89,6 +89,7 @@ warm_start, callbacks
         callbacks=None,
         loss="squared_error",
         device="cpu",
+        mixed_precision=False,
         random_state=None,
         verbose=0,
     ):
@@ -116,6 +117,7 @@ warm_start, callbacks
         self.callbacks = callbacks
         self.loss = loss
         self.device = device
+        self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
 

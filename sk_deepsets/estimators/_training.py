@@ -35,6 +35,7 @@ FIXED = [
     "activation",
     "dropout",
     "encoder",
+    "mixed_precision",
     "module",
     "standardize",
     "optimizer",
@@ -89,6 +90,7 @@ def dimensions(estimator, sets, weight):
         "dropout": estimator.dropout,
         "activation": estimator.activation,
         "encoder": estimator.encoder,
+        "mixed_precision": estimator.mixed_precision,
         "sum_scale": 1 / max(typical_size, 1),
     }
 

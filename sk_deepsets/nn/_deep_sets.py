@@ -35,6 +35,8 @@ class DeepSetsInvariant(nn.Module):
     encoder : {"elementwise", "equivariant"}, default="elementwise"
         Whether phi sees each element by itself, as the theorem has it, or in the layers of Lemma 3, which show
         it the maximum over its set, too.
+    mixed_precision : bool, default=False
+        Whether phi multiplies in bfloat16 in training.
     sum_scale : float, default=1.0
         Constant factor of the sum pool, see :class:`SetPooling`.
     input_layer : nn.Module, optional
@@ -66,12 +68,13 @@ class DeepSetsInvariant(nn.Module):
         *,
         activation: str = "relu",
         encoder: str = "elementwise",
+        mixed_precision: bool = False,
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.input_layer = input_layer
-        self.phi = Encoder(input_dim, phi_hidden_dims, activation, dropout, encoder)
+        self.phi = Encoder(input_dim, phi_hidden_dims, activation, dropout, encoder, mixed_precision)
         self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale)
         self.rho = make_rho(self.pooling.output_dim, rho_hidden_dims, output_dim, activation, dropout)
 
@@ -116,7 +119,7 @@ class DeepSetsConditional(nn.Module):
         2018, "FiLM: Visual reasoning with a general conditioning layer").
     context_in_rho : bool, default=True
         Whether rho takes [pooled, z] in place of the pooled vector alone.
-    dropout, activation, encoder, sum_scale, input_layer
+    dropout, activation, encoder, mixed_precision, sum_scale, input_layer
         As in :class:`DeepSetsInvariant`.
     context_layer : nn.Module, optional
         What the context goes through first; gives (b, context_dim).
@@ -141,6 +144,7 @@ class DeepSetsConditional(nn.Module):
         *,
         activation: str = "relu",
         encoder: str = "elementwise",
+        mixed_precision: bool = False,
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
@@ -152,7 +156,13 @@ class DeepSetsConditional(nn.Module):
         self.input_layer = input_layer
         self.context_layer = context_layer
         self.phi = FUSIONS[fusion_type](
-            input_dim, context_dim, phi_hidden_dims, activation=activation, dropout=dropout, kind=encoder
+            input_dim,
+            context_dim,
+            phi_hidden_dims,
+            activation=activation,
+            dropout=dropout,
+            kind=encoder,
+            mixed_precision=mixed_precision,
         )
         self.pooling = SetPooling(pool_type, self.phi.encoder.output_dim, sum_scale)
         rho_input_dim = self.pooling.output_dim + (context_dim if context_in_rho else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
@@ -24,6 +25,8 @@ class Encoder(nn.Sequential):
     kind : {"elementwise", "equivariant"}, default="elementwise"
         Linear maps of each element by itself (phi of Theorem 2), or the layers of Lemma 3, in which each
         element sees the maximum over its set.
+    mixed_precision : bool, default=False
+        Whether to multiply in bfloat16 in training; the weights, and what comes out, stay as they are.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Encoder(nn.Sequential):
         activation: str = "relu",
         dropout: float = 0.0,
         kind: str = "elementwise",
+        mixed_precision: bool = False,
     ) -> None:
         if kind not in ("elementwise", "equivariant"):
             raise ValueError(f'encoder must be "elementwise" or "equivariant", but got {kind!r}.')
@@ -40,6 +44,7 @@ class Encoder(nn.Sequential):
         super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
         self.elementwise = kind == "elementwise"
         self.dropout = dropout
+        self.mixed_precision = mixed_precision
         self.width = max([input_dim, *hidden_dims])
         self.output_dim = last_dim(input_dim, hidden_dims)
 
@@ -50,9 +55,12 @@ class Encoder(nn.Sequential):
 
     def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Hidden features of the elements, (n, k); ``modulate`` changes the first layer's output."""
-        for number, layer in enumerate(self):
-            elements = layer(packed) if isinstance(layer, PermutationEquivariantLayer) else layer(packed.elements)
-            if number == 0 and modulate is not None:
-                elements = modulate(elements)
-            packed = packed._replace(elements=elements)
-        return packed.elements
+        dtype = packed.elements.dtype
+        low = self.mixed_precision and self.training
+        with torch.autocast(packed.elements.device.type, torch.bfloat16, enabled=low):
+            for number, layer in enumerate(self):
+                elements = layer(packed) if isinstance(layer, PermutationEquivariantLayer) else layer(packed.elements)
+                if number == 0 and modulate is not None:
+                    elements = modulate(elements)
+                packed = packed._replace(elements=elements)
+        return packed.elements.to(dtype) if low else packed.elements

@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
 
+from sk_deepsets import DeepSetsClassifier
+
 EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
 
 
@@ -139,3 +141,17 @@ def test_an_accelerator_learns_what_the_cpu_does(case, bags):
     assert next(on_gpu.net_.module_.parameters()).device.type != "cpu"
     assert np.isfinite(case.outputs(on_gpu, bags)).all()
     assert case.outputs(on_gpu, bags).shape == case.outputs(on_cpu, bags).shape
+
+
+def test_mixed_precision_learns_and_predicts_in_full_precision():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 3)) for size in rng.integers(1, 9, 300)]
+    y = np.array([one_set[:, 0].max() > 1 for one_set in sets])
+    clf = DeepSetsClassifier(mixed_precision=True, max_epochs=60, random_state=0).fit(sets, y)
+    full = DeepSetsClassifier(max_epochs=60, random_state=0).fit(sets, y)
+    assert clf.score(sets, y) > 0.95
+    assert clf.history_[0]["train_loss"] != full.history_[0]["train_loss"]
+    clf.net_.module_.phi.mixed_precision = False
+    again = clf.predict_proba(sets)
+    clf.net_.module_.phi.mixed_precision = True
+    np.testing.assert_array_equal(clf.predict_proba(sets), again)
