@@ -26,6 +26,16 @@ def check_attached(
     return context, index, feature_names
 
 
+def check_columns(frame: pd.DataFrame) -> pd.Index:
+    """The names of the columns, which must be different strings."""
+    twice = frame.columns[frame.columns.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"{len(twice)} column names stand for several columns each: {list(twice)}.")
+    if not all(isinstance(name, str) for name in frame.columns):
+        raise TypeError(f"The names of the columns of elements must be strings, but are {list(frame.columns)}.")
+    return frame.columns
+
+
 def take_attached(context: Any, index: pd.Index | None, key: slice | np.ndarray) -> dict[str, Any]:
     """The context and index of the sets at these positions."""
     if context is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._attached import check_attached, positions, take_attached
+from sk_deepsets.sets._attached import check_attached, check_columns, positions, take_attached
 
 
 class RaggedSets:
@@ -21,8 +21,9 @@ class RaggedSets:
 
     Parameters
     ----------
-    elements : ndarray of shape (n_elements, n_features)
-        The elements of set 0, then those of set 1, and so on.
+    elements : ndarray or DataFrame of shape (n_elements, n_features)
+        The elements of set 0, then those of set 1, and so on. A DataFrame keeps the kinds of its columns, and its
+        index tells which row of a longer table each element is.
     offsets : ndarray of shape (n_sets + 1,)
         Where each set begins; rises from 0 to ``n_elements``. Two equal neighbours are an empty set.
     context : DataFrame or ndarray of shape (n_sets, n_context), optional
@@ -30,7 +31,7 @@ class RaggedSets:
     index : pandas Index of length n_sets, optional
         Labels of the sets, kept through indexing.
     feature_names : sequence of str, optional
-        Names of the columns of ``elements``.
+        Names of the columns of ``elements``; those of a DataFrame by themselves.
 
     Attributes
     ----------
@@ -59,14 +60,17 @@ class RaggedSets:
 
     def __init__(
         self,
-        elements: np.ndarray,
+        elements: np.ndarray | pd.DataFrame,
         offsets: Any,
         *,
         context: Any = None,
         index: pd.Index | None = None,
         feature_names: Any = None,
     ) -> None:
-        elements = np.asarray(elements)
+        if isinstance(elements, pd.DataFrame):
+            feature_names = check_columns(elements)
+        else:
+            elements = np.asarray(elements)
         given = np.asarray(offsets)
         offsets = given.astype(np.int64)
         if elements.ndim != 2:
@@ -100,17 +104,17 @@ class RaggedSets:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Any]:
         offsets = self.offsets.tolist()
-        return (self.elements[a:b] for a, b in pairwise(offsets))
+        return (self._rows(slice(a, b)) for a, b in pairwise(offsets))
 
     def __getitem__(self, key: Any) -> Any:
-        """One set as an array for an integer; a ``RaggedSets`` for a slice, integers or booleans."""
+        """One set for an integer, as an array or a DataFrame; a ``RaggedSets`` for a slice, integers or booleans."""
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
         if isinstance(key, Integral) and not isinstance(key, bool | np.bool_):
             number = range(len(self))[int(key)]
-            return self.elements[self.offsets[number] : self.offsets[number + 1]]
+            return self._rows(slice(self.offsets[number], self.offsets[number + 1]))
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
             return self._slice(start, max(start, stop))
@@ -129,23 +133,26 @@ class RaggedSets:
         sizes = self.sizes
         span = f" of {sizes.min()} to {sizes.max()} elements" if len(self) else ""
         context = "" if self.context is None else f", {np.shape(self.context)[1]} context columns"
+        kind = f", {self.elements.dtype}" if isinstance(self.elements, np.ndarray) else ": " + ", ".join(self.elements)
         return (
             f"RaggedSets({len(self):,} sets{span}, {len(self.elements):,} elements, "
-            f"{self.n_features} features, {self.elements.dtype}{context})"
+            f"{self.n_features} features{kind:.100}{context})"
         )
+
+    def _rows(self, rows: Any) -> Any:
+        return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
 
     def _slice(self, start: int, stop: int) -> RaggedSets:
         offsets = self.offsets[start : stop + 1]
-        elements = self.elements[offsets[0] : offsets[-1]]
-        return self._like(elements, offsets - offsets[0], slice(start, stop))
+        return self._like(self._rows(slice(offsets[0], offsets[-1])), offsets - offsets[0], slice(start, stop))
 
     def _take(self, numbers: np.ndarray) -> RaggedSets:
         sizes = self.sizes[numbers]
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         # row r of the result stands in its set at r - offsets[set], and that set begins at self.offsets[number]
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[numbers] - offsets[:-1], sizes)
-        return self._like(self.elements[rows], offsets, numbers)
+        return self._like(self._rows(rows), offsets, numbers)
 
-    def _like(self, elements: np.ndarray, offsets: np.ndarray, key: Any) -> RaggedSets:
+    def _like(self, elements: Any, offsets: np.ndarray, key: Any) -> RaggedSets:
         attached = take_attached(self.context, self.index, key)
         return RaggedSets(elements, offsets, feature_names=self.feature_names, **attached)
