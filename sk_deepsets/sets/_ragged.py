@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._attached import check_attached, check_columns, positions, take_attached
+from sk_deepsets.sets._from_long import group_rows
 
 
 class RaggedSets:
@@ -85,6 +86,73 @@ class RaggedSets:
         self.context, self.index, self.feature_names = check_attached(
             len(offsets) - 1, elements.shape[1], context, index, feature_names
         )
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, by: Any, columns: Any = None, ids: Any = None, context: Any = None
+    ) -> RaggedSets:
+        """Group the rows of a long table, one row an element, into sets.
+
+        Grouping makes fewer rows of many, so it is no step of a pipeline, which scikit-learn hands as many targets
+        as rows: group first, then split the sets.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        by : str, or list of str
+            The columns or index levels that tell which set a row belongs to.
+        columns : list of str, optional
+            The features of an element, with their kinds. None: all columns but those of ``by`` and ``context``.
+        ids : Index or array-like, optional
+            The sets and their order. An id without rows is an empty set. None: the ids in ``frame``, sorted.
+        context : DataFrame or list of str, optional
+            What is known of the sets: a frame whose index holds the ids, or columns of ``frame`` with one value a
+            set.
+
+        Returns
+        -------
+        sets : RaggedSets
+            With ``ids`` as ``index``; rows keep their order within a set.
+
+        Raises
+        ------
+        ValueError, KeyError
+            For rows whose id is missing or not in ``ids``, duplicate ids, unknown or duplicate columns: no row and
+            no set is ever dropped silently.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_deepsets import RaggedSets
+        >>> events = pd.DataFrame({"customer": [7, 3, 7], "amount": [1.0, 2.0, 3.0]})
+        >>> sets = RaggedSets.from_frame(events, by="customer", ids=[3, 5, 7])
+        >>> sets.sizes
+        array([1, 0, 2])
+        """
+        return cls(**group_rows(frame, by, columns, ids, context))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The long table, one row an element: the id of its set, then its features.
+
+        Sorted by its index, a frame that ``from_frame`` grouped comes back in its own order.
+        """
+        if isinstance(self.elements, pd.DataFrame):
+            frame = self.elements.copy()
+        else:
+            names = [f"x{i}" for i in range(self.n_features)] if self.feature_names is None else self.feature_names
+            frame = pd.DataFrame(self.elements, columns=pd.Index(names))
+        ids = pd.RangeIndex(len(self)) if self.index is None else self.index
+        of_element = ids.take(np.repeat(np.arange(len(self)), self.sizes))
+        for level in range(ids.nlevels):
+            name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
+            frame.insert(level, name, of_element.get_level_values(level).array)
+        return frame
+
+    def to_series(self) -> pd.Series:
+        """A column of sets for a DataFrame, without their context; see :class:`SetArray`."""
+        from sk_deepsets.sets._set_array import SetArray
+
+        return pd.Series(SetArray(self), index=self.index, name="sets")
 
     @property
     def sizes(self) -> np.ndarray:

@@ -1,0 +1,135 @@
+"""From a long table, one row an element, to sets: what RaggedSets.from_frame does."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
+    """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"frame must be a DataFrame, one row an element, but is {type(frame).__name__}.")
+    names = list(by) if isinstance(by, list | tuple) else [by]
+    _check_known(frame, names, "by", levels=True)
+    shared = list(context) if isinstance(context, list | tuple | pd.Index) else []
+    _check_known(frame, shared, "context")
+    columns = [c for c in frame.columns if c not in {*names, *shared}] if columns is None else list(columns)
+    _check_known(frame, columns, "columns")
+
+    keys = _keys(frame, names)
+    if ids is None:
+        numbers, ids = _factorize(keys)
+    else:
+        ids = _check_ids(ids, names)
+        numbers = ids.get_indexer(keys)
+        if (numbers < 0).any():
+            unknown = keys[numbers < 0].unique()
+            raise ValueError(
+                f"{(numbers < 0).sum():,} rows belong to {len(unknown):,} sets that are not in ids: "
+                f"{_first(unknown)}. Drop these rows, or add their sets to ids."
+            )
+    # a stable sort of small integers takes linear time, and rows that stand in order already are not moved
+    order = None if (np.diff(numbers) >= 0).all() else np.argsort(numbers, kind="stable")
+    elements = frame[columns] if order is None else frame[columns].take(order)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(ids)))])
+    if shared:
+        context = _constant_columns(frame[shared], numbers, ids)
+    elif context is not None:
+        context = _rows_of(context, ids)
+    return {"elements": elements, "offsets": offsets, "context": context, "index": ids}
+
+
+def _check_known(frame: pd.DataFrame, names: list[Hashable], what: str, levels: bool = False) -> None:
+    known = [*frame.columns, *(frame.index.names if levels else [])]
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise KeyError(f"{what} names {missing}, but the frame has the columns {list(frame.columns)}.")
+    twice = sorted({str(name) for name in names if known.count(name) > 1 or names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{len(twice)} names in {what} stand for more than one column: {twice}.")
+
+
+def _keys(frame: pd.DataFrame, names: list[Hashable]) -> pd.Index:
+    """The id of the set of each row."""
+    values = [frame[name] if name in frame.columns else frame.index.get_level_values(name) for name in names]
+    for name, column in zip(names, values, strict=True):
+        missing = pd.isna(column)
+        if missing.any():
+            raise ValueError(
+                f"{missing.sum():,} rows have no {name!r} (the first is row {int(np.argmax(missing))}), so they belong "
+                "to no set: drop or fill them first."
+            )
+    if len(names) > 1:
+        return pd.MultiIndex.from_arrays(values, names=names)
+    index = pd.Index(values[0], name=names[0])
+    # a category is its value: ids of another set of categories still match
+    return index.astype(index.categories.dtype) if isinstance(index, pd.CategoricalIndex) else index
+
+
+def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
+    """The number of the set of each row, and the sorted ids of the sets."""
+    if not isinstance(keys, pd.MultiIndex):
+        numbers, ids = pd.factorize(keys, sort=True)
+        return numbers, pd.Index(ids, name=keys.name)
+    groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
+    numbers = groups.ngroup().to_numpy()
+    _, first = np.unique(numbers, return_index=True)
+    return numbers, keys[first]
+
+
+def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
+    if isinstance(ids, pd.DataFrame) and len(names) > 1:
+        ids = pd.MultiIndex.from_frame(ids)
+    ids = pd.Index(ids)
+    if isinstance(ids, pd.CategoricalIndex):
+        ids = ids.astype(ids.categories.dtype)
+    if ids.nlevels != len(names):
+        raise ValueError(f"ids have {ids.nlevels} levels, but by names {len(names)}: {names}.")
+    if ids.nlevels == 1 and ids.hasnans:
+        raise ValueError(f"{ids.isna().sum()} of the ids are missing.")
+    if not ids.is_unique:
+        twice = ids[ids.duplicated()].unique()
+        raise ValueError(f"{len(twice):,} ids stand more than once in ids: {_first(twice)}.")
+    return ids.set_names(names)
+
+
+def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
+    """The context that stands in each row of the long frame, once for each set."""
+    present, first = np.unique(numbers, return_index=True)
+    if len(present) < len(ids):
+        empty = ids.delete(present)
+        raise ValueError(
+            f"{len(empty):,} sets have no rows to take their context from: {_first(empty)}. Pass the context as a "
+            "frame with one row a set."
+        )
+    context = values.iloc[first]
+    for name in values.columns:
+        same = values[name].array == context[name].array[numbers]
+        differs = ~np.asarray(same, dtype=bool) & ~(values[name].isna() & context[name].isna().to_numpy()[numbers])
+        if differs.any():
+            raise ValueError(f"The context column {name!r} differs within the set {ids[numbers[np.argmax(differs)]]!r}.")
+    return context.set_axis(ids)
+
+
+def _rows_of(context: Any, ids: pd.Index) -> pd.DataFrame:
+    """The rows of a frame of context in the order of the sets."""
+    if not isinstance(context, pd.DataFrame):
+        raise TypeError(
+            "context must be a DataFrame whose index holds the ids of the sets, or a list of columns of the frame, "
+            f"but is {type(context).__name__}."
+        )
+    if not context.index.is_unique:
+        raise ValueError(f"The context has {context.index.duplicated().sum()} ids more than once in its index.")
+    rows = context.index.get_indexer(ids)
+    if (rows < 0).any():
+        raise ValueError(f"{(rows < 0).sum():,} sets have no row in the context: {_first(ids[rows < 0])}.")
+    return context.iloc[rows]
+
+
+def _first(ids: pd.Index) -> str:
+    shown = ", ".join(map(repr, ids[:5].tolist()))
+    return shown + (", …" if len(ids) > 5 else "")
