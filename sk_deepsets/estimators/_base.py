@@ -12,11 +12,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
 
+from sk_deepsets.estimators._column_encoder import ColumnEncoder
 from sk_deepsets.estimators._hold_out import hold_out
 from sk_deepsets.estimators._training import check_same_model, new_net, train
 from sk_deepsets.nn import ACTIVATIONS, POOL_TYPES
 from sk_deepsets.preprocessing import SetPadder, check_features
-from sk_deepsets.sets import RaggedSets, check_sets
+from sk_deepsets.sets import RaggedSets, as_floats, check_sets
 from sk_deepsets.training import OPTIMIZERS, SetDataset, find_device
 
 # On five data sets of 100 to 190 sets, training on all of them to the end was as accurate as or better than holding
@@ -38,6 +39,7 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "encoder": [StrOptions({"elementwise", "equivariant"})],
         "module": [callable, None],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "standardize": ["boolean"],
         "max_set_size": [Interval(Integral, 1, None, closed="left"), None],
         "empty_sets": [StrOptions({"zero", "error"})],
@@ -147,7 +149,7 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _read_sets(self, X, *, reset=False):
         """X as checked sets with a numeric context, like those of ``fit``; or with ``reset``, those of ``fit``."""
-        sets = check_features(self, check_sets(X, ensure_min_elements=int(reset)), reset=reset)
+        sets = check_features(self, check_sets(X, dtype=None, ensure_min_elements=int(reset)), reset=reset)
         if reset:
             # what its fit does, without looking at every value once more
             self.padder_ = SetPadder(max_set_size=self.max_set_size)
@@ -158,25 +160,36 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"Set {np.flatnonzero(sets.sizes == 0)[0]} is empty ({(sets.sizes == 0).sum()} sets are). "
                 'Drop such sets, or pool them to zero with empty_sets="zero".'
             )
-        context = None if sets.context is None else np.asarray(sets.context, dtype=np.float64)
-        names = list(sets.context.columns) if hasattr(sets.context, "columns") else None
-        n_context = None if context is None else context.shape[1]
-        if reset:
-            self.n_context_features_, self._context_names = n_context, names
-        elif n_context != self.n_context_features_:
-            raise ValueError(
-                f"X has {n_context or 'no'} context features, but {type(self).__name__} was fitted with "
-                f"{self.n_context_features_ or 'none'}."
-            )
-        elif names and self._context_names and names != self._context_names:
-            raise ValueError(
-                f"The context has the columns {names}; in fit it had {self._context_names}, in this order."
-            )
-        if context is not None and not np.isfinite(context).all():
-            raise ValueError("The context holds NaN or infinity; impute missing values first.")
         return RaggedSets(
-            sets.elements, sets.offsets, context=context, index=sets.index, feature_names=sets.feature_names
+            self._encode_elements(sets.elements, reset),
+            sets.offsets,
+            context=self._encode_context(sets.context, reset),
+            index=sets.index,
         )
+
+    def _encode_elements(self, elements, reset):
+        """Elements as numbers and codes of categories; an array of numbers alone as it is."""
+        if reset:
+            by_dtype = isinstance(self.categorical_features, str) or self.categorical_features is None
+            plain = isinstance(elements, np.ndarray) and by_dtype
+            self._element_encoder = None if plain else ColumnEncoder("Element", self.categorical_features).fit(elements)
+        if self._element_encoder is None:
+            return elements if isinstance(elements, np.ndarray) else as_floats(elements)
+        return self._element_encoder.transform(elements)
+
+    def _encode_context(self, context, reset):
+        """Context as numbers and codes of categories, matched to that of ``fit`` by the names of its columns."""
+        if reset:
+            self._context_encoder = None if context is None else ColumnEncoder("Context").fit(context)
+            self.n_context_features_ = None if context is None else context.shape[1]
+        elif (context is None) != (self._context_encoder is None) or (
+            isinstance(context, np.ndarray) and context.shape[1] != self.n_context_features_
+        ):
+            raise ValueError(
+                f"X has {'no' if context is None else context.shape[1]} context features, but {type(self).__name__} "
+                f"was fitted with {self.n_context_features_ or 'none'}."
+            )
+        return None if context is None else self._context_encoder.transform(self._context_encoder.align(context))
 
     def _read_weight(self, sample_weight, n_sets):
         """Checked weights in float64, or None."""

@@ -44,6 +44,11 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         ``context_dim=...`` where there is context) and called as ``forward(x, mask)`` (and ``context=...``) with
         ``x (b, m, d)`` and ``mask (b, m)``; it returns ``(b, output_dim)``. It takes the place of the parameters
         above.
+    categorical_features : "from_dtype", array-like or None, default="from_dtype"
+        Which features of the elements are categories, each with an embedding that is learned: those of a categorical
+        or string dtype, where elements stand in DataFrames; these, by name, position or mask, such as ids in an
+        array of integers; none. A category that ``fit`` has not seen has the embedding zero. Categories among the
+        context are always found by dtype.
     standardize : bool, default=True
         Whether to subtract the mean of each feature over all elements and divide by its standard deviation; of
         each context column and regression target, too.
@@ -139,6 +144,7 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         dropout=0.0,
         encoder="elementwise",
         module=None,
+        categorical_features="from_dtype",
         standardize=True,
         max_set_size=None,
         empty_sets="zero",
@@ -167,6 +173,7 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         self.dropout = dropout
         self.encoder = encoder
         self.module = module
+        self.categorical_features = categorical_features
         self.standardize = standardize
         self.max_set_size = max_set_size
         self.empty_sets = empty_sets

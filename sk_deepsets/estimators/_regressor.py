@@ -21,7 +21,7 @@ class DeepSetsRegressor(RegressorMixin, DeepSetsEstimator):
     ----------
     phi_hidden_dims, rho_hidden_dims, pool_type, fusion_type, context_in_rho, activation, dropout, encoder, module
         The model, as in :class:`DeepSetsClassifier`.
-    standardize, max_set_size, empty_sets
+    categorical_features, standardize, max_set_size, empty_sets
         The data, as in :class:`DeepSetsClassifier`; ``standardize`` is for the targets, too.
     optimizer, lr, weight_decay, batch_size, max_epochs, early_stopping, validation_fraction, n_iter_no_change, \
 warm_start, callbacks
@@ -74,6 +74,7 @@ warm_start, callbacks
         dropout=0.0,
         encoder="elementwise",
         module=None,
+        categorical_features="from_dtype",
         standardize=True,
         max_set_size=None,
         empty_sets="zero",
@@ -102,6 +103,7 @@ warm_start, callbacks
         self.dropout = dropout
         self.encoder = encoder
         self.module = module
+        self.categorical_features = categorical_features
         self.standardize = standardize
         self.max_set_size = max_set_size
         self.empty_sets = empty_sets

@@ -17,7 +17,7 @@ def mean_and_scale(table: np.ndarray, weight: np.ndarray | None = None) -> tuple
     table : ndarray of shape (n_rows, n_columns)
     weight : ndarray of shape (n_rows,), optional
     """
-    if len(table) == 0:
+    if table.size == 0:
         return np.zeros(table.shape[1]), np.ones(table.shape[1])
     scaler = StandardScaler()
     with config_context(assume_finite=True):  # check_sets has looked

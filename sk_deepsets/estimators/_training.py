@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_deepsets.estimators._statistics import mean_and_scale
-from sk_deepsets.nn import Standardize
+from sk_deepsets.nn import MixedColumns, Standardize
 from sk_deepsets.training import SetDataset, Split, Training, build_net, find_device, random_numbers, threads_for
 
 
@@ -37,6 +37,7 @@ FIXED = [
     "encoder",
     "mixed_precision",
     "module",
+    "categorical_features",
     "standardize",
     "optimizer",
     "weight_decay",
@@ -67,15 +68,17 @@ def check_same_model(estimator):
 
 def dimensions(estimator, sets, weight):
     """Arguments of the torch module."""
-    dims = {"input_dim": sets.n_features, "output_dim": estimator._output_dim}
-    if sets.context is not None:
-        dims["context_dim"] = sets.context.shape[1]
+    dims = {"output_dim": estimator._output_dim}
     element_weight = None if weight is None else np.repeat(weight, sets.sizes)
     # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
     centred = estimator.module is not None or len(estimator.phi_hidden_dims) or "sum" not in estimator.pool_type
-    dims["input_layer"] = input_layer(estimator, sets.elements, element_weight, centred)
+    dims["input_layer"], dims["input_dim"] = input_layer(
+        estimator, estimator._element_encoder, sets.elements, element_weight, centred
+    )
     if sets.context is not None:
-        dims["context_layer"] = input_layer(estimator, sets.context, weight)
+        dims["context_layer"], dims["context_dim"] = input_layer(
+            estimator, estimator._context_encoder, sets.context, weight
+        )
     if estimator.module is not None:
         return dims
     if sets.context is not None:
@@ -95,15 +98,21 @@ def dimensions(estimator, sets, weight):
     }
 
 
-def input_layer(estimator, table, weight, centred=True):
-    """A layer that standardises the columns of a table, or only takes them to the dtype of the model."""
+def input_layer(estimator, encoder, table, weight, centred=True):
+    """A layer that standardises numbers and embeds categories, and how many features come out of it."""
+    n_categories = [] if encoder is None else encoder.n_categories
+    numbers = table[:, : table.shape[1] - len(n_categories)]
     if estimator.standardize:
-        mean, scale = mean_and_scale(table, weight)
+        mean, scale = mean_and_scale(numbers, weight)
         if not centred:
             mean, scale = np.zeros_like(mean), np.hypot(mean, scale)  # the root mean square
     else:
-        mean, scale = np.zeros(table.shape[1]), np.ones(table.shape[1])
-    return Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
+        mean, scale = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
+    layer = Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
+    if not n_categories:
+        return layer, numbers.shape[1]
+    layer = MixedColumns(layer, numbers.shape[1], n_categories)
+    return layer, layer.output_dim
 
 
 def training(estimator, device):

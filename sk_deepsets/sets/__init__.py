@@ -1,7 +1,9 @@
 """What a set is: the containers and the front door (NumPy and pandas only)."""
 
 from sk_deepsets.sets._check import check_sets
+from sk_deepsets.sets._columns import as_floats, is_category, is_number
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._set_array import SetArray, SetDtype
 
-__all__ = ["PaddedSets", "RaggedSets", "check_sets"]
+__all__ = ["PaddedSets", "RaggedSets", "SetArray", "SetDtype", "as_floats", "check_sets", "is_category", "is_number"]

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._columns import EXACT_IN_FLOAT32
 from sk_deepsets.sets._ragged import RaggedSets
-
-# Every value of these types is a float32, too.
-EXACT_IN_FLOAT32 = {np.dtype(kind) for kind in ("?", "i1", "u1", "i2", "u2", "f2", "f4")}
 
 
 def sets_from_arrays(items: Sequence[Any], *, index: pd.Index | None = None, feature_names: Any = None) -> RaggedSets:
@@ -25,7 +23,7 @@ def sets_from_arrays(items: Sequence[Any], *, index: pd.Index | None = None, fea
     if set(map(type, items)) == {np.ndarray}:
         arrays = list(items)
     else:
-        feature_names = _common_columns(items) if feature_names is None else feature_names
+        feature_names = common_columns(items) if feature_names is None else feature_names
         arrays = [_to_array(item, number) for number, item in enumerate(items)]
     if not arrays:
         return RaggedSets(np.empty((0, 0), dtype=np.float32), [0])
@@ -44,7 +42,7 @@ def sets_from_arrays(items: Sequence[Any], *, index: pd.Index | None = None, fea
     return RaggedSets(elements.astype(dtype, copy=False), offsets, index=index, feature_names=feature_names)
 
 
-def _common_columns(items: Sequence[Any]) -> np.ndarray | None:
+def common_columns(items: Sequence[Any]) -> np.ndarray | None:
     """The column names when every set is a DataFrame; None when none is, or when the names are not strings."""
     frames = [isinstance(item, pd.DataFrame) for item in items]
     if not any(frames):

@@ -111,7 +111,8 @@ def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) 
         same = values[name].array == context[name].array[numbers]
         differs = ~np.asarray(same, dtype=bool) & ~(values[name].isna() & context[name].isna().to_numpy()[numbers])
         if differs.any():
-            raise ValueError(f"The context column {name!r} differs within the set {ids[numbers[np.argmax(differs)]]!r}.")
+            of_set = ids[numbers[np.argmax(differs)]]
+            raise ValueError(f"The context column {name!r} has different values within the set {of_set!r}.")
     return context.set_axis(ids)
 
 

@@ -162,8 +162,8 @@ def test_context_that_alone_tells_the_answer_is_learned(case, bags):
 @pytest.mark.parametrize(
     ("context", "message"),
     [
-        (np.full((90, 2), np.nan), "context holds NaN or infinity"),
-        (np.full((90, 2), np.inf), "context holds NaN or infinity"),
+        (np.full((90, 2), np.nan), "Context column 0 holds NaN or infinity"),
+        (np.full((90, 2), np.inf), "Context column 0 holds NaN or infinity"),
         (np.zeros(90), "context"),
     ],
 )

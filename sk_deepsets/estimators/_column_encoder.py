@@ -1,0 +1,134 @@
+"""ColumnEncoder: a table with columns of several kinds as one array of numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sk_deepsets.sets import as_floats, is_category, is_number
+
+
+class ColumnEncoder:
+    """Numbers as they are, then the codes of categories: 1, 2, …, and 0 for a category that ``fit`` has not seen.
+
+    Parameters
+    ----------
+    what : str
+        What the columns belong to, for messages.
+    categorical : "from_dtype", array-like or None
+        Which columns hold categories: those of a categorical or string dtype; these, by name, position or mask; none.
+    """
+
+    def __init__(self, what, categorical="from_dtype"):
+        self.what = what
+        self.categorical = categorical
+
+    def fit(self, table):
+        """Learn the columns, their kinds and their categories; returns the encoder itself."""
+        self.names = list(table.columns) if isinstance(table, pd.DataFrame) else None
+        table = _as_frame(table)
+        chosen = self._chosen(table)
+        self.categories = {}
+        for place, (name, column) in enumerate(table.items()):
+            if place in chosen:
+                self._check_present(name, column)
+                self.categories[place] = _values(column).unique()
+            elif not is_number(column.dtype):
+                raise ValueError(
+                    f"{self.what} column {name!r} has dtype {column.dtype}; wanted numbers, booleans, categories or "
+                    "strings. Turn it into one of these first."
+                )
+        self.numbers = [place for place in range(table.shape[1]) if place not in self.categories]
+        return self
+
+    @property
+    def n_columns(self):
+        """Number of columns of the table."""
+        return len(self.numbers) + len(self.categories)
+
+    @property
+    def n_categories(self):
+        """Number of categories of each column that has some."""
+        return [len(known) for known in self.categories.values()]
+
+    def align(self, table):
+        """The same table with the columns in the order of ``fit``, if both have names."""
+        if self.names is None or not isinstance(table, pd.DataFrame):
+            return table
+        missing = [name for name in self.names if name not in table.columns]
+        extra = [name for name in table.columns if name not in self.names]
+        if missing or extra:
+            raise ValueError(
+                f"{self.what} has the columns {list(table.columns)}; in fit it had {self.names} "
+                f"(missing: {missing}, not seen in fit: {extra})."
+            )
+        return table[self.names]
+
+    def transform(self, table):
+        """Numbers and codes, (n_rows, n_columns) in float32 or float64."""
+        table = _as_frame(table)
+        numbers = table.iloc[:, self.numbers]
+        for name, dtype in numbers.dtypes.items():
+            if not is_number(dtype):
+                raise ValueError(f"{self.what} column {name!r} has dtype {dtype}; in fit it held numbers.")
+        numbers = as_floats(numbers)
+        if not np.isfinite(numbers).all():
+            row, column = np.argwhere(~np.isfinite(numbers))[0]
+            raise ValueError(
+                f"{self.what} column {table.columns[self.numbers[column]]!r} holds NaN or infinity (the first in row "
+                f"{row}); impute missing values first."
+            )
+        if not self.categories:
+            return numbers
+        codes = [self._codes(table.columns[place], table.iloc[:, place], place) for place in self.categories]
+        # float32 holds whole numbers up to 2 ** 24
+        dtype = np.float64 if max(self.n_categories) >= 2**24 else numbers.dtype
+        return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
+
+    def _codes(self, name, column, place):
+        self._check_present(name, column)
+        known = self.categories[place]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            return known.get_indexer(_values(column, of_categories=True))[column.cat.codes] + 1
+        return known.get_indexer(_values(column)) + 1
+
+    def _check_present(self, name, column):
+        missing = column.isna().to_numpy()
+        if missing.any():
+            raise ValueError(
+                f"{self.what} column {name!r} has {missing.sum():,} missing values (the first in row "
+                f"{int(np.argmax(missing))}); impute them first, or make them a category of their own."
+            )
+
+    def _chosen(self, table):
+        """The positions of the columns that hold categories."""
+        if self.categorical is None:
+            return set()
+        if isinstance(self.categorical, str):
+            return {place for place in range(table.shape[1]) if is_category(table.iloc[:, place])}
+        wanted = np.asarray(self.categorical, dtype=None if len(self.categorical) else int)
+        if wanted.dtype == bool:
+            if wanted.shape != (table.shape[1],):
+                raise ValueError(f"categorical_features has {wanted.size} booleans for {table.shape[1]} features.")
+            return set(np.flatnonzero(wanted))
+        if wanted.dtype.kind in "iu":
+            outside = wanted[(wanted < 0) | (wanted >= table.shape[1])]
+            if len(outside):
+                raise ValueError(f"categorical_features names feature {outside[0]}, but there are {table.shape[1]}.")
+            return set(wanted.tolist())
+        unknown = [name for name in wanted.tolist() if name not in table.columns]
+        if unknown:
+            raise ValueError(f"categorical_features names {unknown}, but the features are {list(table.columns)}.")
+        return {table.columns.get_loc(name) for name in wanted}
+
+
+def _as_frame(table):
+    return table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table)).infer_objects()
+
+
+def _values(column, of_categories=False):
+    """The values of a column as an Index; a category is its value, whatever its dtype."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Index(column)
+    categories = column.cat.categories
+    return categories if of_categories else categories[np.unique(column.cat.codes)]

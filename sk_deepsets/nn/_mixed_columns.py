@@ -1,0 +1,52 @@
+"""MixedColumns: numbers and categories of a table as the input of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+MAX_EMBEDDING_DIM = 64
+
+
+class MixedColumns(nn.Module):
+    """Standardised numbers, and a learned embedding (Guo and Berkhahn, 2016) for each column of categories.
+
+    Parameters
+    ----------
+    numbers : nn.Module
+        What the columns of numbers go through, such as a :class:`Standardize`.
+    n_numbers : int
+        Number of these columns; they stand first.
+    n_categories : sequence of int
+        For each further column, how many categories it has. It holds 1 to that number, and 0 for a category that is
+        not known, whose embedding is zero: the mean of what embeddings begin with.
+
+    Attributes
+    ----------
+    output_dim : int
+        Features that come out.
+    """
+
+    def __init__(self, numbers: nn.Module, n_numbers: int, n_categories: Sequence[int]) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.n_numbers = n_numbers
+        self.embeddings = nn.ModuleList(
+            nn.Embedding(count + 1, embedding_dim(count), padding_idx=0) for count in n_categories
+        )
+        self.output_dim = n_numbers + sum(embedding_dim(count) for count in n_categories)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From ``x (n, n_numbers + n_category_columns)`` to ``(n, output_dim)``."""
+        codes = x[:, self.n_numbers :].long()
+        numbers = self.numbers(x[:, : self.n_numbers])
+        return torch.cat(
+            [numbers, *(embedding(codes[:, i]) for i, embedding in enumerate(self.embeddings))], dim=1
+        )
+
+
+def embedding_dim(n_categories: int) -> int:
+    """How many features stand for a category: more for more categories, up to 64."""
+    return min(MAX_EMBEDDING_DIM, max(1, round(1.6 * n_categories**0.56)))

@@ -1,0 +1,254 @@
+"""SetAggregator: one row of statistics for each set, the baseline that any classifier of tables can read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from sk_deepsets.preprocessing._features import check_features
+from sk_deepsets.sets import RaggedSets, as_floats, check_sets, is_number
+
+STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
+
+
+class SetAggregator(TransformerMixin, BaseEstimator):
+    """Describe each set by statistics of its columns.
+
+    Parameters
+    ----------
+    statistics : tuple or list, default=("size", "mean", "std", "min", "max")
+        Of "size", "sum", "mean", "std" (of the population, ``ddof=0``), "min", "max", "median", and quantiles
+        as numbers from 0 to 1 (interpolated linearly).
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Features of an element.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where they are strings.
+
+    See Also
+    --------
+    ElementTransformer : Encodes or imputes elements first.
+    DeepSetsClassifier : Learns what to add up instead.
+
+    Notes
+    -----
+    Missing elements (NaN) are left out, except from "size". A column of which a set has NaN only gives NaN; an
+    empty set gives NaN, too, but a "size" and "sum" of 0.
+
+    Examples
+    --------
+    >>> from sk_deepsets import SetAggregator
+    >>> aggregator = SetAggregator(statistics=("size", "max", 0.25))
+    >>> aggregator.fit_transform([[[1.0, 5.0], [3.0, 1.0]], [[2.0, 2.0]]])
+    array([[2.  , 3.  , 5.  , 1.5 , 2.  ],
+           [1.  , 2.  , 2.  , 2.  , 2.  ]])
+    >>> aggregator.get_feature_names_out()
+    array(['size', 'x0__max', 'x1__max', 'x0__q0.25', 'x1__q0.25'],
+          dtype=object)
+    """
+
+    _parameter_constraints = {"statistics": [tuple, list]}  # noqa: RUF012 - scikit-learn's name and form
+
+    def __init__(self, statistics=("size", "mean", "std", "min", "max")):
+        self.statistics = statistics
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the number and names of the features and of the context; no value is learned.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes, with numbers and booleans.
+        y : ignored
+
+        Returns
+        -------
+        self : SetAggregator
+        """
+        self._suffixes()
+        sets = check_sets(X, dtype=None, ensure_all_finite=False)
+        _check_numbers(sets)
+        check_features(self, sets, reset=True)
+        self._context_names = _context_names(sets.context)
+        twice = set(self._statistic_names()) & set(self._context_names)
+        if twice:
+            raise ValueError(f"The context has a column {min(twice)!r}, the name of a statistic, too; rename it.")
+        return self
+
+    def transform(self, X):
+        """Compute the statistics.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes, with numbers and booleans.
+
+        Returns
+        -------
+        ndarray of shape (n_sets, n_statistics), float64, or DataFrame
+            For each statistic in turn all columns, of which "size" has one. Where the sets have a context, a
+            DataFrame: the statistics, then the context as it is (``context0``, ``context1``, ... if it is an
+            array), with the index of the sets.
+        """
+        check_is_fitted(self)
+        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
+        sets = check_features(self, sets, reset=False)
+        names = _context_names(sets.context)
+        if names != self._context_names:
+            raise ValueError(
+                f"The context has the columns {names}; in fit it had {self._context_names}, in this order."
+            )
+        of_sets = _Statistics(_floats(sets), sets.sizes)
+        with np.errstate(all="ignore"):  # infinity and overflow give infinity or NaN
+            rows = np.hstack([of_sets(statistic) for statistic in self.statistics])
+        index, context = sets.index, sets.context
+        if context is None:
+            as_frame = index is not None and _get_output_config("transform", self)["dense"] == "pandas"
+            # scikit-learn's wrapper keeps the index of a DataFrame, but knows none of an array made of sets
+            return pd.DataFrame(rows, index=index, columns=self.get_feature_names_out()) if as_frame else rows
+        if isinstance(context, pd.DataFrame):
+            index = context.index if index is None else index
+        context = pd.DataFrame(context).set_axis(names, axis=1)
+        table = pd.DataFrame(rows, index=index, columns=self._statistic_names())
+        return pd.concat([table, context.set_axis(table.index)], axis=1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, ``feature__statistic``, ``feature__q0.25`` and ``size``, and of the context."""
+        check_is_fitted(self)
+        return np.array([*self._statistic_names(input_features), *self._context_names], dtype=object)
+
+    def _statistic_names(self, input_features: Any = None) -> list[str]:
+        names = _check_feature_names_in(self, input_features)
+        columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
+        return sum(columns, [])
+
+    def _suffixes(self) -> list[str]:
+        """The names of the statistics, which must be known and different."""
+        for statistic in self.statistics:
+            number = isinstance(statistic, Real) and not isinstance(statistic, bool)
+            if not (0 <= statistic <= 1 if number else isinstance(statistic, str) and statistic in STATISTICS):
+                raise ValueError(
+                    f"statistics has {statistic!r}; wanted are {', '.join(map(repr, STATISTICS))} and quantiles as "
+                    "numbers from 0 to 1."
+                )
+        names = [s if isinstance(s, str) else f"q{float(s)}" for s in self.statistics]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"statistics must be different ones and at least one, but are {self.statistics}.")
+        return names
+
+    def __sklearn_tags__(self):
+        """Sets are no two-dimensional arrays."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class _Statistics:
+    """Statistics of sets, computed over those that have elements: ``reduceat`` knows no empty ones."""
+
+    def __init__(self, values: np.ndarray, sizes: np.ndarray) -> None:
+        self.values = values
+        self.sizes = sizes
+        self.filled = sizes > 0
+        self.starts = (np.cumsum(sizes) - sizes)[self.filled]
+        self.known = ~np.isnan(values)
+        self.counts = self._add(self.known, dtype=np.int64)
+
+    def __call__(self, statistic: Any) -> np.ndarray:
+        """One statistic of all sets, of shape (n_sets, n_features)."""
+        if statistic == "size":
+            return self.sizes[:, None]
+        rows = np.full((len(self.sizes), self.values.shape[1]), 0.0 if statistic == "sum" else np.nan)
+        rows[self.filled] = getattr(self, statistic) if isinstance(statistic, str) else self.quantile(statistic)
+        return rows
+
+    def _add(self, values: np.ndarray, **options: Any) -> np.ndarray:
+        return np.add.reduceat(values, self.starts, axis=0, **options)
+
+    def _spread(self, rows: np.ndarray) -> np.ndarray:
+        """The row of its set for each element."""
+        return np.repeat(rows, self.sizes[self.filled], axis=0)
+
+    @cached_property
+    def sum(self) -> np.ndarray:
+        return np.where(self.counts > 0, self._add(np.where(self.known, self.values, 0.0)), np.nan)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        return self.sum / self.counts
+
+    @property
+    def std(self) -> np.ndarray:
+        # in two passes: the difference of two large sums of squares would be noise
+        squares = np.where(self.known, self.values - self._spread(self.mean), 0.0) ** 2
+        return np.sqrt(self._add(squares) / self.counts)
+
+    @property
+    def min(self) -> np.ndarray:
+        return np.fmin.reduceat(self.values, self.starts, axis=0)
+
+    @property
+    def max(self) -> np.ndarray:
+        return np.fmax.reduceat(self.values, self.starts, axis=0)
+
+    @property
+    def median(self) -> np.ndarray:
+        return self.quantile(0.5)
+
+    @cached_property
+    def _sorted(self) -> np.ndarray:
+        """Each column sorted within each set, NaN last."""
+        numbers = self._spread(np.arange(len(self.starts)))
+        return np.column_stack([column[np.lexsort((column, numbers))] for column in self.values.T])
+
+    def quantile(self, q: float) -> np.ndarray:
+        last = np.maximum(self.counts - 1, 0)
+        place = q * last
+        lower = np.floor(place).astype(np.int64)
+        below, above = (
+            np.take_along_axis(self._sorted, self.starts[:, None] + rank, axis=0)
+            for rank in (lower, np.minimum(lower + 1, last))
+        )
+        part, step = place - lower, above - below
+        # from the nearer end, as NumPy does; and without infinity - infinity
+        between = np.where(part < 0.5, below + step * part, above - step * (1 - part))
+        return np.where((part == 0) | (below == above), below, between)
+
+
+def _check_numbers(sets: RaggedSets) -> None:
+    """Raise for the first column that holds no numbers or booleans; an array of elements holds nothing else."""
+    if not isinstance(sets.elements, pd.DataFrame):
+        return
+    for name, kind in sets.elements.dtypes.items():
+        if not is_number(kind):
+            raise ValueError(
+                f"Column {name!r} of the elements is of kind {kind}, but SetAggregator takes numbers and booleans. "
+                "Encode it first, with ElementTransformer(OneHotEncoder()) or ElementTransformer of a "
+                "ColumnTransformer."
+            )
+
+
+def _floats(sets: RaggedSets) -> np.ndarray:
+    _check_numbers(sets)
+    elements = sets.elements
+    return (as_floats(elements) if isinstance(elements, pd.DataFrame) else elements).astype(np.float64, copy=False)
+
+
+def _context_names(context: Any) -> list[Any]:
+    if context is None:
+        return []
+    if isinstance(context, pd.DataFrame):
+        return list(context.columns)
+    return [f"context{column}" for column in range(context.shape[1])]

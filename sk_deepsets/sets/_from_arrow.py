@@ -1,0 +1,213 @@
+"""From an Arrow column of lists, one list a set, to one table of elements."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.extensions import ExtensionArray
+
+from sk_deepsets.sets._ragged import RaggedSets
+
+LISTS = ("list", "large_list", "list_view", "large_list_view", "fixed_size_list")
+NUMBERS = ("integer", "floating", "boolean")
+STRINGS = ("string", "large_string", "string_view")
+WANTED = (
+    "lists of numbers, of fixed-size lists of numbers, or of structs of numbers, booleans, strings and dictionaries"
+)
+
+
+def is_arrow(X: Any) -> bool:
+    """Whether ``sets_from_arrow`` is the reader for X; never imports pyarrow for what does not hold Arrow data."""
+    if isinstance(X, pd.Series | ExtensionArray):  # a Series of any dtype offers itself to Arrow
+        if isinstance(X.dtype, pd.ArrowDtype):
+            return _kind(X.dtype.pyarrow_dtype) in LISTS
+        return type(X.dtype).__name__ == "NestedDtype"
+    if isinstance(X, pd.DataFrame | np.ndarray | RaggedSets):
+        return False
+    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__")
+
+
+def sets_from_arrow(X: Any) -> RaggedSets:
+    """Read a column of lists, one list a set, from its offsets and its flat values.
+
+    Numbers without nulls share the memory of X, which Arrow makes read-only, unless X comes in several chunks.
+    No cost but that of the offsets depends on the number of sets.
+
+    Parameters
+    ----------
+    X : pandas Series or ExtensionArray, pyarrow Array or ChunkedArray, polars Series, or an object like these
+        Lists, whose elements are one of
+
+        - numbers or booleans: sets of scalars;
+        - fixed-size lists of these: sets of elements with that many features;
+        - structs of numbers, booleans, strings and dictionaries: one column a field, in a DataFrame that keeps
+          their kinds. A struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
+
+    Returns
+    -------
+    sets : RaggedSets
+        With the ``index`` of a Series. A list that is null is an empty set.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        For other types, for nulls in a set, where the message names the set, the element and the field, and without
+        pyarrow.
+    """
+    index = X.index if isinstance(X, pd.Series) else None
+    array = _storage(_as_one_array(X))
+    if _kind(array.type) in LISTS:
+        values, offsets = _cut(array)
+        values = _storage(values)
+        _check_filled(values, offsets)
+        if _kind(values.type) != "struct":
+            return RaggedSets(_as_ndarray(values, offsets, array.type), offsets, index=index)
+        names = [field.name for field in values.type]
+        fields = [values.field(i) for i in range(len(names))]
+    else:
+        names, fields, offsets = _cut_each_field(array)
+
+    columns = [_as_column(field, offsets, name) for field, name in zip(fields, names, strict=True)]
+    elements = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(offsets[-1]), copy=False)
+    elements.columns = pd.Index(names, dtype=object)  # only now, as Arrow allows a name to occur twice
+    return RaggedSets(elements, offsets, index=index)
+
+
+def _pyarrow(module: str = "pyarrow") -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError('Reading Arrow data needs pyarrow: pip install "sk-deepsets[arrow]".') from error
+
+
+def _kind(dtype: Any) -> str:
+    """A short name for the Arrow types that are of use here; all others in their own words."""
+    types = _pyarrow().types
+    kinds = (*LISTS, *NUMBERS, *STRINGS, "struct", "dictionary", "null")
+    return next((kind for kind in kinds if getattr(types, f"is_{kind}")(dtype)), str(dtype))
+
+
+def _as_one_array(X: Any) -> Any:
+    """X as a pyarrow Array; copied only if it comes in several chunks."""
+    pa = _pyarrow()
+    array = X.array if isinstance(X, pd.Series) else X
+    if isinstance(array, ExtensionArray) and hasattr(array, "__arrow_array__"):
+        array = array.__arrow_array__()
+    if not isinstance(array, pa.Array | pa.ChunkedArray):
+        what = f"a Series of dtype {X.dtype}" if isinstance(X, pd.Series) else type(X).__name__
+        if not hasattr(array, "__arrow_c_array__") and not hasattr(array, "__arrow_c_stream__"):
+            raise TypeError(f"Expected an Arrow array, but got {what}; wanted {WANTED}.")
+        if hasattr(array, "columns") or isinstance(array, pa.RecordBatchReader):
+            raise TypeError(f"Expected an Arrow array, but got {what}; pass the one column that holds the sets.")
+        array = pa.array(array) if hasattr(array, "__arrow_c_array__") else pa.chunked_array(array)
+    if isinstance(array, pa.ChunkedArray):
+        return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
+    return array
+
+
+def _storage(array: Any) -> Any:
+    """What an array of an extension type, such as Awkward Array's, is made of; other arrays themselves."""
+    while hasattr(array, "storage"):
+        if len(getattr(array.type, "shape", ())) > 1:
+            raise ValueError(f"X holds tensors of shape {array.type.shape}; wanted {WANTED}.")
+        array = array.storage
+    return array
+
+
+def _cut(array: Any) -> tuple[Any, np.ndarray]:
+    """The elements of all lists, one after another, and where each list begins among them."""
+    kind = _kind(array.type)
+    if kind == "fixed_size_list":
+        size = array.type.list_size
+        begins = (array.offset + np.arange(len(array), dtype=np.int64)) * size
+        sizes = np.full(len(array), size, dtype=np.int64)
+    elif kind.endswith("list_view"):
+        begins, sizes = (part.to_numpy().astype(np.int64) for part in (array.offsets, array.sizes))
+    else:
+        ends = array.offsets.to_numpy().astype(np.int64)
+        begins, sizes = ends[:-1], np.diff(ends)
+    if array.null_count:
+        sizes = np.where(array.is_valid().to_numpy(zero_copy_only=False), sizes, 0)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+
+    # Arrow allows values that belong to a null, and a list view may have gaps and any order: only those are copied
+    full = np.flatnonzero(sizes)
+    if (begins[full[1:]] != (begins + sizes)[full[:-1]]).any():
+        return array.flatten(), offsets
+    return array.values.slice(begins[full[0]] if len(full) else 0, offsets[-1]), offsets
+
+
+def _cut_each_field(array: Any) -> tuple[list[str], list[Any], np.ndarray]:
+    """The names and the elements of the fields of a struct of lists, and the offsets that they share."""
+    names = [field.name for field in array.type] if _kind(array.type) == "struct" else []
+    lists = [_storage(field) for field in array.flatten()] if names else []  # flatten hands nulls down to the fields
+    if not lists or any(_kind(field.type) not in LISTS for field in lists):
+        raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
+    fields, cuts = zip(*map(_cut, lists), strict=True)
+    sizes = np.diff(cuts)
+    unequal = np.flatnonzero((sizes != sizes[0]).any(axis=0))
+    if len(unequal):
+        counts = dict(zip(names, sizes[:, unequal[0]].tolist(), strict=True))
+        raise ValueError(f"Set {unequal[0]} has unequal numbers of elements in its fields: {counts}.")
+    return names, list(fields), cuts[0]
+
+
+def _as_ndarray(values: Any, offsets: np.ndarray, dtype: Any) -> np.ndarray:
+    width = 1
+    if _kind(values.type) == "fixed_size_list":
+        width = values.type.list_size
+        values = _storage(values.flatten())
+        _check_filled(values, offsets, width)
+    if _kind(values.type) == "null":  # nothing tells what the elements would be: all sets are empty
+        return np.empty((0, 0), dtype=np.float32)
+    if _kind(values.type) not in NUMBERS:
+        raise ValueError(f"X holds {dtype}; wanted {WANTED}.")
+    return _plain(values).reshape(offsets[-1], width)
+
+
+def _as_column(field: Any, offsets: np.ndarray, name: str) -> Any:
+    """One field of all elements, with its kind."""
+    field = _storage(field)
+    is_category = _kind(field.type) == "dictionary"
+    if _kind(field.type.value_type if is_category else field.type) not in NUMBERS + STRINGS:
+        raise ValueError(
+            f"Field {name!r} holds {field.type}; wanted numbers, booleans, strings, or a dictionary of these."
+        )
+    if is_category:
+        field = _with_unique_categories(field)
+    _check_filled(field, offsets, field=f", field {name!r}")
+    if not is_category:
+        return _plain(field)
+    categories = pd.Index(_plain(field.dictionary))
+    return pd.Categorical.from_codes(field.indices.to_numpy(), categories=categories, ordered=field.type.ordered)
+
+
+def _with_unique_categories(field: Any) -> Any:
+    """The dictionary of an array without the nulls and the repetitions that Arrow allows in it, but pandas does not."""
+    pa, compute = _pyarrow(), _pyarrow("pyarrow.compute")
+    values = field.dictionary.cast(pa.large_string()) if _kind(field.dictionary.type) in STRINGS else field.dictionary
+    unique = values.drop_null().unique()
+    indices = field.indices
+    if len(unique) < len(values):
+        indices = compute.index_in(values, value_set=unique).take(indices)
+    return pa.DictionaryArray.from_arrays(indices, unique, ordered=field.type.ordered)
+
+
+def _plain(values: Any) -> Any:
+    """Numbers as they are in memory, booleans unpacked, strings as pandas' ``str``."""
+    if _kind(values.type) in STRINGS:
+        return pd.Series(values.cast(_pyarrow().large_string()).to_pandas(), dtype="str").array
+    return values.to_numpy(zero_copy_only=_kind(values.type) != "boolean")
+
+
+def _check_filled(values: Any, offsets: np.ndarray, width: int = 1, field: str = "") -> None:
+    """Raise for the first null among the elements, or among the features of elements of this width."""
+    if values.null_count == 0:
+        return
+    row, feature = divmod(int(np.argmax(values.is_null().to_numpy(zero_copy_only=False))), width)
+    number = int(np.searchsorted(offsets, row, side="right")) - 1
+    where = f"element {row - offsets[number]}{field}" + (f", feature {feature}" if width > 1 else "")
+    raise ValueError(f"Set {number} holds a null ({where}); fill missing values, or drop those elements, first.")

@@ -1,0 +1,369 @@
+"""A column of sets in a pandas DataFrame: an extension array over one table of elements, as GeoPandas' of shapes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
+from pandas.api.indexers import check_array_indexer
+from pandas.api.types import union_categoricals
+
+from sk_deepsets.sets._from_arrays import sets_from_arrays
+from sk_deepsets.sets._ragged import RaggedSets
+
+
+@register_extension_dtype
+class SetDtype(ExtensionDtype):
+    """The dtype of a column of sets: ``pd.Series(list_of_arrays, dtype="sets")``."""
+
+    name = "sets"
+    type = object  # a set is an array or a DataFrame
+    na_value = pd.NA  # what an empty set may be given as; no set is ever missing
+
+    @classmethod
+    def construct_array_type(cls) -> Any:
+        """The array that holds such values."""
+        return SetArray
+
+
+def _refused(what: str) -> Callable[..., Any]:
+    """A method that pandas has for values with an order, a hash or a sum."""
+
+    def method(self: SetArray, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"Sets have no order, hash or sum, so there is no {what} of a column of dtype 'sets'.")
+
+    return method
+
+
+class SetArray(ExtensionArray):
+    """A pandas array whose values are sets.
+
+    A Series of objects would hold one array or DataFrame for each set; here all of them stay one table, so that
+    slicing, taking, concatenating, pickling and printing a column of 100,000 sets costs milliseconds. A missing set
+    is an empty set: wherever pandas fills in missing values, for labels without a set, there are empty sets.
+
+    Writing a set makes a new table: write many at once, not one by one. Views of the array do not see what is
+    written.
+
+    Parameters
+    ----------
+    sets : RaggedSets
+        Their context and index are left out: those are further columns and the index of the DataFrame.
+
+    Attributes
+    ----------
+    sets : RaggedSets
+
+    Notes
+    -----
+    Why not the dtype of nested-pandas, which holds such columns as well? It is one more dependency, and it stores
+    what Arrow can hold; here every dtype pandas has is kept, categories included. Arrow columns are read as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sk_deepsets import RaggedSets
+    >>> column = SetArray(RaggedSets(np.arange(8.0).reshape(4, 2), offsets=[0, 3, 3, 4]))
+    >>> data = pd.DataFrame({"age": [30, 40, 50], "orders": column})
+    >>> data
+       age      orders
+    0   30  3 elements
+    1   40       empty
+    2   50   1 element
+    >>> data["orders"].iloc[2]
+    array([[6., 7.]])
+    """
+
+    __array_priority__ = 1000
+    _readonly = False  # pandas 3 sets it on what it hands out
+
+    def __init__(self, sets: RaggedSets) -> None:
+        if not isinstance(sets, RaggedSets):
+            raise TypeError(f"sets must be a RaggedSets, but is {type(sets).__name__}.")
+        if sets.context is not None or sets.index is not None:
+            sets = RaggedSets(sets.elements, sets.offsets, feature_names=sets.feature_names)
+        self.sets = sets
+
+    @classmethod
+    def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> SetArray:
+        array = cls(_read_many(scalars))
+        return array.copy() if copy else array
+
+    @classmethod
+    def _concat_same_type(cls, to_concat: Sequence[SetArray]) -> SetArray:
+        return cls(_concat([array.sets for array in to_concat]))
+
+    def _cast_pointwise_result(self, values: Any) -> Any:
+        # results of a function applied to each value: sets only if they look it
+        if any(_is_one_set(value) for value in values):
+            try:
+                return self._from_sequence(list(values))
+            except (TypeError, ValueError):
+                pass
+        array = np.empty(len(values), dtype=object)
+        for number, value in enumerate(values):
+            array[number] = value
+        return pd.Series(array).infer_objects().array
+
+    @property
+    def dtype(self) -> SetDtype:
+        """``SetDtype()``, whatever the columns of the elements are."""
+        return SetDtype()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the table and the offsets."""
+        table = self.sets.elements
+        used = table.memory_usage(index=False).sum() if isinstance(table, pd.DataFrame) else table.nbytes
+        return int(used) + self.sets.offsets.nbytes
+
+    def __len__(self) -> int:
+        return len(self.sets)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.sets)
+
+    def __getitem__(self, key: Any) -> Any:
+        """One set for an integer, as an array or a DataFrame; otherwise a ``SetArray``."""
+        key = self._check_key(key)
+        if isinstance(key, int):
+            return self.sets[key]
+        array = SetArray(self.sets[key])
+        if isinstance(key, slice):
+            array._readonly = self._readonly
+        return array
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self._readonly:
+            raise ValueError("Cannot modify read-only array")
+        key = self._check_key(key)
+        numbers = np.arange(len(self))[[key] if isinstance(key, int) else key]
+        single = _is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
+        values = _read_many([value]) if single else _read_many(value)
+        if len(values) != len(numbers) and not single:
+            raise ValueError(f"cannot set {len(values)} sets at {len(numbers)} positions.")
+        if len(numbers):
+            order = np.arange(len(self))
+            order[numbers] = len(self) + (0 if single else np.arange(len(numbers)))
+            self.sets = _concat([self.sets, values])[order]
+
+    def _check_key(self, key: Any) -> Any:
+        """A key as an int, a slice or an array of integers or booleans."""
+        if isinstance(key, tuple):
+            key = next((part for part in key if part is not Ellipsis), Ellipsis)  # pandas slices with [..., key]
+        key = slice(None) if key is Ellipsis else check_array_indexer(self, key)
+        if isinstance(key, slice | np.ndarray):
+            return key
+        if not isinstance(key, int | np.integer) or isinstance(key, bool):
+            raise IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays "
+                "are valid indices"
+            )
+        if not -len(self) <= key < len(self):
+            raise IndexError(f"index {key} is out of bounds for axis 0 with size {len(self)}")
+        return int(key)
+
+    def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> SetArray:
+        """The sets at these positions; with ``allow_fill``, -1 is ``fill_value``: an empty set unless given."""
+        numbers = np.asarray(indices, dtype=np.intp)
+        if len(numbers) and not len(self) and (not allow_fill or (numbers >= 0).any()):
+            raise IndexError("cannot do a non-empty take from an empty axes.")
+        if not allow_fill:
+            return SetArray(self.sets[numbers])
+        if (numbers < -1).any():
+            raise ValueError("With allow_fill, positions must be -1 or more.")
+        if (numbers >= len(self)).any():
+            raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
+        there = numbers >= 0
+        if not there.all() and not _is_missing(fill_value):
+            return SetArray(_concat([self.sets, _read_many([fill_value])])[np.where(there, numbers, len(self))])
+        taken = self.sets[numbers[there]]
+        sizes = np.zeros(len(numbers), dtype=np.int64)
+        sizes[there] = taken.sizes
+        return SetArray(RaggedSets(taken.elements, _offsets(sizes), feature_names=taken.feature_names))
+
+    def copy(self) -> SetArray:
+        """A copy of the table, too."""
+        return SetArray(
+            RaggedSets(self.sets.elements.copy(), self.sets.offsets.copy(), feature_names=self.sets.feature_names)
+        )
+
+    def isna(self) -> np.ndarray:
+        """False for all: an empty set is a value."""
+        return np.zeros(len(self), dtype=bool)
+
+    def __eq__(self, other: Any) -> Any:
+        """For each set, whether it has the same elements in the same order; a missing feature equals a missing one."""
+        if isinstance(other, pd.Series | pd.Index):
+            return NotImplemented
+        if _is_one_set(other):
+            theirs = _read_many([other])[np.zeros(len(self), dtype=np.intp)]
+        elif isinstance(other, Sequence | np.ndarray | ExtensionArray) and not isinstance(other, str):
+            if len(other) != len(self):
+                raise ValueError("Lengths must match to compare")
+            theirs = _read_many(other)
+        else:
+            return np.zeros(len(self), dtype=bool)
+        return _equal(self.sets, theirs)
+
+    def __ne__(self, other: Any) -> Any:
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else ~equal
+
+    def __contains__(self, item: Any) -> Any:
+        return not _is_missing(item) and bool((self == item).any())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A one-dimensional object array of the sets: one object for each."""
+        if copy is False:
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
+        if _is_printing(sys._getframe(1)):
+            return self.sets.sizes.astype(object)
+        return self.sets.__array__(dtype)
+
+    def _formatter(self, boxed: bool = False) -> Callable[[Any], str | None]:
+        return _label
+
+    def _get_repr_footer(self) -> str:
+        sets = self.sets
+        return f"Length: {len(self)}, dtype: {self.dtype}, {len(sets.elements):,} elements, {sets.n_features} features"
+
+    argsort = _values_for_argsort = _rank = searchsorted = _refused("order")
+    argmin = argmax = _quantile = _refused("least or greatest")
+    factorize = _values_for_factorize = _hash_pandas_object = _refused("grouping or hash")
+    unique = duplicated = value_counts = _mode = isin = _refused("finding of equal values")
+    _reduce = _accumulate = _refused("sum, mean or other reduction")
+
+
+def _is_printing(caller: Any) -> bool:
+    """Whether pandas' formatter asks for objects.
+
+    It prints a value that is a DataFrame in full, without a word to ``_formatter``; so it gets the sizes instead.
+    """
+    code, names = caller.f_code, caller.f_globals
+    printing = code.co_name == "_format_strings" and names.get("__name__") == "pandas.io.formats.format"
+    return printing and caller.f_locals.get("formatter") is None  # formatters of the user's get the sets
+
+
+def _label(one_set: Any) -> str:
+    size = one_set if isinstance(one_set, int) else len(one_set)
+    return {0: "empty", 1: "1 element"}.get(size, f"{size:,} elements")
+
+
+def _offsets(sizes: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
+
+
+def _is_one_set(value: Any) -> bool:
+    """Whether a value is one set rather than a sequence of sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
+    return isinstance(value, pd.DataFrame) or _is_missing(value)
+
+
+def _read_many(items: Any) -> RaggedSets:
+    """A sequence of arrays, DataFrames and missing values as one table."""
+    items = items.array if isinstance(items, pd.Series | pd.Index) else items
+    if isinstance(items, SetArray | RaggedSets):
+        return SetArray(items).sets if isinstance(items, RaggedSets) else items.sets
+    if isinstance(items, np.ndarray) and items.ndim == 2:
+        raise ValueError(f"An array of shape {items.shape} is one set, not many: put it into a list.")
+    items = [[] if _is_missing(item) else item for item in items]
+    frames = [item for item in items if isinstance(item, pd.DataFrame)]
+    if frames and all(isinstance(name, str) for frame in frames for name in frame.columns):
+        parts = [_read_one(item) for item in items]
+        return _concat(parts)
+    dtypes = {item.dtype if isinstance(item, np.ndarray) and item.ndim == 2 else None for item in items}
+    sets = sets_from_arrays(items)
+    if len(dtypes) == 1 and None not in dtypes and items[0].dtype.kind in "biuf" and len(items[0].T):
+        # back from objects, integers stay integers and not the floats that networks take
+        sets = RaggedSets(np.concatenate(items), sets.offsets)
+    return sets
+
+
+def _read_one(item: Any) -> RaggedSets:
+    return RaggedSets(item, [0, len(item)]) if isinstance(item, pd.DataFrame) else sets_from_arrays([item])
+
+
+def _concat(parts: Sequence[RaggedSets]) -> RaggedSets:
+    """The sets of all parts in one table."""
+    offsets = _offsets(np.concatenate([part.sizes for part in parts]))
+    # without elements and features, nothing tells what the features would be
+    parts = [part for part in parts if part.elements.size or part.n_features or len(part.elements)] or list(parts[:1])
+    names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
+    tables = [_with_columns(part, names, parts[0]) for part in parts]
+    if not any(isinstance(table, pd.DataFrame) for table in tables):
+        elements: Any = np.concatenate([table for table in tables if len(table)] or tables[:1])
+        return RaggedSets(elements, offsets, feature_names=names)
+    columns = pd.Index(names, dtype=object) if names is not None else None
+    frames = [table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=columns) for table in tables]
+    return RaggedSets(_concat_frames(frames), offsets)
+
+
+def _with_columns(part: RaggedSets, names: list[str] | None, first: RaggedSets) -> Any:
+    """The elements with their columns in the order of ``names``."""
+    if names is not None and part.feature_names is not None:
+        own = list(part.feature_names)
+        if own == names:
+            return part.elements
+        if sorted(own) != sorted(names):
+            raise ValueError(f"Sets with the columns {own} do not go with sets with the columns {names}.")
+        order = [own.index(name) for name in names]
+        return part.elements.iloc[:, order] if isinstance(part.elements, pd.DataFrame) else part.elements[:, order]
+    width = first.n_features if names is None else len(names)
+    if part.n_features != width:
+        raise ValueError(f"Sets with {part.n_features} features do not go with sets with {width} features.")
+    return part.elements
+
+
+def _concat_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other, keeping the kinds of the columns: categories are united, where pandas makes objects."""
+    if all((frame.dtypes.to_numpy() == frames[0].dtypes.to_numpy()).all() for frame in frames):
+        return pd.concat(frames)
+    columns = {name: _concat_columns(name, [frame[name] for frame in frames]) for name in frames[0]}
+    return pd.DataFrame(columns, index=frames[0].index.append([frame.index for frame in frames[1:]]))
+
+
+def _concat_columns(name: Any, columns: list[pd.Series]) -> Any:
+    filled = [column for column in columns if len(column)] or columns[:1]
+    if not all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+        return pd.concat(filled).array  # the dtype of what is not there counts for nothing
+    arrays = [column.array for column in columns]
+    known = next((array for array in arrays if len(array.categories)), arrays[0])
+    # a column of missing values has categories of no certain dtype
+    arrays = [a if len(a.categories) else pd.Categorical.from_codes(a.codes, dtype=known.dtype) for a in arrays]
+    try:
+        return union_categoricals(arrays)
+    except TypeError as error:
+        raise TypeError(f"The categories of {name!r} differ: {error}") from error
+
+
+def _equal(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
+    """For each pair of sets, whether the elements are equal one by one."""
+    equal = ours.sizes == theirs.sizes
+    some = np.flatnonzero(equal & (ours.sizes > 0))
+    ours, theirs = ours[some], theirs[some]
+    try:
+        both = _concat([ours, theirs]).elements
+    except ValueError:  # other columns: only empty sets are equal
+        equal[some] = False
+        return equal
+    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
+    n_elements = len(ours.elements)
+    differs = np.zeros(n_elements, dtype=bool)
+    for name in table:
+        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
+        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
+        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
+    before = _offsets(differs)  # how many elements differ before each
+    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
+    return equal
