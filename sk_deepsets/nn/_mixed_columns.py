@@ -42,9 +42,7 @@ class MixedColumns(nn.Module):
         """From ``x (n, n_numbers + n_category_columns)`` to ``(n, output_dim)``."""
         codes = x[:, self.n_numbers :].long()
         numbers = self.numbers(x[:, : self.n_numbers])
-        return torch.cat(
-            [numbers, *(embedding(codes[:, i]) for i, embedding in enumerate(self.embeddings))], dim=1
-        )
+        return torch.cat([numbers, *(embedding(codes[:, i]) for i, embedding in enumerate(self.embeddings))], dim=1)
 
 
 def embedding_dim(n_categories: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from itertools import chain
 from numbers import Real
 from typing import Any
 
@@ -13,6 +13,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._features import check_features
+from sk_deepsets.preprocessing._statistics import SetStatistics
 from sk_deepsets.sets import RaggedSets, as_floats, check_sets, is_number
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
@@ -49,8 +50,8 @@ class SetAggregator(TransformerMixin, BaseEstimator):
     >>> from sk_deepsets import SetAggregator
     >>> aggregator = SetAggregator(statistics=("size", "max", 0.25))
     >>> aggregator.fit_transform([[[1.0, 5.0], [3.0, 1.0]], [[2.0, 2.0]]])
-    array([[2.  , 3.  , 5.  , 1.5 , 2.  ],
-           [1.  , 2.  , 2.  , 2.  , 2.  ]])
+    array([[2. , 3. , 5. , 1.5, 2. ],
+           [1. , 2. , 2. , 2. , 2. ]])
     >>> aggregator.get_feature_names_out()
     array(['size', 'x0__max', 'x1__max', 'x0__q0.25', 'x1__q0.25'],
           dtype=object)
@@ -103,21 +104,20 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
-        names = _context_names(sets.context)
-        if names != self._context_names:
-            raise ValueError(
-                f"The context has the columns {names}; in fit it had {self._context_names}, in this order."
-            )
-        of_sets = _Statistics(_floats(sets), sets.sizes)
+        names, context = self._context_names, sets.context
+        if sorted(map(str, _context_names(context))) != sorted(map(str, names)):
+            raise ValueError(f"The context has the columns {_context_names(context)}; in fit it had {names}.")
+        of_sets = SetStatistics(_floats(sets), sets.sizes)
         with np.errstate(all="ignore"):  # infinity and overflow give infinity or NaN
-            rows = np.hstack([of_sets(statistic) for statistic in self.statistics])
-        index, context = sets.index, sets.context
+            rows = np.hstack([of_sets(statistic) for statistic in self.statistics], dtype=np.float64)
+        index = sets.index
         if context is None:
             as_frame = index is not None and _get_output_config("transform", self)["dense"] == "pandas"
             # scikit-learn's wrapper keeps the index of a DataFrame, but knows none of an array made of sets
             return pd.DataFrame(rows, index=index, columns=self.get_feature_names_out()) if as_frame else rows
         if isinstance(context, pd.DataFrame):
             index = context.index if index is None else index
+            context = context[names]
         context = pd.DataFrame(context).set_axis(names, axis=1)
         table = pd.DataFrame(rows, index=index, columns=self._statistic_names())
         return pd.concat([table, context.set_axis(table.index)], axis=1)
@@ -130,7 +130,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
     def _statistic_names(self, input_features: Any = None) -> list[str]:
         names = _check_feature_names_in(self, input_features)
         columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
-        return sum(columns, [])
+        return list(chain.from_iterable(columns))
 
     def _suffixes(self) -> list[str]:
         """The names of the statistics, which must be known and different."""
@@ -153,78 +153,6 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-class _Statistics:
-    """Statistics of sets, computed over those that have elements: ``reduceat`` knows no empty ones."""
-
-    def __init__(self, values: np.ndarray, sizes: np.ndarray) -> None:
-        self.values = values
-        self.sizes = sizes
-        self.filled = sizes > 0
-        self.starts = (np.cumsum(sizes) - sizes)[self.filled]
-        self.known = ~np.isnan(values)
-        self.counts = self._add(self.known, dtype=np.int64)
-
-    def __call__(self, statistic: Any) -> np.ndarray:
-        """One statistic of all sets, of shape (n_sets, n_features)."""
-        if statistic == "size":
-            return self.sizes[:, None]
-        rows = np.full((len(self.sizes), self.values.shape[1]), 0.0 if statistic == "sum" else np.nan)
-        rows[self.filled] = getattr(self, statistic) if isinstance(statistic, str) else self.quantile(statistic)
-        return rows
-
-    def _add(self, values: np.ndarray, **options: Any) -> np.ndarray:
-        return np.add.reduceat(values, self.starts, axis=0, **options)
-
-    def _spread(self, rows: np.ndarray) -> np.ndarray:
-        """The row of its set for each element."""
-        return np.repeat(rows, self.sizes[self.filled], axis=0)
-
-    @cached_property
-    def sum(self) -> np.ndarray:
-        return np.where(self.counts > 0, self._add(np.where(self.known, self.values, 0.0)), np.nan)
-
-    @cached_property
-    def mean(self) -> np.ndarray:
-        return self.sum / self.counts
-
-    @property
-    def std(self) -> np.ndarray:
-        # in two passes: the difference of two large sums of squares would be noise
-        squares = np.where(self.known, self.values - self._spread(self.mean), 0.0) ** 2
-        return np.sqrt(self._add(squares) / self.counts)
-
-    @property
-    def min(self) -> np.ndarray:
-        return np.fmin.reduceat(self.values, self.starts, axis=0)
-
-    @property
-    def max(self) -> np.ndarray:
-        return np.fmax.reduceat(self.values, self.starts, axis=0)
-
-    @property
-    def median(self) -> np.ndarray:
-        return self.quantile(0.5)
-
-    @cached_property
-    def _sorted(self) -> np.ndarray:
-        """Each column sorted within each set, NaN last."""
-        numbers = self._spread(np.arange(len(self.starts)))
-        return np.column_stack([column[np.lexsort((column, numbers))] for column in self.values.T])
-
-    def quantile(self, q: float) -> np.ndarray:
-        last = np.maximum(self.counts - 1, 0)
-        place = q * last
-        lower = np.floor(place).astype(np.int64)
-        below, above = (
-            np.take_along_axis(self._sorted, self.starts[:, None] + rank, axis=0)
-            for rank in (lower, np.minimum(lower + 1, last))
-        )
-        part, step = place - lower, above - below
-        # from the nearer end, as NumPy does; and without infinity - infinity
-        between = np.where(part < 0.5, below + step * part, above - step * (1 - part))
-        return np.where((part == 0) | (below == above), below, between)
 
 
 def _check_numbers(sets: RaggedSets) -> None:

@@ -18,7 +18,7 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     all empty and of unknown width (``[[], []]``) come back with the width of ``fit``.
     """
     if not reset and sets.n_features == 0:
-        elements = np.empty((0, estimator.n_features_in_), dtype=sets.elements.dtype)
+        elements = np.empty((0, estimator.n_features_in_), dtype=np.float32)
         names = getattr(estimator, "feature_names_in_", None)
         sets = RaggedSets(elements, sets.offsets, context=sets.context, index=sets.index, feature_names=names)
     names = sets.feature_names

@@ -155,9 +155,7 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> RaggedSets:
         raise ValueError(_two_readings(kind, X.shape, array))
     sets = _read(X.iloc[:, place])
     context = X.drop(columns=X.columns[place]) if X.shape[1] > 1 else None
-    return RaggedSets(
-        sets.elements, sets.offsets, context=context, index=X.index, feature_names=sets.feature_names
-    )
+    return RaggedSets(sets.elements, sets.offsets, context=context, index=X.index, feature_names=sets.feature_names)
 
 
 def _as_floating(sets: RaggedSets) -> RaggedSets:

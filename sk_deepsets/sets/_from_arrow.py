@@ -72,13 +72,13 @@ def sets_from_arrow(X: Any) -> RaggedSets:
 
     columns = [_as_column(field, offsets, name) for field, name in zip(fields, names, strict=True)]
     elements = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(offsets[-1]), copy=False)
-    elements.columns = pd.Index(names, dtype=object)  # only now, as Arrow allows a name to occur twice
+    elements.columns = pd.Index(names)  # only now, as Arrow allows a name to occur twice
     return RaggedSets(elements, offsets, index=index)
 
 
-def _pyarrow(module: str = "pyarrow") -> Any:
+def _pyarrow() -> Any:
     try:
-        return import_module(module)
+        return import_module("pyarrow")  # a plain import would need stubs that pyarrow lacks
     except ImportError as error:
         raise ImportError('Reading Arrow data needs pyarrow: pip install "sk-deepsets[arrow]".') from error
 
@@ -172,28 +172,17 @@ def _as_column(field: Any, offsets: np.ndarray, name: str) -> Any:
     """One field of all elements, with its kind."""
     field = _storage(field)
     is_category = _kind(field.type) == "dictionary"
-    if _kind(field.type.value_type if is_category else field.type) not in NUMBERS + STRINGS:
-        raise ValueError(
-            f"Field {name!r} holds {field.type}; wanted numbers, booleans, strings, or a dictionary of these."
-        )
-    if is_category:
-        field = _with_unique_categories(field)
-    _check_filled(field, offsets, field=f", field {name!r}")
-    if not is_category:
-        return _plain(field)
-    categories = pd.Index(_plain(field.dictionary))
-    return pd.Categorical.from_codes(field.indices.to_numpy(), categories=categories, ordered=field.type.ordered)
-
-
-def _with_unique_categories(field: Any) -> Any:
-    """The dictionary of an array without the nulls and the repetitions that Arrow allows in it, but pandas does not."""
-    pa, compute = _pyarrow(), _pyarrow("pyarrow.compute")
-    values = field.dictionary.cast(pa.large_string()) if _kind(field.dictionary.type) in STRINGS else field.dictionary
-    unique = values.drop_null().unique()
-    indices = field.indices
-    if len(unique) < len(values):
-        indices = compute.index_in(values, value_set=unique).take(indices)
-    return pa.DictionaryArray.from_arrays(indices, unique, ordered=field.type.ordered)
+    values = _storage(field.dictionary) if is_category else field
+    if _kind(values.type) not in NUMBERS + STRINGS:
+        raise ValueError(f"Field {name!r} holds {field.type}; wanted numbers, booleans, strings or a dictionary.")
+    if is_category:  # Arrow allows nulls and repetitions in a dictionary, pandas does not: encode it once more
+        values = values.cast(_pyarrow().large_string()) if _kind(values.type) in STRINGS else values
+        values = values.dictionary_encode()
+        codes = values.indices.take(field.indices)
+        _check_filled(codes, offsets, field=f", field {name!r}")
+        return pd.Categorical.from_codes(codes.to_numpy(), pd.Index(_plain(values.dictionary)), field.type.ordered)
+    _check_filled(values, offsets, field=f", field {name!r}")
+    return _plain(values)
 
 
 def _plain(values: Any) -> Any:

@@ -84,7 +84,7 @@ def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
 def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
     if isinstance(ids, pd.DataFrame) and len(names) > 1:
         ids = pd.MultiIndex.from_frame(ids)
-    ids = pd.Index(ids)
+    ids = ids if isinstance(ids, pd.Index) else pd.Index(ids)
     if isinstance(ids, pd.CategoricalIndex):
         ids = ids.astype(ids.categories.dtype)
     if ids.nlevels != len(names):

@@ -141,6 +141,9 @@ class SetArray(ExtensionArray):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._readonly:
             raise ValueError("Cannot modify read-only array")
+        if isinstance(value, float) and np.isnan(value):
+            # what `df.loc[label, "sets"] = frame` makes of the frame, by aligning its columns
+            raise TypeError("NaN is no set: write None for an empty set, and a DataFrame with df.at[label, column].")
         key = self._check_key(key)
         numbers = np.arange(len(self))[[key] if isinstance(key, int) else key]
         single = _is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
@@ -196,6 +199,19 @@ class SetArray(ExtensionArray):
     def isna(self) -> np.ndarray:
         """False for all: an empty set is a value."""
         return np.zeros(len(self), dtype=bool)
+
+    def _where(self, mask: np.ndarray, value: Any) -> SetArray:
+        # pandas asks is_list_like of the value, which an array that is one set is as well
+        array = self[:]
+        if _is_missing(value):
+            array[~mask] = None
+        else:
+            array[~mask] = value if _is_one_set(value) else self._from_sequence(value)[~mask]
+        return array
+
+    def fillna(self, *args: Any, copy: bool = True, **kwargs: Any) -> SetArray:
+        """The same sets: none is missing."""
+        return self.copy() if copy else self[:]
 
     def __eq__(self, other: Any) -> Any:
         """For each set, whether it has the same elements in the same order; a missing feature equals a missing one."""
@@ -298,7 +314,7 @@ def _concat(parts: Sequence[RaggedSets]) -> RaggedSets:
     """The sets of all parts in one table."""
     offsets = _offsets(np.concatenate([part.sizes for part in parts]))
     # without elements and features, nothing tells what the features would be
-    parts = [part for part in parts if part.elements.size or part.n_features or len(part.elements)] or list(parts[:1])
+    parts = [part for part in parts if part.n_features or len(part.elements)] or list(parts[:1])
     names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
     tables = [_with_columns(part, names, parts[0]) for part in parts]
     if not any(isinstance(table, pd.DataFrame) for table in tables):

@@ -99,11 +99,13 @@ def test_one_hot_columns_and_embeddings_of_a_linear_phi_span_the_same():
     with torch.no_grad():
         got = layer(torch.from_numpy(table)).numpy()
     one_hot = np.eye(5)[codes]
-    wanted = np.column_stack([
-        (FRAME["amount"] - FRAME["amount"].mean()) / FRAME["amount"].std(ddof=0),
-        (FRAME["gift"] - FRAME["gift"].mean()) / FRAME["gift"].std(ddof=0),
-        one_hot @ layer.embeddings[0].weight.detach().numpy(),
-    ])
+    wanted = np.column_stack(
+        [
+            (FRAME["amount"] - FRAME["amount"].mean()) / FRAME["amount"].std(ddof=0),
+            (FRAME["gift"] - FRAME["gift"].mean()) / FRAME["gift"].std(ddof=0),
+            one_hot @ layer.embeddings[0].weight.detach().numpy(),
+        ]
+    )
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 

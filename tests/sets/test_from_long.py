@@ -1,0 +1,115 @@
+"""from_frame and to_frame: no row and no set is lost, and the order is the one asked for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from sk_deepsets import RaggedSets
+
+EVENTS = pd.DataFrame(
+    {
+        "customer": [7, 3, 7, 5, 3, 7],
+        "shop": list("abbaab"),
+        "amount": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        "item": pd.Categorical(list("xyxzzy")),
+        "gift": [True, False, True, False, False, True],
+    },
+    index=list("pqrstu"),
+)
+
+
+def test_rows_keep_their_kinds_labels_and_order_within_a_set():
+    sets = RaggedSets.from_frame(EVENTS, by="customer", columns=["amount", "item", "gift"])
+    np.testing.assert_array_equal(sets.sizes, [2, 1, 3])
+    assert_frame_equal(sets[2], EVENTS.loc[["p", "r", "u"], ["amount", "item", "gift"]])
+    assert sets.index.equals(pd.Index([3, 5, 7], name="customer"))
+    assert sets.index.name == "customer"
+    assert sets.elements.dtypes.equals(EVENTS[["amount", "item", "gift"]].dtypes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=40), st.permutations(range(7)))
+def test_every_row_comes_back_where_it_stood(keys, ids):
+    frame = pd.DataFrame({"id": np.array(keys, dtype=np.int64), "x": np.arange(float(len(keys)))})
+    sets = RaggedSets.from_frame(frame, by="id", ids=ids)
+    assert len(sets) == 7
+    for number, one_set in zip(ids, sets, strict=True):
+        assert one_set["x"].tolist() == frame.loc[frame["id"] == number, "x"].tolist()
+    assert_frame_equal(sets.to_frame().sort_index(), frame)
+
+
+def test_several_keys_and_index_levels():
+    frame = EVENTS.set_index("shop", append=True).rename_axis(["row", "shop"])
+    sets = RaggedSets.from_frame(frame, by=["customer", "shop"], columns=["amount"])
+    wanted = EVENTS.groupby(["customer", "shop"])["amount"].agg(list)
+    assert sets.index.tolist() == wanted.index.tolist()
+    assert [one_set["amount"].tolist() for one_set in sets] == wanted.tolist()
+    assert sets.index.names == ["customer", "shop"]
+    assert sets.to_frame().columns.tolist() == ["customer", "shop", "amount"]
+    ids = pd.MultiIndex.from_tuples([(7, "b"), (9, "z"), (3, "a"), (3, "b"), (5, "a"), (7, "a")])
+    np.testing.assert_array_equal(RaggedSets.from_frame(frame, ["customer", "shop"], ids=ids).sizes, [2, 0, 1, 1, 1, 1])
+
+
+def test_categories_as_keys_match_ids_by_value():
+    frame = EVENTS.assign(customer=pd.Categorical(EVENTS["customer"], categories=[9, 7, 5, 3]))
+    assert RaggedSets.from_frame(frame, "customer").index.tolist() == [3, 5, 7]
+    np.testing.assert_array_equal(RaggedSets.from_frame(frame, "customer", ids=[5, 9, 7, 3]).sizes, [1, 0, 3, 2])
+
+
+def test_context_from_a_frame_or_from_constant_columns():
+    context = pd.DataFrame({"age": [50, 30, 70, 90]}, index=[5, 3, 7, 9])
+    sets = RaggedSets.from_frame(EVENTS, "customer", ["amount"], ids=[7, 9, 3, 5], context=context)
+    assert sets.context["age"].tolist() == [70, 90, 30, 50]
+    assert sets[[1, 2]].context["age"].tolist() == [90, 30]
+    frame = EVENTS.assign(age=EVENTS["customer"] * 10, note=None)
+    sets = RaggedSets.from_frame(frame, "customer", context=["age", "note"])
+    assert sets.context["age"].tolist() == [30, 50, 70]
+    assert "age" not in sets.elements
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"by": "client"}, KeyError, r"by names \['client'\]"),
+        ({"columns": ["price", "amount"]}, KeyError, r"columns names \['price'\]"),
+        (
+            {"columns": ["amount", "amount"]},
+            ValueError,
+            r"1 names in columns stand for more than one column: \['amount'",
+        ),
+        ({"ids": [3, 5]}, ValueError, "3 rows belong to 1 sets that are not in ids: 7"),
+        ({"ids": [3, 5, 7, 3, 5]}, ValueError, "2 ids stand more than once in ids: 3, 5"),
+        ({"ids": [3, 5, 7, np.nan]}, ValueError, "1 of the ids are missing"),
+        ({"context": ["amount"]}, ValueError, "'amount' has different values within the set"),
+        ({"context": ["gift"], "ids": [3, 5, 7, 9]}, ValueError, "1 sets have no rows to take their context from: 9"),
+        ({"context": pd.DataFrame({"a": [1, 2]}, index=[3, 5])}, ValueError, "1 sets have no row in the context: 7"),
+        ({"context": pd.DataFrame({"a": [1, 2]}, index=[3, 3])}, ValueError, "1 ids more than once in its index"),
+        ({"context": EVENTS["amount"]}, TypeError, "context must be a DataFrame whose index holds the ids"),
+    ],
+)
+def test_nothing_is_dropped_silently(arguments, error, message):
+    with pytest.raises(error, match=message):
+        RaggedSets.from_frame(EVENTS, **{"by": "customer", **arguments})
+
+
+def test_rows_without_an_id_are_counted():
+    frame = EVENTS.astype({"customer": float})
+    frame.iloc[[1, 4], 0] = np.nan
+    with pytest.raises(ValueError, match=r"2 rows have no 'customer' \(the first is row 1\)"):
+        RaggedSets.from_frame(frame, "customer")
+
+
+def test_duplicate_columns_of_the_frame_are_named():
+    frame = pd.concat([EVENTS, EVENTS[["amount"]]], axis=1)
+    with pytest.raises(ValueError, match=r"more than one column: \['amount'\]"):
+        RaggedSets.from_frame(frame, "customer")
+    with pytest.raises(TypeError, match="frame must be a DataFrame, one row an element, but is list"):
+        RaggedSets.from_frame([1, 2], "customer")
+
+
+def test_arrays_come_back_as_a_frame_with_the_numbers_of_their_sets():
+    frame = RaggedSets(np.arange(6.0).reshape(3, 2), [0, 1, 1, 3]).to_frame()
+    assert_frame_equal(frame, pd.DataFrame({"set": [0, 2, 2], "x0": [0.0, 2.0, 4.0], "x1": [1.0, 3.0, 5.0]}))

@@ -1,0 +1,105 @@
+"""A DataFrame with a column of sets as X: found by content, context by name, through all of scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV, cross_val_predict, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from sk_deepsets import DeepSetsClassifier, RaggedSets, check_sets
+
+RNG = np.random.default_rng(0)
+EVENTS = pd.DataFrame(
+    {
+        "customer": RNG.integers(0, 90, 700),
+        "amount": RNG.gamma(2, 30, 700),
+        "item": pd.Categorical(RNG.choice(list("xyz"), 700)),
+    }
+)
+CUSTOMERS = pd.DataFrame({"age": RNG.integers(18, 90, 93), "country": RNG.choice(["de", "fr"], 93)})
+SETS = RaggedSets.from_frame(EVENTS, "customer", ids=CUSTOMERS.index)
+X = CUSTOMERS.assign(events=SETS.to_series())
+Y = np.where(CUSTOMERS["age"] > 50, "old", "young")
+CLF = DeepSetsClassifier(max_epochs=4, random_state=0)
+
+
+def test_the_column_of_sets_is_found_and_the_rest_is_context():
+    sets = check_sets(X, dtype=None)
+    assert_frame_equal(sets.elements, SETS.elements)
+    assert_frame_equal(sets.context, CUSTOMERS)
+    assert sets.index.equals(X.index)
+    np.testing.assert_array_equal(sets.sizes, SETS.sizes)
+
+
+def test_a_column_of_objects_reads_as_the_column_of_sets():
+    numbers = RaggedSets(EVENTS[["amount"]].to_numpy(), [0, 300, 300, 700]).to_series()
+    for column in (list(numbers.array), [one_set.tolist() for one_set in numbers.array]):
+        objects = pd.Series(column, index=numbers.index, dtype=object)
+        sets = check_sets(pd.DataFrame({"age": [1, 2, 3], "events": objects}))
+        np.testing.assert_array_equal(sets.elements, EVENTS[["amount"]].to_numpy())
+        np.testing.assert_array_equal(sets.sizes, [300, 0, 400])
+
+
+def test_sets_alone_need_no_context():
+    sets = check_sets(X[["events"]], dtype=None)
+    assert sets.context is None
+    assert check_sets(X["events"], dtype=None).index.equals(X.index)
+
+
+def test_order_of_columns_does_not_matter_in_predict():
+    clf = clone(CLF).fit(X, Y)
+    np.testing.assert_array_equal(clf.predict_proba(X[["events", "country", "age"]]), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X.drop(columns="age"), r"missing: \['age'\], not seen in fit: \[\]"),
+        (lambda X: X.assign(income=1.0), r"missing: \[\], not seen in fit: \['income'\]"),
+        (lambda X: X[["events"]], "X has no context features, but DeepSetsClassifier was fitted with 2"),
+        (lambda X: X.assign(more=X["events"]), r"2 columns of sets, \['events', 'more'\], but exactly one is expected"),
+        (lambda X: X.drop(columns="events"), "2-D DataFrame of shape .* two ways"),
+        (lambda X: X.set_axis(["age", "age", "events"], axis=1), r"1 column names stand for several .*\['age'\]"),
+    ],
+)
+def test_other_columns_are_errors_by_name(change, message):
+    clf = clone(CLF).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        clf.predict(change(X))
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_a_column_transformer_works_on_the_context_and_passes_the_sets_on(output):
+    holed = X.assign(age=X["age"].where(X["age"] > 25))
+    assert holed["age"].isna().any()
+    change = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["country"]),
+        (make_pipeline(SimpleImputer(), StandardScaler()), ["age"]),
+        remainder="passthrough",
+    ).set_output(transform=output)
+    pipe = make_pipeline(change, clone(CLF)).fit(holed, Y)
+    assert pipe[-1].n_context_features_ == 3
+    by_hand = pd.DataFrame(
+        {
+            "de": X["country"] == "de",
+            "fr": X["country"] == "fr",
+            "age": StandardScaler().fit_transform(holed[["age"]].fillna(holed["age"].mean()))[:, 0],
+            "events": X["events"],
+        }
+    )
+    wanted = clone(CLF).fit(by_hand, Y).predict_proba(by_hand)
+    np.testing.assert_allclose(pipe.predict_proba(holed), wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_splits_search_and_cross_validation():
+    train, test, y_train, y_test = train_test_split(X, Y, random_state=0)
+    search = GridSearchCV(clone(CLF), {"fusion_type": ["concat", "film"]}, cv=2).fit(train, y_train)
+    assert search.predict(test).shape == y_test.shape
+    wanted = clone(CLF).set_params(**search.best_params_).fit(train, y_train).predict_proba(test)
+    np.testing.assert_array_equal(search.predict_proba(test), wanted)
+    assert set(cross_val_predict(clone(CLF), X, Y, cv=2)) <= {"old", "young"}
