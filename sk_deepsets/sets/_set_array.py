@@ -202,7 +202,7 @@ class SetArray(ExtensionArray):
 
     def _where(self, mask: np.ndarray, value: Any) -> SetArray:
         # pandas asks is_list_like of the value, which an array that is one set is as well
-        array = self[:]
+        array = SetArray(self.sets)
         if _is_missing(value):
             array[~mask] = None
         else:
@@ -296,8 +296,10 @@ def _read_many(items: Any) -> RaggedSets:
     items = [[] if _is_missing(item) else item for item in items]
     frames = [item for item in items if isinstance(item, pd.DataFrame)]
     if frames and all(isinstance(name, str) for frame in frames for name in frame.columns):
-        parts = [_read_one(item) for item in items]
-        return _concat(parts)
+        columns = frames[0].columns
+        if len(frames) == len(items) and columns.is_unique and all(frame.columns.equals(columns) for frame in frames):
+            return RaggedSets(_concat_frames(frames), _offsets(np.array([len(frame) for frame in frames])))
+        return _concat([_read_one(item) for item in items])
     dtypes = {item.dtype if isinstance(item, np.ndarray) and item.ndim == 2 else None for item in items}
     sets = sets_from_arrays(items)
     if len(dtypes) == 1 and None not in dtypes and items[0].dtype.kind in "biuf" and len(items[0].T):
