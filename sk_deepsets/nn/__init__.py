@@ -5,7 +5,8 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 """
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
-from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
+from sk_deepsets.nn._equivariant import DeepSetsEquivariant
+from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._packed import PackedSets, pack, pad

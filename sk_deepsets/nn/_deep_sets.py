@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import FUSIONS
+from sk_deepsets.nn._fusion import FusedEncoder
 from sk_deepsets.nn._mlp import hidden_layers, last_dim
 from sk_deepsets.nn._packed import PackedSets, pack
 from sk_deepsets.nn._pooling import PoolType, SetPooling
@@ -150,12 +150,11 @@ class DeepSetsConditional(nn.Module):
         context_layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if fusion_type not in FUSIONS:
-            raise ValueError(f"fusion_type must be one of {tuple(FUSIONS)}, but got {fusion_type!r}.")
         self.context_in_rho = context_in_rho
         self.input_layer = input_layer
         self.context_layer = context_layer
-        self.phi = FUSIONS[fusion_type](
+        self.phi = FusedEncoder(
+            fusion_type,
             input_dim,
             context_dim,
             phi_hidden_dims,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
+from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
 from sk_deepsets.nn._mlp import hidden_layers, last_dim
 from sk_deepsets.nn._packed import PackedSets
 

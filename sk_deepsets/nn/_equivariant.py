@@ -1,68 +1,17 @@
-"""Permutation equivariant layers: one output for each element, that knows its set."""
+"""DeepSetsEquivariant: a stack of equivariant layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
+from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
 from sk_deepsets.nn._fusion import make_fusion
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
-from sk_deepsets.nn._pooling import SetPooling, pool
-
-
-class PermutationEquivariantLayer(nn.Module):
-    """f(x)_i = Lambda x_i + Gamma pool(X), Lemma 3 of Zaheer et al. (2017), "Deep Sets".
-
-    Parameters
-    ----------
-    input_dim, output_dim : int
-    pool_type : {"max", "sum"}, default="max"
-
-    Raises
-    ------
-    ValueError
-        For any other pool: a mean depends on the set's size, which breaks the lemma's form.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sk_deepsets.nn import PermutationEquivariantLayer
-    >>> layer = PermutationEquivariantLayer(3, 5, pool_type="sum")
-    >>> layer(torch.randn(2, 4, 3), mask=torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])).shape
-    torch.Size([2, 4, 5])
-    """
-
-    def __init__(self, input_dim: int, output_dim: int, pool_type: str = "max") -> None:
-        super().__init__()
-        if pool_type not in ("max", "sum"):
-            raise ValueError(f'pool_type must be "max" or "sum", but got {pool_type!r}.')
-        self.pool_type = pool_type
-        self.Lambda = nn.Linear(input_dim, output_dim)
-        self.Gamma = nn.Linear(input_dim, output_dim, bias=False)
-
-    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
-        """One output for each element.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, m, input_dim), or PackedSets
-        mask : Tensor of shape (b, m), optional
-            True or non-zero where an element stands; None: everywhere.
-
-        Returns
-        -------
-        Tensor of shape (b, m, output_dim), 0 under the mask; (n, output_dim) for PackedSets
-        """
-        if isinstance(x, PackedSets):
-            return self.Lambda(x.elements) + self.Gamma(pool(x, self.pool_type))[x.segments]
-        return unpack(self(pack(x, mask)), mask, (x.shape[0], x.shape[1]))
-
-    def extra_repr(self) -> str:
-        """What ``print(module)`` shows of the pool."""
-        return f"pool_type={self.pool_type!r}"
+from sk_deepsets.nn._pooling import SetPooling
 
 
 class DeepSetsEquivariant(nn.Module):
@@ -127,8 +76,7 @@ class DeepSetsEquivariant(nn.Module):
         self.context_layer = context_layer
         first_dim = hidden_dims[0] if len(hidden_dims) else output_dim
         self.fusion = None if context_dim is None else make_fusion(fusion_type, input_dim, context_dim, first_dim)
-        joined_dim = input_dim if context_dim is None or fusion_type != "concat" else input_dim + context_dim
-        dims = [joined_dim, *hidden_dims, output_dim]
+        dims = [input_dim if self.fusion is None else self.fusion.output_dim, *hidden_dims, output_dim]
         # a ModuleList rather than a Sequential, since each layer takes the mask (or the cuts) along
         self.layers = nn.ModuleList(
             PermutationEquivariantLayer(before, after, pool_type) for before, after in pairwise(dims)
@@ -166,14 +114,13 @@ class DeepSetsEquivariant(nn.Module):
             packed = packed._replace(elements=self.input_layer(packed.elements))
         if context is not None and self.context_layer is not None:
             context = self.context_layer(context)
-        modulate: Callable[[Tensor], Tensor] = _unchanged
+        modulate = None
         if self.fusion is not None:
-            elements, modulate = self.fusion(packed, context)
-            packed = packed._replace(elements=elements)
+            packed, modulate = self.fusion(packed, context)
         hidden = packed.elements
         for number, layer in enumerate(self.layers):
             output = layer(packed)
-            if number == 0:
+            if number == 0 and modulate is not None:
                 output = modulate(output)
             if number < len(self.norms):
                 output = self.dropout(self.activation(self.norms[number](output)))
@@ -182,7 +129,3 @@ class DeepSetsEquivariant(nn.Module):
             hidden = output
             packed = packed._replace(elements=hidden)
         return hidden
-
-
-def _unchanged(elements: Tensor) -> Tensor:
-    return elements

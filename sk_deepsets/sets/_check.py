@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._columns import as_floats, is_number
+from sk_deepsets.sets._concat import concat_frames, offsets_of
 from sk_deepsets.sets._from_arrays import common_columns, sets_from_arrays
 from sk_deepsets.sets._from_arrow import is_arrow, sets_from_arrow
-from sk_deepsets.sets._in_table import concat_frames, find_sets
+from sk_deepsets.sets._in_table import find_sets
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
-from sk_deepsets.sets._set_array import SetDtype
+from sk_deepsets.sets._set_array import SetArray
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -91,7 +92,7 @@ def _read(X: Any) -> RaggedSets:
         return _as_floating(X.to_ragged())
     if isinstance(X, list | tuple):
         return _from_items(list(X))
-    if isinstance(X, pd.Series) and isinstance(X.dtype, SetDtype):
+    if isinstance(X, pd.Series) and isinstance(X.array, SetArray):
         sets = _read(X.array.sets)
         return RaggedSets(sets.elements, sets.offsets, index=X.index, feature_names=sets.feature_names)
     if is_arrow(X):
@@ -130,8 +131,8 @@ def _from_items(items: list[Any], index: pd.Index | None = None) -> RaggedSets:
     if len(frames) < len(items) or all(is_number(dtype) for frame in frames for dtype in frame.dtypes):
         return sets_from_arrays(items, index=index)
     common_columns(items)
-    elements = concat_frames(frames)
-    return RaggedSets(elements, np.r_[0, np.cumsum([len(frame) for frame in frames])], index=index)
+    elements = concat_frames(frames).reset_index(drop=True)
+    return RaggedSets(elements, offsets_of(np.array([len(frame) for frame in frames])), index=index)
 
 
 def _as_array(X: Any) -> np.ndarray:
@@ -181,7 +182,7 @@ def _check_finite(sets: RaggedSets) -> None:
     elements = sets.elements
     if elements.size == 0:
         return
-    names = sets.feature_names
+    names: Any = sets.feature_names
     if isinstance(elements, pd.DataFrame):
         elements, names = _numbers_of(sets)
     # NaN survives min and max, and fails every comparison: two passes and no temporary array

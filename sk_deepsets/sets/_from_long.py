@@ -25,7 +25,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
         numbers, ids = _factorize(keys)
     else:
         ids = _check_ids(ids, names)
-        numbers = ids.get_indexer(keys)
+        numbers = np.asarray(ids.get_indexer(keys), dtype=np.int64)
         if (numbers < 0).any():
             unknown = keys[numbers < 0].unique()
             raise ValueError(
@@ -53,7 +53,7 @@ def _check_known(frame: pd.DataFrame, names: list[Hashable], what: str, levels: 
         raise ValueError(f"{len(twice)} names in {what} stand for more than one column: {twice}.")
 
 
-def _keys(frame: pd.DataFrame, names: list[Hashable]) -> pd.Index:
+def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
     """The id of the set of each row."""
     values = [frame[name] if name in frame.columns else frame.index.get_level_values(name) for name in names]
     for name, column in zip(names, values, strict=True):
@@ -74,11 +74,11 @@ def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
     """The number of the set of each row, and the sorted ids of the sets."""
     if not isinstance(keys, pd.MultiIndex):
         numbers, ids = pd.factorize(keys, sort=True)
-        return numbers, pd.Index(ids, name=keys.name)
+        return np.asarray(numbers, dtype=np.int64), pd.Index(ids, name=keys.name)
     groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-    numbers = groups.ngroup().to_numpy()
-    _, first = np.unique(numbers, return_index=True)
-    return numbers, keys[first]
+    of_row = groups.ngroup().to_numpy()
+    _, first = np.unique(of_row, return_index=True)
+    return of_row, keys[first]
 
 
 def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:

@@ -1,11 +1,8 @@
-"""Sets in a table: which of its columns holds them, and frames of elements put into one."""
+"""Sets in a table: which of its columns holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
-from pandas.api.types import union_categoricals
 
 from sk_deepsets.sets._from_arrow import is_arrow
 from sk_deepsets.sets._set_array import SetDtype
@@ -34,13 +31,3 @@ def _holds_sets(column: pd.Series) -> bool:
         return False
     first = next((value for value in column if value is not None and value is not pd.NA), None)
     return hasattr(first, "__len__") and not isinstance(first, str | bytes | dict)
-
-
-def concat_frames(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Frames with the same columns as one, with new row labels; categories that differ are united."""
-    table = pd.concat(frames, ignore_index=True)
-    for name in table.columns:
-        parts = [frame[name] for frame in frames]
-        if table[name].dtype == object and all(isinstance(part.dtype, pd.CategoricalDtype) for part in parts):
-            table[name] = union_categoricals(parts)
-    return table

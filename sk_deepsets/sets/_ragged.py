@@ -61,7 +61,7 @@ class RaggedSets:
 
     def __init__(
         self,
-        elements: np.ndarray | pd.DataFrame,
+        elements: Any,
         offsets: Any,
         *,
         context: Any = None,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
-from pandas.api.types import union_categoricals
 
+from sk_deepsets.sets._concat import concat_frames, concat_sets, equal_sets, offsets_of
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._ragged import RaggedSets
 
@@ -96,7 +96,7 @@ class SetArray(ExtensionArray):
 
     @classmethod
     def _concat_same_type(cls, to_concat: Sequence[SetArray]) -> SetArray:
-        return cls(_concat([array.sets for array in to_concat]))
+        return cls(concat_sets([array.sets for array in to_concat]))
 
     def _cast_pointwise_result(self, values: Any) -> Any:
         # results of a function applied to each value: sets only if they look it
@@ -153,7 +153,7 @@ class SetArray(ExtensionArray):
         if len(numbers):
             order = np.arange(len(self))
             order[numbers] = len(self) + (0 if single else np.arange(len(numbers)))
-            self.sets = _concat([self.sets, values])[order]
+            self.sets = concat_sets([self.sets, values])[order]
 
     def _check_key(self, key: Any) -> Any:
         """A key as an int, a slice or an array of integers or booleans."""
@@ -184,11 +184,11 @@ class SetArray(ExtensionArray):
             raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
         there = numbers >= 0
         if not there.all() and not _is_missing(fill_value):
-            return SetArray(_concat([self.sets, _read_many([fill_value])])[np.where(there, numbers, len(self))])
+            return SetArray(concat_sets([self.sets, _read_many([fill_value])])[np.where(there, numbers, len(self))])
         taken = self.sets[numbers[there]]
         sizes = np.zeros(len(numbers), dtype=np.int64)
         sizes[there] = taken.sizes
-        return SetArray(RaggedSets(taken.elements, _offsets(sizes), feature_names=taken.feature_names))
+        return SetArray(RaggedSets(taken.elements, offsets_of(sizes), feature_names=taken.feature_names))
 
     def copy(self) -> SetArray:
         """A copy of the table, too."""
@@ -225,7 +225,7 @@ class SetArray(ExtensionArray):
             theirs = _read_many(other)
         else:
             return np.zeros(len(self), dtype=bool)
-        return _equal(self.sets, theirs)
+        return equal_sets(self.sets, theirs)
 
     def __ne__(self, other: Any) -> Any:
         equal = self.__eq__(other)
@@ -271,10 +271,6 @@ def _label(one_set: Any) -> str:
     return {0: "empty", 1: "1 element"}.get(size, f"{size:,} elements")
 
 
-def _offsets(sizes: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(sizes)])
-
-
 def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
 
@@ -298,8 +294,8 @@ def _read_many(items: Any) -> RaggedSets:
     if frames and all(isinstance(name, str) for frame in frames for name in frame.columns):
         columns = frames[0].columns
         if len(frames) == len(items) and columns.is_unique and all(frame.columns.equals(columns) for frame in frames):
-            return RaggedSets(_concat_frames(frames), _offsets(np.array([len(frame) for frame in frames])))
-        return _concat([_read_one(item) for item in items])
+            return RaggedSets(concat_frames(frames), offsets_of(np.array([len(frame) for frame in frames])))
+        return concat_sets([_read_one(item) for item in items])
     dtypes = {item.dtype if isinstance(item, np.ndarray) and item.ndim == 2 else None for item in items}
     sets = sets_from_arrays(items)
     if len(dtypes) == 1 and None not in dtypes and items[0].dtype.kind in "biuf" and len(items[0].T):
@@ -310,78 +306,3 @@ def _read_many(items: Any) -> RaggedSets:
 
 def _read_one(item: Any) -> RaggedSets:
     return RaggedSets(item, [0, len(item)]) if isinstance(item, pd.DataFrame) else sets_from_arrays([item])
-
-
-def _concat(parts: Sequence[RaggedSets]) -> RaggedSets:
-    """The sets of all parts in one table."""
-    offsets = _offsets(np.concatenate([part.sizes for part in parts]))
-    # without elements and features, nothing tells what the features would be
-    parts = [part for part in parts if part.n_features or len(part.elements)] or list(parts[:1])
-    names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
-    tables = [_with_columns(part, names, parts[0]) for part in parts]
-    if not any(isinstance(table, pd.DataFrame) for table in tables):
-        elements: Any = np.concatenate([table for table in tables if len(table)] or tables[:1])
-        return RaggedSets(elements, offsets, feature_names=names)
-    columns = pd.Index(names, dtype=object) if names is not None else None
-    frames = [table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=columns) for table in tables]
-    return RaggedSets(_concat_frames(frames), offsets)
-
-
-def _with_columns(part: RaggedSets, names: list[str] | None, first: RaggedSets) -> Any:
-    """The elements with their columns in the order of ``names``."""
-    if names is not None and part.feature_names is not None:
-        own = list(part.feature_names)
-        if own == names:
-            return part.elements
-        if sorted(own) != sorted(names):
-            raise ValueError(f"Sets with the columns {own} do not go with sets with the columns {names}.")
-        order = [own.index(name) for name in names]
-        return part.elements.iloc[:, order] if isinstance(part.elements, pd.DataFrame) else part.elements[:, order]
-    width = first.n_features if names is None else len(names)
-    if part.n_features != width:
-        raise ValueError(f"Sets with {part.n_features} features do not go with sets with {width} features.")
-    return part.elements
-
-
-def _concat_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """One below the other, keeping the kinds of the columns: categories are united, where pandas makes objects."""
-    if all((frame.dtypes.to_numpy() == frames[0].dtypes.to_numpy()).all() for frame in frames):
-        return pd.concat(frames)
-    columns = {name: _concat_columns(name, [frame[name] for frame in frames]) for name in frames[0]}
-    return pd.DataFrame(columns, index=frames[0].index.append([frame.index for frame in frames[1:]]))
-
-
-def _concat_columns(name: Any, columns: list[pd.Series]) -> Any:
-    filled = [column for column in columns if len(column)] or columns[:1]
-    if not all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
-        return pd.concat(filled).array  # the dtype of what is not there counts for nothing
-    arrays = [column.array for column in columns]
-    known = next((array for array in arrays if len(array.categories)), arrays[0])
-    # a column of missing values has categories of no certain dtype
-    arrays = [a if len(a.categories) else pd.Categorical.from_codes(a.codes, dtype=known.dtype) for a in arrays]
-    try:
-        return union_categoricals(arrays)
-    except TypeError as error:
-        raise TypeError(f"The categories of {name!r} differ: {error}") from error
-
-
-def _equal(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
-    """For each pair of sets, whether the elements are equal one by one."""
-    equal = ours.sizes == theirs.sizes
-    some = np.flatnonzero(equal & (ours.sizes > 0))
-    ours, theirs = ours[some], theirs[some]
-    try:
-        both = _concat([ours, theirs]).elements
-    except ValueError:  # other columns: only empty sets are equal
-        equal[some] = False
-        return equal
-    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
-    n_elements = len(ours.elements)
-    differs = np.zeros(n_elements, dtype=bool)
-    for name in table:
-        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
-        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
-        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
-    before = _offsets(differs)  # how many elements differ before each
-    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
-    return equal

@@ -52,7 +52,7 @@ def embed_one_set(module, elements, context):
     if module.fusion == "concat":
         elements = np.hstack([elements, np.tile(context, (len(elements), 1))])
     elif module.fusion == "add":
-        elements = elements + weights["model.phi.projection.weight"] @ context
+        elements = elements + weights["model.phi.fusion.projection.weight"] @ context
     for layer in ("0", "2"):
         own = f"{phi}{layer}." if module.encoder == "elementwise" else f"{phi}{layer}.Lambda."
         hidden = elements @ weights[own + "weight"].T + weights[own + "bias"]
@@ -60,7 +60,7 @@ def embed_one_set(module, elements, context):
             hidden += weights[f"{phi}{layer}.Gamma.weight"] @ elements.max(axis=0)
         if module.fusion == "film" and layer == "0":
             gamma, beta = (
-                weights[f"model.phi.{name}.weight"] @ context + weights[f"model.phi.{name}.bias"]
+                weights[f"model.phi.fusion.{name}.weight"] @ context + weights[f"model.phi.fusion.{name}.bias"]
                 for name in ("gamma", "beta")
             )
             hidden = gamma * hidden + beta

@@ -4,7 +4,7 @@ from torch.testing import assert_close
 
 from sk_deepsets.nn import pack
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import FUSIONS, AddFusion, ConcatFusion, FilmFusion
+from sk_deepsets.nn._fusion import FUSIONS, FusedEncoder
 
 KINDS = ("elementwise", "equivariant")
 
@@ -20,7 +20,7 @@ def context():
 
 
 def test_concat_appends_the_context_to_each_element(packed, context):
-    fusion = ConcatFusion(3, 2, [4]).double()
+    fusion = FusedEncoder("concat", 3, 2, [4]).double()
     layer = fusion.encoder[0]
     set_of_element = [0, 0, 0, 2]
     rows = [torch.cat([packed.elements[i], context[s]]) for i, s in enumerate(set_of_element)]
@@ -30,66 +30,67 @@ def test_concat_appends_the_context_to_each_element(packed, context):
 
 def test_concat_without_layers_gives_element_and_context(packed, context):
     expected = [torch.cat([packed.elements[i], context[s]]) for i, s in enumerate([0, 0, 0, 2])]
-    assert torch.equal(ConcatFusion(3, 2, [])(packed, context), torch.stack(expected))
+    assert torch.equal(FusedEncoder("concat", 3, 2, [])(packed, context), torch.stack(expected))
 
 
 def test_add_shifts_each_element_by_the_projected_context(packed, context):
-    fusion = AddFusion(3, 2, []).double()
-    expected = [packed.elements[i] + fusion.projection.weight @ context[s] for i, s in enumerate([0, 0, 0, 2])]
+    fusion = FusedEncoder("add", 3, 2, []).double()
+    expected = [packed.elements[i] + fusion.fusion.projection.weight @ context[s] for i, s in enumerate([0, 0, 0, 2])]
     assert_close(fusion(packed, context), torch.stack(expected))
 
 
 @pytest.mark.parametrize(("input_dim", "context_dim"), [(3, 2), (1, 7), (5, 1)])
 def test_the_projection_of_add_has_context_dim_times_input_dim_weights(input_dim, context_dim):
-    fusion = AddFusion(input_dim, context_dim, [4])
-    assert sum(parameter.numel() for parameter in fusion.projection.parameters()) == context_dim * input_dim
+    fusion = FusedEncoder("add", input_dim, context_dim, [4])
+    assert sum(parameter.numel() for parameter in fusion.fusion.projection.parameters()) == context_dim * input_dim
 
 
 def test_film_scales_and_shifts_the_first_layer_by_hand():
-    fusion = FilmFusion(1, 1, [2])
+    fusion = FusedEncoder("film", 1, 1, [2])
     with torch.no_grad():
         fusion.encoder[0].weight[:] = torch.tensor([[1.0], [-1.0]])
         fusion.encoder[0].bias[:] = torch.tensor([0.0, 1.0])
-        fusion.gamma.weight[:] = torch.tensor([[2.0], [1.0]])
-        fusion.gamma.bias[:] = torch.tensor([0.0, -4.0])
-        fusion.beta.weight[:] = torch.tensor([[1.0], [0.0]])
-        fusion.beta.bias[:] = torch.tensor([-1.0, 0.5])
+        fusion.fusion.gamma.weight[:] = torch.tensor([[2.0], [1.0]])
+        fusion.fusion.gamma.bias[:] = torch.tensor([0.0, -4.0])
+        fusion.fusion.beta.weight[:] = torch.tensor([[1.0], [0.0]])
+        fusion.fusion.beta.bias[:] = torch.tensor([-1.0, 0.5])
     output = fusion(pack(torch.tensor([[[3.0]], [[5.0]]])), torch.tensor([[2.0], [-1.0]]))
     # h = (3, -2), gamma = (4, -2), beta = (1, 0.5); then h = (5, -4), gamma = (-2, -5), beta = (-2, 0.5)
     assert output.tolist() == [[13.0, 4.5], [0.0, 20.5]]
 
 
 def test_film_leaves_the_later_layers_alone(packed, context):
-    fusion = FilmFusion(3, 2, [4, 5]).double()
+    fusion = FusedEncoder("film", 3, 2, [4, 5]).double()
     first, last = fusion.encoder[0], fusion.encoder[2]
     for i, s in enumerate([0, 0, 0, 2]):
-        hidden = fusion.gamma(context[s]) * first(packed.elements[i]) + fusion.beta(context[s])
+        hidden = fusion.fusion.gamma(context[s]) * first(packed.elements[i]) + fusion.fusion.beta(context[s])
         assert_close(fusion(packed, context)[i], last(hidden.relu()).relu())
 
 
 def test_film_modulates_before_the_activation_asked_for(packed, context):
-    fusion = FilmFusion(3, 2, [4], activation="tanh").double()
+    fusion = FusedEncoder("film", 3, 2, [4], activation="tanh").double()
     segments = torch.tensor([0, 0, 0, 2])
     hidden = fusion.encoder[0](packed.elements)
     assert_close(
-        fusion(packed, context), (fusion.gamma(context)[segments] * hidden + fusion.beta(context)[segments]).tanh()
+        fusion(packed, context),
+        (fusion.fusion.gamma(context)[segments] * hidden + fusion.fusion.beta(context)[segments]).tanh(),
     )
 
 
 def test_film_needs_a_layer_to_modulate():
     with pytest.raises(ValueError, match=r'fusion_type="film" modulates .* but phi_hidden_dims is empty'):
-        FilmFusion(3, 2, [])
+        FusedEncoder("film", 3, 2, [])
 
 
 @pytest.mark.parametrize("name", FUSIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_zero_weights_for_the_context_leave_the_plain_encoder(packed, context, name, kind):
-    fusion = FUSIONS[name](3, 2, [4], kind=kind).double()
+    fusion = FusedEncoder(name, 3, 2, [4], kind=kind).double()
     encoder = Encoder(3, [4], kind=kind).double()
     with torch.no_grad():
         for parameter_name, parameter in fusion.named_parameters():
             if "encoder" not in parameter_name:
-                parameter.fill_(1.0 if parameter_name == "gamma.bias" else 0.0)
+                parameter.fill_(1.0 if parameter_name == "fusion.gamma.bias" else 0.0)
         for mine, theirs in zip(encoder.parameters(), fusion.encoder.parameters(), strict=True):
             mine.copy_(theirs[:, :3] if theirs.dim() == 2 else theirs)
             if theirs.dim() == 2:
@@ -98,15 +99,15 @@ def test_zero_weights_for_the_context_leave_the_plain_encoder(packed, context, n
 
 
 def test_film_starts_near_the_plain_encoder():
-    assert torch.equal(FilmFusion(3, 2, [4]).gamma.bias, torch.ones(4))
+    assert torch.equal(FusedEncoder("film", 3, 2, [4]).fusion.gamma.bias, torch.ones(4))
 
 
 @pytest.mark.parametrize(("name", "layers"), [("add", ["projection"]), ("film", ["gamma", "beta"])])
 def test_the_context_is_mapped_once_a_set(packed, context, name, layers):
-    fusion = FUSIONS[name](3, 2, [4]).double()
+    fusion = FusedEncoder(name, 3, 2, [4]).double()
     rows = []
     for layer in layers:
-        getattr(fusion, layer).register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+        getattr(fusion.fusion, layer).register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
     fusion(packed, context)
     assert rows == [3] * len(layers)
 
@@ -114,7 +115,7 @@ def test_the_context_is_mapped_once_a_set(packed, context, name, layers):
 @pytest.mark.parametrize("name", FUSIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_right(packed, context, name, kind):
-    fusion = FUSIONS[name](3, 2, [4], kind=kind, activation="tanh").double()
+    fusion = FusedEncoder(name, 3, 2, [4], kind=kind, activation="tanh").double()
     leaves = (packed.elements.requires_grad_(), context.requires_grad_(), *fusion.parameters())
 
     def run(elements, context, *parameters):
