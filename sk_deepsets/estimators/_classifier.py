@@ -9,7 +9,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from sk_deepsets.estimators._base import DeepSetsEstimator, check_targets
+from sk_deepsets.estimators._base import DeepSetsEstimator
+from sk_deepsets.estimators._learner import check_targets
 
 
 class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
@@ -249,9 +250,9 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
     def _output_dim(self):
         return len(self.classes_)
 
-    def _read_targets(self, y, sample_weight, n_sets, *, reset=False, classes=None, name=""):
+    def _read_targets(self, y, sample_weight, sets, *, reset=False, classes=None, name=""):
         """Numbers of classes, and weights that hold both the sets' and the classes'."""
-        y = check_targets(self, y, n_sets, name)
+        y = check_targets(self, y, len(sets), name)
         check_classification_targets(y)
         known = np.unique(y if classes is None else classes)
         if reset:
@@ -264,7 +265,7 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
         if len(unknown):
             raise ValueError(f"y{name} has the class {unknown[0]!r}, which is not among {self.classes_}.")
         numbers = np.searchsorted(self.classes_, y)
-        weight = self._read_weight(sample_weight, n_sets)
+        weight = self._read_weight(sample_weight, len(sets))
         if self.class_weight is not None:
             if not name:  # validation sets are weighted as the training sets are
                 self._weight_of_class = self._class_weights(numbers, weight)

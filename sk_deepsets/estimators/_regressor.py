@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
-from sk_deepsets.estimators._base import DeepSetsEstimator, check_targets
+from sk_deepsets.estimators._base import DeepSetsEstimator
+from sk_deepsets.estimators._learner import check_targets
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.training import REGRESSION_LOSSES
 
@@ -162,9 +163,9 @@ warm_start, callbacks
     def _output_dim(self):
         return self._n_outputs
 
-    def _read_targets(self, y, sample_weight, n_sets, *, reset=False, classes=None, name=""):
+    def _read_targets(self, y, sample_weight, sets, *, reset=False, classes=None, name=""):
         """Values of shape (n_sets, n_outputs) in float64, and weights."""
-        y = check_targets(self, y, n_sets, name, multi_output=True, y_numeric=True).astype(np.float64)
+        y = check_targets(self, y, len(sets), name, multi_output=True, y_numeric=True).astype(np.float64)
         if reset:
             self._one_output = y.ndim == 1
         y = y.reshape(len(y), -1)
@@ -172,7 +173,7 @@ warm_start, callbacks
             self._n_outputs = y.shape[1]
         elif y.shape[1] != self._n_outputs:
             raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self._n_outputs} are expected.")
-        return y, self._read_weight(sample_weight, n_sets)
+        return y, self._read_weight(sample_weight, len(sets))
 
     def _strata(self, y):
         """Values have no classes to keep the shares of."""

@@ -12,21 +12,23 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.nn import MixedColumns, Standardize
-from sk_deepsets.training import SetDataset, Split, Training, build_net, find_device, random_numbers, threads_for
+from sk_deepsets.training import SetDataset, Split, Training, find_device, random_numbers, threads_for
 
 
 def new_net(estimator, sets, weight, device, seed):
     """An initialised net for these training sets, and the state of the random numbers after it."""
     with random_numbers(device, seed):
-        net = build_net(
-            estimator._loss_name, estimator.module, dimensions(estimator, sets, weight), training(estimator, device)
-        )
+        net = estimator._build_net(sets, weight, training(estimator, device))
         net.initialize()
         return net, torch.get_rng_state()
 
 
 # What a net is built with; the other training parameters may change from one fit to the next.
 FIXED = [
+    "hidden_dims",
+    "residual",
+    "layer_norm",
+    "target",
     "phi_hidden_dims",
     "rho_hidden_dims",
     "pool_type",

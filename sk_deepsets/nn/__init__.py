@@ -5,6 +5,7 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 """
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.nn._element_losses import EachElement, ListNet, OnePerSet, log_softmax_over_sets
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant
 from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
 from sk_deepsets.nn._mixed_columns import MixedColumns
@@ -19,11 +20,15 @@ __all__ = [
     "DeepSetsConditional",
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
+    "EachElement",
+    "ListNet",
     "MixedColumns",
+    "OnePerSet",
     "PackedSets",
     "PermutationEquivariantLayer",
     "SetPooling",
     "Standardize",
+    "log_softmax_over_sets",
     "masked_pool",
     "pack",
     "pad",

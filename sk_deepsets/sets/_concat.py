@@ -90,3 +90,15 @@ def equal_sets(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
     before = offsets_of(differs)  # how many elements differ before each
     equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
     return equal
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for a set that is not there."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
+
+
+def is_one_set(value: Any) -> bool:
+    """Whether a value is one set rather than a sequence of sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
+    return isinstance(value, pd.DataFrame) or is_missing(value)

@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 
-from sk_deepsets.sets._concat import concat_frames, concat_sets, equal_sets, offsets_of
+from sk_deepsets.sets._concat import concat_frames, concat_sets, equal_sets, is_missing, is_one_set, offsets_of
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._ragged import RaggedSets
 
@@ -100,7 +100,7 @@ class SetArray(ExtensionArray):
 
     def _cast_pointwise_result(self, values: Any) -> Any:
         # results of a function applied to each value: sets only if they look it
-        if any(_is_one_set(value) for value in values):
+        if any(is_one_set(value) for value in values):
             try:
                 return self._from_sequence(list(values))
             except (TypeError, ValueError):
@@ -146,7 +146,7 @@ class SetArray(ExtensionArray):
             raise TypeError("NaN is no set: write None for an empty set, and a DataFrame with df.at[label, column].")
         key = self._check_key(key)
         numbers = np.arange(len(self))[[key] if isinstance(key, int) else key]
-        single = _is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
+        single = is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
         values = _read_many([value]) if single else _read_many(value)
         if len(values) != len(numbers) and not single:
             raise ValueError(f"cannot set {len(values)} sets at {len(numbers)} positions.")
@@ -183,7 +183,7 @@ class SetArray(ExtensionArray):
         if (numbers >= len(self)).any():
             raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
         there = numbers >= 0
-        if not there.all() and not _is_missing(fill_value):
+        if not there.all() and not is_missing(fill_value):
             return SetArray(concat_sets([self.sets, _read_many([fill_value])])[np.where(there, numbers, len(self))])
         taken = self.sets[numbers[there]]
         sizes = np.zeros(len(numbers), dtype=np.int64)
@@ -203,10 +203,10 @@ class SetArray(ExtensionArray):
     def _where(self, mask: np.ndarray, value: Any) -> SetArray:
         # pandas asks is_list_like of the value, which an array that is one set is as well
         array = SetArray(self.sets)
-        if _is_missing(value):
+        if is_missing(value):
             array[~mask] = None
         else:
-            array[~mask] = value if _is_one_set(value) else self._from_sequence(value)[~mask]
+            array[~mask] = value if is_one_set(value) else self._from_sequence(value)[~mask]
         return array
 
     def fillna(self, *args: Any, copy: bool = True, **kwargs: Any) -> SetArray:
@@ -217,7 +217,7 @@ class SetArray(ExtensionArray):
         """For each set, whether it has the same elements in the same order; a missing feature equals a missing one."""
         if isinstance(other, pd.Series | pd.Index):
             return NotImplemented
-        if _is_one_set(other):
+        if is_one_set(other):
             theirs = _read_many([other])[np.zeros(len(self), dtype=np.intp)]
         elif isinstance(other, Sequence | np.ndarray | ExtensionArray) and not isinstance(other, str):
             if len(other) != len(self):
@@ -232,7 +232,7 @@ class SetArray(ExtensionArray):
         return equal if equal is NotImplemented else ~equal
 
     def __contains__(self, item: Any) -> Any:
-        return not _is_missing(item) and bool((self == item).any())
+        return not is_missing(item) and bool((self == item).any())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """A one-dimensional object array of the sets: one object for each."""
@@ -271,17 +271,6 @@ def _label(one_set: Any) -> str:
     return {0: "empty", 1: "1 element"}.get(size, f"{size:,} elements")
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
-
-
-def _is_one_set(value: Any) -> bool:
-    """Whether a value is one set rather than a sequence of sets."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
-    return isinstance(value, pd.DataFrame) or _is_missing(value)
-
-
 def _read_many(items: Any) -> RaggedSets:
     """A sequence of arrays, DataFrames and missing values as one table."""
     items = items.array if isinstance(items, pd.Series | pd.Index) else items
@@ -289,7 +278,7 @@ def _read_many(items: Any) -> RaggedSets:
         return SetArray(items).sets if isinstance(items, RaggedSets) else items.sets
     if isinstance(items, np.ndarray) and items.ndim == 2:
         raise ValueError(f"An array of shape {items.shape} is one set, not many: put it into a list.")
-    items = [[] if _is_missing(item) else item for item in items]
+    items = [[] if is_missing(item) else item for item in items]
     frames = [item for item in items if isinstance(item, pd.DataFrame)]
     if frames and all(isinstance(name, str) for frame in frames for name in frame.columns):
         columns = frames[0].columns

@@ -27,7 +27,7 @@ class SetBatch:
     context: Tensor | None = None
     """(b, c)"""
     weight: Tensor | None = None
-    """(b,) weights of the sets in the loss, 1 on average over the data set"""
+    """(b,) weights of the sets in the loss, or (n,) of the elements, 1 on average over the data set"""
 
     def __len__(self) -> int:
         return len(self.packed.sizes)
@@ -47,24 +47,36 @@ class SetDataset(Dataset):
         With context as a numeric array, if there is any.
     y : ndarray of shape (n_sets,) or (n_sets, n_outputs), optional
     weight : ndarray of shape (n_sets,), optional
-        Scaled here to a mean of 1.
+        Scaled here to a mean of 1 over what has a weight.
+    y_of, weight_of : {"set", "element"}, default="set"
+        What has a target, and what a term of the loss, which the weight is of. An element, or set, of weight 0 is
+        part of the input but not of the loss.
     """
 
-    def __init__(self, sets: RaggedSets, y: np.ndarray | None = None, weight: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        sets: RaggedSets,
+        y: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        *,
+        y_of: str = "set",
+        weight_of: str = "set",
+    ) -> None:
+        self.y_of, self.weight_of = y_of, weight_of
         self.X = sets
         self.elements = as_tensor(sets.elements)
         self.sizes = torch.from_numpy(sets.sizes)
         self.starts = torch.from_numpy(sets.offsets[:-1].copy())
         self.context = None if sets.context is None else as_tensor(sets.context)
         self.y = None if y is None else in_default_dtype(y)
-        self.weight = None if weight is None else in_default_dtype(weight / weight.mean())
+        self.weight = None if weight is None else in_default_dtype(weight / weight[weight > 0].mean())
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, Tensor | int]:
         """One set and its target, to look at: training takes batches."""
-        return self.X[number], 0 if self.y is None else self.y[number]
+        return self.X[number], 0 if self.y is None or self.y_of == "element" else self.y[number]
 
     def take(self, numbers: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of these sets."""
@@ -75,24 +87,30 @@ class SetDataset(Dataset):
         # element r of the batch is element r - begin of its set, which starts at `starts` in the table
         shift = self.starts[numbers] - ends + sizes
         rows = shift[segments].add_(torch.arange(n_elements))
-        return self._batch(self.elements.index_select(0, rows), segments, sizes, numbers)
+        return self._batch(self.elements.index_select(0, rows), segments, sizes, numbers, rows)
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
         """The batch of sets ``first`` to ``last``, with no copy of their elements."""
         sizes = self.sizes[first:last]
         begin, end = self.X.offsets[[first, last]].tolist()
         segments = torch.repeat_interleave(sizes, output_size=end - begin)
-        return self._batch(self.elements[begin:end], segments, sizes, slice(first, last))
+        return self._batch(self.elements[begin:end], segments, sizes, slice(first, last), slice(begin, end))
 
     def _batch(
-        self, elements: Tensor, segments: Tensor, sizes: Tensor, key: Tensor | slice
+        self, elements: Tensor, segments: Tensor, sizes: Tensor, key: Tensor | slice, rows: Tensor | slice
     ) -> tuple[SetBatch, Tensor | int]:
+        """The batch of the sets ``key``, whose elements are ``rows`` of the table."""
         batch = SetBatch(
             PackedSets(elements, segments, sizes),
             None if self.context is None else self.context[key],
-            None if self.weight is None else self.weight[key],
+            None if self.weight is None else self.weight[self._key(self.weight_of, key, rows)],
         )
-        return batch, 0 if self.y is None else self.y[key]  # skorch, too, stands 0 for "no target"
+        # skorch, too, stands 0 for "no target"
+        return batch, 0 if self.y is None else self.y[self._key(self.y_of, key, rows)]
+
+    @staticmethod
+    def _key(of: str, key: Tensor | slice, rows: Tensor | slice) -> Tensor | slice:
+        return rows if of == "element" else key
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

@@ -76,6 +76,10 @@ class SetNet(NeuralNet):
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
         return losses.mean() if X.weight is None else (losses * X.weight).mean()
 
+    def count_terms(self, batch: SetBatch) -> int:
+        """How many losses the loss of a batch is the mean of."""
+        return len(batch)
+
     def run_single_epoch(
         self, iterator: SetBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
@@ -87,7 +91,7 @@ class SetNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
-            sizes.append(len(batch[0]))
+            sizes.append(self.count_terms(batch[0]))
             if self.batches_heard_:
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
@@ -97,7 +101,7 @@ class SetNet(NeuralNet):
             self.history.record_batch(prefix + "_batch_size", sizes[-1])
         # one transfer an epoch: on a GPU, reading the loss of each batch would wait for that batch
         total = torch.stack(losses).double().cpu() @ torch.tensor(sizes, dtype=torch.float64)
-        self.history.record(prefix + "_loss", float(total) / sum(sizes))
+        self.history.record(prefix + "_loss", float(total) / max(sum(sizes), 1))
         self.history.record(prefix + "_batch_count", len(sizes))
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
@@ -131,3 +135,25 @@ class ClassifierNet(SetNet, NeuralNetClassifier):
 
 class RegressorNet(SetNet, NeuralNetRegressor):
     """A :class:`SetNet` whose targets are values, (n_sets, n_outputs)."""
+
+
+class ElementNet(SetNet, NeuralNetClassifier):
+    """A :class:`SetNet` with one output for each element; targets, too, are of elements.
+
+    The criterion gives a loss for each element or, with those of :mod:`sk_deepsets.nn` that look at whole sets, for
+    each set. What has a weight of 0 has no target, and no part in the loss.
+    """
+
+    def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
+        """The module's output for the elements of one batch."""
+        return self.module_(x.packed, context=x.context)
+
+    def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
+        """The weighted mean of the losses."""
+        losses = self.criterion_(y_pred, y_true, X.packed)  # (n,) or (b,)
+        # weights are 1 on average over the data set, not in a batch
+        return (losses * X.weight).sum() / max(self.count_terms(X), 1)
+
+    def count_terms(self, batch: SetBatch) -> int:
+        """The number of elements, or sets, with a target."""
+        return int((batch.weight > 0).sum()) if batch.weight is not None else 0
