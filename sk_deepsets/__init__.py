@@ -1,11 +1,19 @@
-"""Deep Sets for scikit-learn: classify and regress rows that are sets of unequal size."""
+"""Deep Sets for scikit-learn: classify and regress rows that are sets of unequal size, or their elements."""
 
-from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators import (
+    DeepSetsClassifier,
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    DeepSetsRegressor,
+    element_scorer,
+)
 from sk_deepsets.preprocessing import ElementTransformer, SetAggregator, SetPadder
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
 
 __all__ = [
     "DeepSetsClassifier",
+    "DeepSetsElementClassifier",
+    "DeepSetsElementRegressor",
     "DeepSetsRegressor",
     "ElementTransformer",
     "PaddedSets",
@@ -13,4 +21,5 @@ __all__ = [
     "SetAggregator",
     "SetPadder",
     "check_sets",
+    "element_scorer",
 ]

@@ -42,6 +42,11 @@ class DeepSetsEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SetLe
         check_is_fitted(self)
         return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
 
+    def _outputs(self, X):
+        """The net's outputs for sets, (n_sets, n_outputs) in float64."""
+        check_is_fitted(self)
+        return self.net_.forward(SetDataset(self._read_sets(X))).double().numpy()
+
     def _build_net(self, sets, weight, how):
         return build_net(self._loss_name, self.module, dimensions(self, sets, weight), how)
 

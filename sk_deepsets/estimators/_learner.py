@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _check_y
 
 from sk_deepsets.estimators._column_encoder import ColumnEncoder
 from sk_deepsets.estimators._hold_out import hold_out
@@ -17,7 +17,7 @@ from sk_deepsets.estimators._training import check_same_model, new_net, train
 from sk_deepsets.nn import ACTIVATIONS
 from sk_deepsets.preprocessing import SetPadder, check_features
 from sk_deepsets.sets import RaggedSets, as_floats, check_sets
-from sk_deepsets.training import OPTIMIZERS, SetDataset, find_device
+from sk_deepsets.training import OPTIMIZERS, find_device
 
 # On five data sets of 100 to 190 sets, training on all of them to the end was as accurate as or better than holding
 # out a tenth (one 5-fold run each), though on two of them its probabilities were far too sure; on two of 3,000 sets,
@@ -84,11 +84,6 @@ class SetLearner(BaseEstimator):
         fitted._fit(X, y, sample_weight, goes_on=hasattr(self, "net_"), epochs=1, classes=classes, hold_out_part=False)
         self.__dict__ = fitted.__dict__
         return self
-
-    def _outputs(self, X):
-        """The net's outputs for sets, (n_sets, n_outputs) in float64."""
-        check_is_fitted(self)
-        return self.net_.forward(SetDataset(self._read_sets(X))).double().numpy()
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, goes_on, epochs, classes=None, hold_out_part=True):
         """Fit this object, which may be left half-fitted by an error: ``fit`` works on a copy."""

@@ -68,19 +68,22 @@ def check_same_model(estimator):
             )
 
 
-def dimensions(estimator, sets, weight):
-    """Arguments of the torch module."""
-    dims = {"output_dim": estimator._output_dim}
+def input_dimensions(estimator, sets, weight, centred):
+    """The arguments of a torch module that depend on the data: its input layers and their widths."""
     element_weight = None if weight is None else np.repeat(weight, sets.sizes)
+    layer, dim = input_layer(estimator, estimator._element_encoder, sets.elements, element_weight, centred)
+    dims = {"input_layer": layer, "input_dim": dim}
+    if sets.context is not None:
+        layer, dim = input_layer(estimator, estimator._context_encoder, sets.context, weight)
+        dims |= {"context_layer": layer, "context_dim": dim}
+    return dims
+
+
+def dimensions(estimator, sets, weight):
+    """Arguments of the torch module of an estimator with one answer a set."""
     # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
     centred = estimator.module is not None or len(estimator.phi_hidden_dims) or "sum" not in estimator.pool_type
-    dims["input_layer"], dims["input_dim"] = input_layer(
-        estimator, estimator._element_encoder, sets.elements, element_weight, centred
-    )
-    if sets.context is not None:
-        dims["context_layer"], dims["context_dim"] = input_layer(
-            estimator, estimator._context_encoder, sets.context, weight
-        )
+    dims = input_dimensions(estimator, sets, weight, centred) | {"output_dim": estimator._output_dim}
     if estimator.module is not None:
         return dims
     if sets.context is not None:

@@ -10,9 +10,9 @@ import torch
 from skorch.callbacks import LRScheduler, PrintLog
 from torch import nn
 
-from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.nn import DeepSetsConditional, DeepSetsEquivariant, DeepSetsInvariant, EachElement, ListNet, OnePerSet
 from sk_deepsets.training._callbacks import BestEpoch, EpochBar
-from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
+from sk_deepsets.training._net import ClassifierNet, ElementNet, RegressorNet, SetNet
 from sk_deepsets.training._user_module import PaddedModule
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
@@ -45,7 +45,7 @@ class Training:
 
 
 def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str, Any], how: Training) -> SetNet:
-    """A skorch net, not yet initialised.
+    """A skorch net with one output a set, not yet initialised.
 
     Parameters
     ----------
@@ -61,7 +61,38 @@ def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str
         dims = {"module": module, **dims}
     else:
         core = DeepSetsConditional if "context_dim" in dims else DeepSetsInvariant
-    classifies = loss == "log_loss"
+    options: dict[str, Any] = {"criterion__reduction": "none"}
+    if loss != "log_loss":
+        return make_net(RegressorNet, core, REGRESSION_LOSSES[loss], dims, how, options)
+    options["classes"] = list(range(dims["output_dim"]))
+    return make_net(ClassifierNet, core, nn.CrossEntropyLoss, dims, how, options)
+
+
+def build_element_net(loss: str, dims: dict[str, Any], how: Training) -> SetNet:
+    """A skorch net with one output an element, not yet initialised.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "one_per_set", "listnet", "squared_error", "absolute_error", "huber"}
+    dims : dict
+        Arguments of :class:`DeepSetsEquivariant`.
+    how : Training
+    """
+    if loss in ("one_per_set", "listnet"):
+        return make_net(ElementNet, DeepSetsEquivariant, OnePerSet if loss == "one_per_set" else ListNet, dims, how, {})
+    of_element = nn.CrossEntropyLoss if loss == "log_loss" else REGRESSION_LOSSES[loss]
+    return make_net(ElementNet, DeepSetsEquivariant, EachElement, dims, how, {"criterion__loss": of_element})
+
+
+def make_net(
+    net: type[SetNet],
+    core: type[nn.Module],
+    criterion: type[nn.Module],
+    dims: dict[str, Any],
+    how: Training,
+    more: dict[str, Any],
+) -> SetNet:
+    """A skorch net of this class, with the package's callbacks before the user's."""
     # always said, since torch's own default is not 0 everywhere; but not every optimizer of the user's has it
     decay = {"weight_decay": how.weight_decay}
     if isinstance(how.optimizer, str):
@@ -74,11 +105,9 @@ def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str
         own.append(("progress_bar", EpochBar()))
     elif how.verbose >= 2:
         own.append(("print_log", PrintLog()))
-    extra = {"classes": list(range(dims["output_dim"]))} if classifies else {}
-    return (ClassifierNet if classifies else RegressorNet)(
+    return net(
         core,
-        criterion=nn.CrossEntropyLoss if classifies else REGRESSION_LOSSES[loss],
-        criterion__reduction="none",
+        criterion=criterion,
         optimizer=optimizer,
         lr=how.lr,
         batch_size=how.batch_size,
@@ -89,7 +118,7 @@ def build_net(loss: str, module: Callable[..., nn.Module] | None, dims: dict[str
         verbose=int(how.verbose >= 2),  # skorch: whether its callbacks print
         **{f"module__{name}": value for name, value in dims.items()},
         **{f"optimizer__{name}": value for name, value in options.items()},
-        **extra,
+        **more,
     )
 
 

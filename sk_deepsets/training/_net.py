@@ -137,7 +137,7 @@ class RegressorNet(SetNet, NeuralNetRegressor):
     """A :class:`SetNet` whose targets are values, (n_sets, n_outputs)."""
 
 
-class ElementNet(SetNet, NeuralNetClassifier):
+class ElementNet(SetNet):
     """A :class:`SetNet` with one output for each element; targets, too, are of elements.
 
     The criterion gives a loss for each element or, with those of :mod:`sk_deepsets.nn` that look at whole sets, for

@@ -1,0 +1,109 @@
+"""DeepSetsElementEstimator: what the estimators with one answer an element share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.estimators._element_targets import cut_like, read_targets
+from sk_deepsets.estimators._learner import SetLearner
+from sk_deepsets.estimators._training import input_dimensions
+from sk_deepsets.sets import RaggedSets
+from sk_deepsets.training import SetDataset, build_element_net
+
+
+class DeepSetsElementEstimator(SetLearner):
+    """Base of the element-wise estimators; :class:`DeepSetsElementClassifier` documents the parameters."""
+
+    _parameter_constraints = {  # noqa: RUF012 - scikit-learn's name and form
+        **SetLearner._parameter_constraints,
+        "hidden_dims": ["array-like"],
+        "pool_type": [StrOptions({"max", "sum"})],
+        "residual": ["boolean"],
+        "layer_norm": ["boolean"],
+    }
+
+    def _answers(self, X, make, columns=None):
+        """What ``make`` makes of the outputs (n_elements, k) and the checked sets, cut like X."""
+        check_is_fitted(self)
+        checked = self._check_sets(X)
+        return cut_like(make(self._outputs(checked), checked), X, checked, columns)
+
+    def _outputs(self, checked):
+        """The net's outputs for the elements of checked sets, (n_elements, k) in float64."""
+        return self.net_.forward(SetDataset(self._encoded(checked))).double().numpy()
+
+    def _with_targets(self, X, y, sample_weight, make):
+        """Targets, answers and weights of the elements that have a target."""
+        check_is_fitted(self)
+        checked = self._check_sets(X)
+        wanted, answers = read_targets(y, checked), make(self._outputs(checked), checked)
+        weight = self._read_weight(sample_weight, len(checked))
+        labelled = ~pd.isna(wanted)
+        weight = None if weight is None else np.repeat(weight, checked.sizes)[labelled]
+        return wanted[labelled], answers[labelled], weight
+
+    def _build_net(self, sets, weight, how):
+        dims = input_dimensions(self, sets, weight, centred=True) | {
+            "hidden_dims": tuple(self.hidden_dims),
+            "output_dim": self._output_dim,
+            "pool_type": self.pool_type,
+            "dropout": self.dropout,
+            "activation": self.activation,
+            "residual": self.residual,
+            "layer_norm": self.layer_norm,
+        }
+        if sets.context is not None:
+            dims["fusion_type"] = self.fusion_type
+        return build_element_net(self._loss_name, dims, how)
+
+    def _dataset(self, sets, y, weight):
+        """Targets of elements; an element, or a set, without one has weight 0."""
+        targets = y.elements[:, 0]
+        labelled = ~np.isnan(targets)
+        weight = np.ones(len(sets)) if weight is None else weight
+        if self._looks_at_whole_sets:
+            weight = weight * (np.bincount(y.numbers(), labelled, minlength=len(sets)) > 0)
+        else:
+            weight = np.repeat(weight, sets.sizes) * labelled * self._class_weight_of(targets)
+        filled = np.where(labelled, self._scaled(targets), 0)
+        return SetDataset(
+            sets,
+            filled.astype(self._target_dtype),
+            weight,
+            y_of="element",
+            weight_of="set" if self._looks_at_whole_sets else "element",
+        )
+
+    def _class_weight_of(self, targets):
+        return 1.0
+
+    def _strata(self, y):
+        """Sets of several elements belong to no one class."""
+
+    def _check_whole_sets(self, y, name):
+        """Raise where some but not all elements of a set have a target."""
+        labelled = ~np.isnan(y.elements[:, 0])
+        count = np.bincount(y.numbers(), labelled, minlength=len(y))
+        wrong = np.flatnonzero((count > 0) & (count < y.sizes))
+        if len(wrong):
+            raise ValueError(
+                f"Set {wrong[0]} has targets in y{name} for {count[wrong[0]]:.0f} of its {y.sizes[wrong[0]]} elements "
+                f"({len(wrong)} sets are like that): all or none are wanted."
+            )
+
+
+class ElementTargets(RaggedSets):
+    """Numbers of classes or values of the elements, NaN where there is none; indexed by sets."""
+
+    def __init__(self, flat, offsets, **attached):
+        super().__init__(np.asarray(flat, dtype=np.float64).reshape(-1, 1), offsets)
+
+    def numbers(self):
+        """The number of the set of each element."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def _like(self, elements, offsets, key):
+        return ElementTargets(elements, offsets)

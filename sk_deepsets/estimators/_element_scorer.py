@@ -1,0 +1,84 @@
+"""element_scorer: any metric of scikit-learn for answers that are cut into sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.metrics import get_scorer
+from sklearn.utils.metaestimators import available_if
+
+from sk_deepsets.estimators._element_targets import read_targets
+from sk_deepsets.sets import check_sets
+
+
+def element_scorer(scoring):
+    """A scorer that sees all elements that have a target as one flat sample.
+
+    Parameters
+    ----------
+    scoring : str or scorer
+        A name that :func:`sklearn.metrics.get_scorer` knows, such as ``"roc_auc"``, or what ``make_scorer`` gives.
+
+    Returns
+    -------
+    callable
+        ``scorer(estimator, X, y)``, for ``scoring=`` in ``cross_val_score`` and ``GridSearchCV``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsElementClassifier, element_scorer
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 2)) for size in rng.integers(2, 9, 100)]
+    >>> y = [(one_set[:, 0] > one_set[:, 0].mean()).astype(int) for one_set in sets]
+    >>> clf = DeepSetsElementClassifier(max_epochs=30, random_state=0).fit(sets, y)
+    >>> 0.9 < element_scorer("roc_auc")(clf, sets, y) <= 1
+    True
+    """
+    return _ElementScorer(get_scorer(scoring))
+
+
+class _ElementScorer:
+    def __init__(self, scorer):
+        self.scorer = scorer
+
+    def __call__(self, estimator, X, y):
+        sets = check_sets(X, dtype=None, ensure_min_elements=0)
+        targets = read_targets(y, sets)
+        labelled = ~pd.isna(targets)
+        wanted = targets[labelled]
+        wanted = np.array(wanted.tolist()) if wanted.dtype == object else wanted
+        return self.scorer(_FlatAnswers(estimator, labelled), X, wanted)
+
+    def __repr__(self):
+        return f"element_scorer({self.scorer!r})"
+
+
+class _FlatAnswers(BaseEstimator):
+    """An estimator of elements whose answers are flat, for scikit-learn's metrics."""
+
+    def __init__(self, estimator, labelled):
+        self.estimator = estimator
+        self.labelled = labelled
+        if is_classifier(estimator):
+            self.classes_ = estimator.classes_
+
+    def predict(self, X):
+        """The flat predictions of the elements that have a target."""
+        return self._flat(self.estimator.predict(X))
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
+    def predict_proba(self, X):
+        """The flat probabilities of the elements that have a target."""
+        return self._flat(self.estimator.predict_proba(X))
+
+    def _flat(self, answers):
+        flat = answers.to_numpy() if isinstance(answers, pd.Series | pd.DataFrame) else np.concatenate(list(answers))
+        return flat[self.labelled]
+
+    def __sklearn_tags__(self):
+        return self.estimator.__sklearn_tags__()
+
+    def __sklearn_is_fitted__(self):
+        return True
