@@ -54,6 +54,18 @@ start = time.perf_counter()
 import sk_deepsets
 print(time.perf_counter() - start)
 """
+LARGE_SET = """
+import resource
+import numpy as np
+from sk_deepsets import DeepSetsClassifier
+rng = np.random.default_rng(0)
+small = [rng.standard_normal((size, 8), dtype=np.float32) for size in rng.integers(2, 30, 200)]
+clf = DeepSetsClassifier(max_epochs=3, random_state=0).fit(small, np.arange(200) % 2)
+large = [rng.standard_normal((10_000_000, 8), dtype=np.float32)]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+clf.predict(large)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
 SCALING = """
 import sys
 import numpy as np
@@ -135,6 +147,7 @@ def alone(quick):
     counts = [10_000, 100_000] + ([] if quick else [1_000_000, 10_000_000])
     scaling = np.array([line.split() for line in run("-c", SCALING, *map(str, counts)).splitlines()], dtype=float)
     return {
+        "predict_on_a_set_of_10_million_mb": float(run("-c", LARGE_SET)),
         "small_fit_overhead_ms": float(run("-c", SMALL_FIT)),
         "import_seconds": median(float(run("-c", IMPORT)) for _ in range(3)),
         "elements_and_epoch_seconds": scaling.tolist(),

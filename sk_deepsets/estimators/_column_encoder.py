@@ -76,7 +76,7 @@ class ColumnEncoder:
             row, column = np.argwhere(~np.isfinite(numbers))[0]
             raise ValueError(
                 f"{self.what} column {table.columns[self.numbers[column]]!r} holds NaN or infinity (the first in row "
-                f"{row}); impute missing values first."
+                f"{row}); impute missing values first{self._how_to_impute}."
             )
         if not self.categories:
             return numbers
@@ -84,6 +84,14 @@ class ColumnEncoder:
         # float32 holds whole numbers up to 2 ** 24
         dtype = np.float64 if max(self.n_categories) >= 2**24 else numbers.dtype
         return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
+
+    @property
+    def _how_to_impute(self):
+        steps = {
+            "Context": "a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')",
+            "Element": "ElementTransformer(SimpleImputer())",
+        }
+        return f" with {steps[self.what]}"
 
     def _codes(self, name, column, place):
         self._check_present(name, column)
@@ -97,7 +105,8 @@ class ColumnEncoder:
         if missing.any():
             raise ValueError(
                 f"{self.what} column {name!r} has {missing.sum():,} missing values (the first in row "
-                f"{int(np.argmax(missing))}); impute them first, or make them a category of their own."
+                f"{int(np.argmax(missing))}); impute them first{self._how_to_impute}, or make them a category of "
+                "their own."
             )
 
     def _chosen(self, table):

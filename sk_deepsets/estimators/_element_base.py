@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._element_targets import cut_like, read_targets
@@ -42,8 +43,22 @@ class DeepSetsElementEstimator(SetLearner):
         wanted, answers = read_targets(y, checked), make(self._outputs(checked), checked)
         weight = self._read_weight(sample_weight, len(checked))
         labelled = ~pd.isna(wanted)
+        if not labelled.any():
+            raise ValueError("No element has a target in y.")
         weight = None if weight is None else np.repeat(weight, checked.sizes)[labelled]
         return wanted[labelled], answers[labelled], weight
+
+    def _weight_of_sets(self, sample_weight, targets, name):
+        """Weights of the sets or None; a set without a target, which teaches nothing, has weight 0."""
+        weight = self._read_weight(sample_weight, len(targets))
+        labelled = ~np.isnan(targets.elements[:, 0])
+        taught = np.bincount(targets.numbers(), labelled, minlength=len(targets)) > 0
+        if taught.all():
+            return weight
+        weight = taught * (1.0 if weight is None else weight)
+        if not weight.any():
+            raise ValueError(f"No element of a set with a weight above 0 has a target in y{name}.")
+        return weight
 
     def _build_net(self, sets, weight, how):
         dims = input_dimensions(self, sets, weight, centred=True) | {
@@ -107,3 +122,26 @@ class ElementTargets(RaggedSets):
 
     def _like(self, elements, offsets, key):
         return ElementTargets(elements, offsets)
+
+
+def weights_of_classes(class_weight, classes, targets, weight):
+    """One weight for each class, (n_classes,).
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced"
+    classes : ndarray of shape (n_classes,)
+    targets : ElementTargets
+    weight : ndarray of shape (n_sets,) or None
+    """
+    weight = np.ones(len(targets)) if weight is None else weight
+    labelled = ~np.isnan(targets.elements[:, 0])
+    numbers = targets.elements[labelled, 0].astype(np.int64)
+    counts = np.bincount(numbers, weight[targets.numbers()[labelled]], minlength=len(classes))
+    present = counts > 0
+    if class_weight == "balanced":  # not scikit-learn's, which counts elements of weight 0
+        return np.divide(counts.sum(), present.sum() * counts, where=present, out=np.zeros(len(counts)))
+    of_class = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not of_class[present].any():
+        raise ValueError("class_weight and sample_weight together must contain at least one non-zero number.")
+    return of_class

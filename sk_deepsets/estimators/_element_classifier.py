@@ -7,10 +7,9 @@ import pandas as pd
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 
-from sk_deepsets.estimators._element_base import DeepSetsElementEstimator, ElementTargets
-from sk_deepsets.estimators._element_targets import read_targets
+from sk_deepsets.estimators._element_base import DeepSetsElementEstimator, ElementTargets, weights_of_classes
+from sk_deepsets.estimators._element_targets import first_largest, read_targets, softmax_over_sets
 
 
 class DeepSetsElementClassifier(ClassifierMixin, DeepSetsElementEstimator):
@@ -157,6 +156,8 @@ warm_start, callbacks
         """
         if classes is None and not hasattr(self, "net_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
+        if self.class_weight == "balanced":
+            raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X):
@@ -261,15 +262,12 @@ warm_start, callbacks
         numbers = np.full(len(flat), np.nan)
         numbers[labelled] = np.searchsorted(self.classes_, labels)
         targets = ElementTargets(numbers, sets.offsets)
+        weight = self._weight_of_sets(sample_weight, targets, name)
         if self._looks_at_whole_sets:
             self._check_one_chosen(targets, name)
-        elif self.class_weight is not None and not name:
-            given = numbers[labelled].astype(np.int64)
-            present = np.unique(given)
-            of_class = np.zeros(len(self.classes_))
-            of_class[present] = compute_class_weight(self.class_weight, classes=self.classes_[present], y=labels)
-            self._weight_of_class = of_class
-        return targets, self._read_weight(sample_weight, len(sets))
+        elif self.class_weight is not None and not name:  # validation sets are weighted as the training sets are
+            self._weight_of_class = weights_of_classes(self.class_weight, self.classes_, targets, weight)
+        return targets, weight
 
     def _check_one_chosen(self, targets, name):
         self._check_whole_sets(targets, name)
@@ -292,21 +290,3 @@ warm_start, callbacks
 
     def _scaled(self, y):
         return y
-
-
-def softmax_over_sets(scores, offsets):
-    """Softmax of scores (n_elements,) over each set."""
-    sizes = np.diff(offsets)
-    starts = offsets[:-1][sizes > 0]
-    if not len(starts):
-        return scores
-    spread = sizes[sizes > 0]
-    weights = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), spread))
-    return weights / np.repeat(np.add.reduceat(weights, starts), spread)
-
-
-def first_largest(scores, offsets):
-    """The row of the largest score of each set that has elements."""
-    numbers = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((-scores, numbers))  # stable: the first of equal scores
-    return order[offsets[:-1][np.diff(offsets) > 0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
@@ -188,7 +189,7 @@ warm_start, callbacks
         """Values of the elements, NaN where there is none, and the weights of the sets."""
         flat = read_targets(y, sets, name)
         try:
-            values = flat.astype(np.float64)
+            values = np.where(pd.isna(flat), np.nan, flat).astype(np.float64)  # NA is no float
         except (TypeError, ValueError) as error:
             raise ValueError(f"y{name} must hold numbers: {error}") from error
         if np.isinf(values).any():
@@ -198,7 +199,7 @@ warm_start, callbacks
         targets = ElementTargets(values, sets.offsets)
         if self._looks_at_whole_sets:
             self._check_whole_sets(targets, name)
-        return targets, self._read_weight(sample_weight, len(sets))
+        return targets, self._weight_of_sets(sample_weight, targets, name)
 
     def _learn_scale(self, y, weight):
         labelled = ~np.isnan(y.elements[:, 0])

@@ -44,7 +44,7 @@ class _ElementScorer:
         self.scorer = scorer
 
     def __call__(self, estimator, X, y):
-        sets = check_sets(X, dtype=None, ensure_min_elements=0)
+        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)  # a pipeline may impute
         targets = read_targets(y, sets)
         labelled = ~pd.isna(targets)
         wanted = targets[labelled]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets import RaggedSets, SetArray
+from sk_deepsets.sets._set_array import SetDtype
 
 
 class ElementAnswers(list):
@@ -34,18 +35,19 @@ def read_targets(y, sets, name=""):
     """
     if y is None:
         raise ValueError("One target for each element is required, but y is None.")
+    if isinstance(y, pd.DataFrame):
+        raise ValueError(f"y{name} must be one column of targets, but is a DataFrame of {list(y.columns)}.")
     if isinstance(y, pd.Series) and isinstance(y.array, SetArray):
         y = y.array.sets
     if isinstance(y, RaggedSets):
         y = list(y)
     items = list(y)
-    if not any(
-        isinstance(item, list | tuple | np.ndarray | pd.Series | pd.api.extensions.ExtensionArray) for item in items
-    ):
+    if not any(isinstance(item, list | tuple) or getattr(item, "ndim", 0) for item in items):
         return _flat(y, sets, name)
     if len(items) != len(sets):
         raise ValueError(f"X{name} has {len(sets)} sets, but y{name} has targets for {len(items)}.")
-    lengths = np.array([np.size(item) for item in items])
+    parts = [_as_array(item).reshape(-1) for item in items]
+    lengths = np.array([len(part) for part in parts])
     wrong = np.flatnonzero(lengths != sets.sizes)
     if len(wrong):
         number = wrong[0]
@@ -53,12 +55,18 @@ def read_targets(y, sets, name=""):
             f"Set {number} of X{name} has {sets.sizes[number]} elements, but {lengths[number]} targets in y{name} "
             f"({len(wrong)} sets differ): one target for each element is wanted."
         )
-    parts = [np.asarray(item, dtype=object if _has_none(item) else None).reshape(-1) for item in items if np.size(item)]
+    parts = [part for part in parts if len(part)]
+    if len({part.dtype.kind in "US" for part in parts}) > 1:
+        parts = [part.astype(object) for part in parts]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _has_none(item):
-    return isinstance(item, list | tuple) and any(value is None for value in item)
+def _as_array(values):
+    """Values as they are: among strings, NumPy would make a missing one the string "nan"."""
+    if isinstance(values, list | tuple):
+        objects = np.array(values, dtype=object)
+        return objects if pd.isna(objects).any() else np.asarray(values)
+    return np.asarray(values)
 
 
 def _flat(values, sets, name):
@@ -70,7 +78,7 @@ def _flat(values, sets, name):
             "each element is wanted, as one flat array, or as one array for each set."
         )
     if not isinstance(values, pd.Series):
-        return np.asarray(values, dtype=object if _has_none(values) else None)
+        return _as_array(values)
     index = getattr(sets.elements, "index", values.index)
     values = values if values.index.equals(index) else _aligned(values, index, name)
     return values.to_numpy(dtype=object) if values.dtype.kind == "O" or values.isna().any() else values.to_numpy()
@@ -103,10 +111,35 @@ def cut_like(flat, X, sets, columns=None):
     Returns
     -------
     ElementAnswers, Series or DataFrame
-        A Series or DataFrame with the rows of the frame of elements, where the sets hold one and did not come as a
-        list of frames.
+        A Series or DataFrame with the rows of the frame of elements, where the sets hold one and did not come as
+        one frame for each set.
     """
-    if isinstance(sets.elements, pd.DataFrame) and isinstance(X, RaggedSets | pd.Series | pd.DataFrame):
+    if isinstance(sets.elements, pd.DataFrame) and _holds_one_table(X):
         index = sets.elements.index
         return pd.Series(flat, index=index) if flat.ndim == 1 else pd.DataFrame(flat, index=index, columns=columns)
     return ElementAnswers(np.split(flat, sets.offsets[1:-1]))
+
+
+def _holds_one_table(X):
+    """Whether the elements of X are rows of one table, whose index its user knows."""
+    if isinstance(X, pd.DataFrame):
+        return any(isinstance(dtype, SetDtype) for dtype in X.dtypes)
+    return isinstance(X, RaggedSets) or (isinstance(X, pd.Series) and isinstance(X.dtype, SetDtype))
+
+
+def softmax_over_sets(scores, offsets):
+    """Softmax of scores (n_elements,) over each set."""
+    sizes = np.diff(offsets)
+    starts = offsets[:-1][sizes > 0]
+    if not len(starts):
+        return scores
+    spread = sizes[sizes > 0]
+    weights = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), spread))
+    return weights / np.repeat(np.add.reduceat(weights, starts), spread)
+
+
+def first_largest(scores, offsets):
+    """The row of the largest score of each set that has elements."""
+    numbers = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((-scores, numbers))  # stable: the first of equal scores
+    return order[offsets[:-1][np.diff(offsets) > 0]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -39,41 +39,56 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets) -
         if 2 * n_extremes < packed.elements.shape[0]:
             packed = _extremes(phi, pooling, packed, size)
 
-    def pool_parts(elements: Tensor, segments: Tensor) -> list[Tensor]:
-        hidden = _hidden(phi, packed.sizes, elements, segments)
-        return [JOINTS[name].part(pooling, hidden) for name in pooling.names]
+    parts, n_parts = _cut(packed, size)
 
-    again = torch.is_grad_enabled() and packed.elements.shape[0] > KEPT_ELEMENTS
-    pooled, segments, counts = [], [], []
-    for chunk in _chunks(packed, size):
-        pooled.append(checkpoint(pool_parts, *chunk, use_reentrant=False) if again else pool_parts(*chunk))
-        of_part, count = chunk[1].unique_consecutive(return_counts=True)
-        segments.append(of_part)
-        counts.append(count)
-    parts = Parts(torch.cat(segments), torch.cat(counts), packed.sizes)
-    of_pool = zip(pooling.names, zip(*pooled, strict=True), strict=True)
-    return torch.cat([JOINTS[name].join(pooling, torch.cat(values), parts) for name, values in of_pool], dim=-1)
+    def pool_parts(elements: Tensor, segments: Tensor, counts: Tensor) -> Tensor:
+        # phi may look a set's context up by its number in the batch, the pools count parts
+        hidden = PackedSets(phi(PackedSets(elements, segments, packed.sizes)), torch.repeat_interleave(counts), counts)
+        return torch.cat([JOINTS[name].part(pooling, hidden) for name in pooling.names], dim=1)
+
+    chunks = zip(packed.elements.split(size), packed.segments.split(size), parts.counts.split(n_parts), strict=True)
+    if not torch.is_grad_enabled():
+        values = _filled(pool_parts, chunks, len(parts.counts))
+    elif packed.elements.shape[0] > KEPT_ELEMENTS:
+        values = torch.cat([checkpoint(pool_parts, *chunk, use_reentrant=False) for chunk in chunks])
+    else:
+        values = torch.cat([pool_parts(*chunk) for chunk in chunks])
+    widths = [JOINTS[name].width(pooling) for name in pooling.names]
+    of_pool = zip(pooling.names, values.split(widths, dim=1), strict=True)
+    return torch.cat([JOINTS[name].join(pooling, value, parts) for name, value in of_pool], dim=-1)
 
 
-def _chunks(packed: PackedSets, size: int) -> zip[tuple[Tensor, Tensor]]:
-    return zip(packed.elements.split(size), packed.segments.split(size), strict=True)
+def _cut(packed: PackedSets, size: int) -> tuple[Parts, list[int]]:
+    """The parts that chunks of a size cut the sets into, and how many of them each chunk has."""
+    n_elements = packed.elements.shape[0]
+    of_chunks = torch.arange(0, n_elements, size, device=packed.sizes.device)
+    of_sets = (packed.sizes.cumsum(0) - packed.sizes)[packed.sizes > 0]
+    starts = torch.cat([of_chunks, of_sets]).unique()
+    counts = starts.diff(append=starts.new_tensor([n_elements]))
+    return Parts(packed.segments[starts], counts, packed.sizes), torch.bincount(starts // size).tolist()
 
 
-def _hidden(phi: Phi, sizes: Tensor, elements: Tensor, segments: Tensor) -> PackedSets:
-    """Hidden features of a chunk, packed as the parts of sets that it holds."""
-    # phi may look a set's context up by its number in the batch, the pools count parts
-    hidden = phi(PackedSets(elements, segments, sizes))  # (chunk, k)
-    _, part, count = segments.unique_consecutive(return_inverse=True, return_counts=True)
-    return PackedSets(hidden, part, count)
+def _filled(pool_parts: Callable[..., Tensor], chunks: Iterable[tuple[Tensor, ...]], n_parts: int) -> Tensor:
+    """What is known of all parts, in one table: small results kept one by one would litter the memory of chunks."""
+    table, done = torch.empty(0), 0
+    for chunk in chunks:
+        values = pool_parts(*chunk)
+        if done == 0:
+            table = values.new_empty(n_parts, values.shape[1])
+        table[done : done + len(values)] = values
+        done += len(values)
+    return table
 
 
 @torch.no_grad()
 def _extremes(phi: Phi, pooling: SetPooling, packed: PackedSets, size: int) -> PackedSets:
     """The elements that hold a maximum (or minimum) of their set's part in a chunk: no other has a gradient."""
-    numbers = []
-    for first, chunk in enumerate(_chunks(packed, size)):
-        hidden, _, count = _hidden(phi, packed.sizes, *chunk)
-        numbers += [first * size + holders(-hidden if name == "min" else hidden, count) for name in pooling.names]
-    held = torch.cat(numbers).unique()
+    parts, n_parts = _cut(packed, size)
+    held = torch.zeros(packed.elements.shape[0], dtype=torch.bool, device=packed.elements.device)
+    chunks = zip(packed.elements.split(size), packed.segments.split(size), parts.counts.split(n_parts), strict=True)
+    for first, (elements, segments, counts) in enumerate(chunks):
+        hidden = phi(PackedSets(elements, segments, packed.sizes))
+        for name in pooling.names:
+            held[first * size + holders(-hidden if name == "min" else hidden, counts)] = True
     segments = packed.segments[held]
     return PackedSets(packed.elements[held], segments, torch.bincount(segments, minlength=len(packed.sizes)))

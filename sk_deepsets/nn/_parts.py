@@ -30,6 +30,10 @@ class Parts(NamedTuple):
 class Sum:
     """A sum is the sum of the parts' sums."""
 
+    def width(self, pooling: SetPooling) -> int:
+        """How many values are known of each part, w."""
+        return pooling.input_dim
+
     def part(self, pooling: SetPooling, hidden: PackedSets) -> Tensor:
         """What to know of each part, (p, w)."""
         return pool(hidden, "sum")
@@ -65,6 +69,10 @@ class Extreme(Sum):
 class Std(Sum):
     """Means and squared deviations, joined as by Chan, Golub and LeVeque (1983), in float64."""
 
+    def width(self, pooling: SetPooling) -> int:
+        """See :class:`Sum`."""
+        return 3 * pooling.input_dim
+
     def part(self, pooling: SetPooling, hidden: PackedSets) -> Tensor:
         """See :class:`Sum`."""
         dtype = hidden.elements.dtype
@@ -86,6 +94,10 @@ class Std(Sum):
 
 class Attention(Sum):
     """Weighted sums and their weights, relative to the largest score of the part; joined relative to the set's."""
+
+    def width(self, pooling: SetPooling) -> int:
+        """See :class:`Sum`."""
+        return pooling.input_dim + 2
 
     def part(self, pooling: SetPooling, hidden: PackedSets) -> Tensor:
         """See :class:`Sum`."""

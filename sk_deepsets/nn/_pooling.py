@@ -108,7 +108,7 @@ def holders(elements: Tensor, sizes: Tensor) -> Tensor:
     rows = torch.arange(elements.shape[0], device=elements.device)
     # the maximum, and the fourth of its results: the rows that hold them, (b, k)
     holding = torch.embedding_bag(elements, rows, sizes.cumsum(0) - sizes, mode=2)[3]
-    return holding.unique()
+    return holding.reshape(-1)
 
 
 class SetPooling(nn.Module):
@@ -131,6 +131,7 @@ class SetPooling(nn.Module):
     def __init__(self, pool_type: PoolType, input_dim: int, sum_scale: float = 1.0) -> None:
         super().__init__()
         self.names = pool_names(pool_type)
+        self.input_dim = input_dim
         self.output_dim = input_dim * len(self.names)
         self.sum_scale = sum_scale
         if "attention" in self.names:

@@ -167,7 +167,8 @@ def _as_floating(sets: RaggedSets) -> RaggedSets:
             if not is_number(dtype):
                 raise ValueError(
                     f"The column {name!r} of the elements has dtype {dtype}; wanted numbers. Encode it first, for "
-                    "instance with ElementTransformer(OneHotEncoder())."
+                    "instance with ElementTransformer(OneHotEncoder()), or keep its kind with "
+                    "check_sets(X, dtype=None), as the estimators do, which embed categories themselves."
                 )
         table = as_floats(table)
     elif table.dtype in (np.float32, np.float64):
