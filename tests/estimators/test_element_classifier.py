@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -51,13 +51,13 @@ def case(request):
 
 
 def answers(model, X):
-    """All that the estimator says of the elements, in one table of floats."""
-    given_answers = model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
-    return np.asarray(
-        given_answers
-        if isinstance(given_answers, pd.Series | pd.DataFrame)
-        else np.vstack([np.reshape(part, (len(part), -1)) for part in given_answers])
-    )
+    """All that the estimator says of the elements, in one table of floats; of scores, how they compare in a set."""
+    said = model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+    if getattr(model, "loss", None) == "listnet":
+        said = [part - part.mean() if len(part) else part for part in said]
+    if isinstance(said, pd.Series | pd.DataFrame):
+        return said.to_numpy()
+    return np.vstack([np.reshape(part, (len(part), -1)) for part in said if len(part)])
 
 
 def object_array(items):
@@ -184,11 +184,10 @@ def test_elements_without_a_label_are_seen_but_not_learned_from():
         kept = [bag[~m] for bag, m in zip(BAGS, mask, strict=True)]
         without = make().fit(kept, [part[~m] for part, m in zip(y, mask, strict=True)])
         assert not same_weights(without, model)
-        flat = np.concatenate(mask)
-        wanted, predicted = np.concatenate(y)[~flat], np.concatenate(model.predict(BAGS))[~flat]
-        score = {"each": accuracy_score}.get(getattr(model, "target", ""), None)
-        if score is not None:
-            np.testing.assert_allclose(model.score(BAGS, hide(y, mask, None)), score(wanted, predicted))
+        seen = ~np.concatenate(mask)
+        score = accuracy_score if hasattr(model, "predict_proba") else r2_score
+        wanted = score(np.concatenate(y)[seen], np.concatenate(model.predict(BAGS))[seen])
+        np.testing.assert_allclose(model.score(BAGS, hide(y, mask, None)), wanted)
         assert model.score(BAGS, hide(y, mask, None)) != model.score(BAGS, y)
 
 
@@ -200,7 +199,8 @@ def test_sets_without_any_label_are_left_out(case, options):
     model = make(**options).fit(BAGS, some)
     few = make(**options).fit([BAGS[i] for i in np.sort(labelled)], [y[i] for i in np.sort(labelled)])
     np.testing.assert_allclose(answers(model, BAGS), answers(few, BAGS), rtol=1e-4, atol=1e-6)
-    assert model.score(BAGS, some) == model.score([BAGS[i] for i in labelled], [y[i] for i in labelled])
+    scores = model.score(BAGS, some), model.score([BAGS[i] for i in labelled], [y[i] for i in labelled])
+    np.testing.assert_allclose(*scores, rtol=1e-5)
     with pytest.raises(ValueError, match="No element of a set with a weight above 0 has a target in y"):
         make().fit(BAGS, some, sample_weight=~np.isin(np.arange(90), labelled))
 
@@ -238,10 +238,7 @@ def test_the_first_loss_is_that_of_numpy(target):
     if target == "each":
         wanted = log_loss(np.concatenate(y), np.concatenate(proba))
     else:
-        scores = [
-            model.net_.module_(torch_bag)[0, :, 0].detach().numpy()
-            for torch_bag in (torch.from_numpy(bag).unsqueeze(0) for bag in BAGS)
-        ]
+        scores = [model.net_.module_(torch.from_numpy(bag)[None])[0, :, 0].detach().numpy() for bag in BAGS]
         wanted = np.mean([-log_softmax(s)[np.argmax(part)] for s, part in zip(scores, y, strict=True)])
         by_proba = np.mean([-np.log(p[np.argmax(part), 1]) for p, part in zip(proba, y, strict=True)])
         np.testing.assert_allclose(by_proba, wanted, rtol=1e-5)
@@ -497,7 +494,7 @@ def test_categories_of_elements_are_embedded():
     sets = RaggedSets.from_frame(frame, by="id")
     model = make_each(max_epochs=40, lr=0.02).fit(sets, frame["kind"] == "tea")
     assert model.score(sets, frame["kind"] == "tea") > 0.95
-    assert (model.predict(sets) == (frame["kind"] == "tea")).mean() > 0.95
+    assert (frame.assign(tea=model.predict(sets)).query("tea")["kind"] == "tea").mean() > 0.9
     assert np.isfinite(model.predict_proba(sets[:3]).to_numpy()).all()
 
 

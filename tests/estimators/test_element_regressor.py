@@ -1,0 +1,152 @@
+"""What the regressor of elements has of its own: values, their scale, losses, and rankings."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import log_softmax, softmax
+from scipy.stats import spearmanr
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from sk_deepsets import DeepSetsElementRegressor
+
+SHORT = {"hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
+ONE_STEP = {"max_epochs": 1, "lr": 1e-12, "batch_size": 10_000}
+RNG = np.random.default_rng(0)
+BAGS = [RNG.normal(loc=2, scale=3, size=(size, 3)) for size in RNG.integers(1, 8, 90)]
+VALUES = [100 + 10 * (bag[:, 0] - bag[:, 0].max()) + bag[:, 1] for bag in BAGS]
+GRADES = [np.argsort(np.argsort(bag[:, 0])).astype(float) for bag in BAGS]
+make = partial(DeepSetsElementRegressor, **SHORT)
+
+
+def hide(y, rng, marker=np.nan):
+    """The same targets with some of them missing, and which are left."""
+    left = [rng.random(len(part)) > 0.3 for part in y]
+    return [[v if keep else marker for v, keep in zip(*pair, strict=True)] for pair in zip(y, left, strict=True)], left
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_one_layer_is_lemma_3_on_standardised_elements_and_values(standardize):
+    model = make(hidden_dims=(), pool_type="sum", standardize=standardize).fit(BAGS, VALUES)
+    elements, flat = np.concatenate(BAGS), np.concatenate(VALUES)
+    layer = model.net_.module_.layers[0]
+    weights = [w.detach().double().numpy() for w in (layer.Lambda.weight, layer.Lambda.bias, layer.Gamma.weight)]
+    for bag, predicted in zip(BAGS, model.predict(BAGS), strict=True):
+        scaled = (bag - elements.mean(axis=0)) / elements.std(axis=0) if standardize else bag
+        output = (scaled @ weights[0].T + weights[1] + weights[2] @ scaled.sum(axis=0))[:, 0]
+        wanted = output * flat.std() + flat.mean() if standardize else output
+        np.testing.assert_allclose(predicted, wanted, rtol=1e-4, atol=1e-4)
+        assert predicted.dtype == np.float64
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_the_first_loss_is_that_of_numpy_on_standardised_targets(loss, missing):
+    y, left = hide(VALUES, np.random.default_rng(1)) if missing else (VALUES, [part == part for part in VALUES])
+    model = make(loss=loss, **ONE_STEP).fit(BAGS, y)
+    left = np.concatenate(left)
+    flat, predicted = np.concatenate(VALUES)[left], np.concatenate(model.predict(BAGS))[left]
+    error = np.abs(predicted - flat) / flat.std()
+    of_error = {"squared_error": error**2, "absolute_error": error}
+    of_error["huber"] = np.where(error < 1, error**2 / 2, error - 0.5)
+    np.testing.assert_allclose(model.history_[0]["train_loss"], of_error[loss].mean(), rtol=1e-5)
+
+
+def test_weights_are_in_the_loss_and_in_the_scale_of_the_targets():
+    weight = np.random.default_rng(0).uniform(0.2, 3, 90)
+    model = make(**ONE_STEP).fit(BAGS, VALUES, sample_weight=weight)
+    of_element = np.repeat(weight, [len(bag) for bag in BAGS])
+    flat, predicted = np.concatenate(VALUES), np.concatenate(model.predict(BAGS))
+    mean = np.average(flat, weights=of_element)
+    variance = np.average((flat - mean) ** 2, weights=of_element)
+    wanted = np.average((predicted - flat) ** 2, weights=of_element) / variance
+    np.testing.assert_allclose(model.history_[0]["train_loss"], wanted, rtol=1e-5)
+    scored = model.score(BAGS, VALUES, sample_weight=weight)
+    np.testing.assert_allclose(scored, r2_score(flat, predicted, sample_weight=of_element))
+
+
+@pytest.mark.parametrize("marker", [None, np.nan, pd.NA])
+def test_the_score_is_r2_of_the_elements_with_a_target(marker):
+    model = make().fit(BAGS, VALUES)
+    flat, predicted = np.concatenate(VALUES), np.concatenate(model.predict(BAGS))
+    np.testing.assert_allclose(model.score(BAGS, VALUES), r2_score(flat, predicted))
+    y, left = hide(VALUES, np.random.default_rng(1), marker)
+    left = np.concatenate(left)
+    np.testing.assert_allclose(model.score(BAGS, y), r2_score(flat[left], predicted[left]))
+    np.testing.assert_allclose(make().fit(BAGS, y).score(BAGS, np.concatenate(y)), make().fit(BAGS, y).score(BAGS, y))
+
+
+def test_the_units_of_the_targets_do_not_matter():
+    plain = np.concatenate(make().fit(BAGS, VALUES).predict(BAGS))
+    moved = make().fit(BAGS, [1e6 * part - 1e7 for part in VALUES]).predict(BAGS)
+    np.testing.assert_allclose((np.concatenate(moved) + 1e7) / 1e6, plain, rtol=1e-4)
+    constant = make().fit(BAGS, [np.full(len(bag), 7.0) for bag in BAGS]).predict(BAGS)
+    assert np.abs(np.concatenate(constant) - 7).max() < 3
+
+
+@pytest.mark.parametrize("dtype", ["Float64", "Int64"])
+def test_nullable_columns_are_numbers_with_gaps(dtype):
+    flat = pd.Series(np.concatenate(GRADES)).astype(dtype)
+    flat[::3] = pd.NA
+    model = make().fit(BAGS, flat)
+    wanted = make().fit(BAGS, np.where(np.arange(len(flat)) % 3, np.concatenate(GRADES), np.nan))
+    np.testing.assert_array_equal(np.concatenate(model.predict(BAGS)), np.concatenate(wanted.predict(BAGS)))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.inf, r"y holds infinity \(element 0\)"), ("a", "y must hold numbers"), (-np.inf, "y holds infinity")],
+)
+def test_targets_that_are_no_finite_numbers_are_an_error(value, message):
+    y = [[value] * len(BAGS[0]), *VALUES[1:]]
+    with pytest.raises(ValueError, match=message):
+        make().fit(BAGS, y)
+    assert make().fit(BAGS, [[None] * len(BAGS[0]), *VALUES[1:]]).n_iter_ == 3
+
+
+def test_the_distance_to_the_largest_of_the_set_is_learned():
+    y = [bag[:, 0].max() - bag[:, 0] for bag in BAGS]
+    model = make(hidden_dims=(32,), max_epochs=60, lr=0.01).fit(BAGS[:70], y[:70])
+    assert model.score(BAGS[70:], y[70:]) > 0.95
+    errors = {
+        loss: mean_absolute_error(
+            np.concatenate(y),
+            np.concatenate(make(loss=loss, max_epochs=40, lr=0.02).fit(BAGS, y).predict(BAGS)),
+        )
+        for loss in ("absolute_error", "huber")
+    }
+    assert max(errors.values()) < np.concatenate(y).std() / 3
+
+
+def test_the_loss_of_a_ranking_is_listnet_in_numpy():
+    weight = np.random.default_rng(0).uniform(0.2, 3, 90)
+    for weights, options in ((np.ones(90), {}), (weight, {"sample_weight": weight})):
+        model = make(loss="listnet", **ONE_STEP).fit(BAGS, GRADES, **options)
+        scores = model.predict(BAGS)
+        losses = [-(softmax(g) * log_softmax(s)).sum() for g, s in zip(GRADES, scores, strict=True)]
+        np.testing.assert_allclose(model.history_[0]["train_loss"], np.average(losses, weights=weights), rtol=1e-5)
+
+
+def test_a_ranking_is_learned_and_only_differences_of_grades_count():
+    options = {"loss": "listnet", "hidden_dims": (16,), "max_epochs": 60, "lr": 0.02}
+    model = make(**options).fit(BAGS[:70], GRADES[:70])
+    pairs = [(g, s) for g, s in zip(GRADES[70:], model.predict(BAGS[70:]), strict=True) if len(g) > 1]
+    assert np.mean([spearmanr(grades, scores).statistic for grades, scores in pairs]) > 0.9
+    shifted = make(loss="listnet").fit(BAGS, [grades + number for number, grades in enumerate(GRADES)])
+    for one, other in zip(shifted.predict(BAGS), make(loss="listnet").fit(BAGS, GRADES).predict(BAGS), strict=True):
+        np.testing.assert_allclose(one - one.mean(), other - other.mean(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_ranking_wants_all_or_no_grades_of_a_set():
+    number = next(i for i, bag in enumerate(BAGS) if len(bag) == 5)
+    y = [part.tolist() for part in GRADES]
+    y[number][2] = None
+    with pytest.raises(ValueError, match=rf"Set {number} has targets in y for 4 of its 5 elements \(1 sets are"):
+        make(loss="listnet").fit(BAGS, y)
+    with pytest.raises(ValueError, match=rf"Set {number} has targets in y_val for 4 of its 5 elements"):
+        make(loss="listnet").fit(BAGS, GRADES, X_val=BAGS, y_val=y)
+    y[number] = [None] * 5
+    model = make(loss="listnet").fit(BAGS, y)
+    assert len(model.predict(BAGS)[number]) == 5
+    assert make().fit(BAGS, y).score(BAGS, y) < 1

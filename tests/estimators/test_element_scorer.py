@@ -1,0 +1,155 @@
+"""element_scorer against the metrics of scikit-learn on all elements in one array."""
+
+import pickle
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+
+from sk_deepsets import (
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    ElementTransformer,
+    RaggedSets,
+    element_scorer,
+)
+
+SHORT = {"hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
+RNG = np.random.default_rng(0)
+BAGS = [RNG.normal(size=(size, 2)) for size in [0, *RNG.integers(1, 8, 79)]]
+Y = [(bag[:, 0] > 0).astype(int) for bag in BAGS]
+make_classifier = partial(DeepSetsElementClassifier, **SHORT)
+make_regressor = partial(DeepSetsElementRegressor, **SHORT)
+FLAT = np.concatenate(Y)
+CLASSIFIED = {
+    "roc_auc": lambda y, proba, label: metrics.roc_auc_score(y, proba[:, 1]),
+    "average_precision": lambda y, proba, label: metrics.average_precision_score(y, proba[:, 1]),
+    "neg_log_loss": lambda y, proba, label: -metrics.log_loss(y, proba),
+    "neg_brier_score": lambda y, proba, label: -metrics.brier_score_loss(y, proba[:, 1]),
+    "f1": lambda y, proba, label: metrics.f1_score(y, label),
+    "f1_macro": lambda y, proba, label: metrics.f1_score(y, label, average="macro"),
+    "accuracy": lambda y, proba, label: metrics.accuracy_score(y, label),
+    "balanced_accuracy": lambda y, proba, label: metrics.balanced_accuracy_score(y, label),
+}
+MARKERS = {"all": (), "None": None, "nan": np.nan, "NA": pd.NA}
+
+
+def hide(y, marker):
+    """The same targets with some missing, and which elements are left; all for ()."""
+    rng = np.random.default_rng(1)
+    left = [rng.random(len(part)) > (-1 if marker == () else 0.3) for part in y]
+    y = [[v if keep else marker for v, keep in zip(*pair, strict=True)] for pair in zip(y, left, strict=True)]
+    return y, np.concatenate(left)
+
+
+@pytest.mark.parametrize("marker", ["all", "None", "nan", "NA"])
+@pytest.mark.parametrize("name", CLASSIFIED)
+def test_metrics_of_classes_and_probabilities(name, marker):
+    model = make_classifier().fit(BAGS, Y)
+    y, left = hide(Y, None if marker == "None" else MARKERS[marker]) if marker != "all" else (Y, FLAT >= 0)
+    proba, label = (np.concatenate(said(BAGS))[left] for said in (model.predict_proba, model.predict))
+    np.testing.assert_allclose(element_scorer(name)(model, BAGS, y), CLASSIFIED[name](FLAT[left], proba, label))
+
+
+@pytest.mark.parametrize("target", ["each", "one_per_set"])
+@pytest.mark.parametrize("names", [["no", "yes"], [False, True], [3, 8]], ids=str)
+def test_labels_of_any_type(names, target):
+    y = [np.array(names)[(bag[:, 0] == bag[:, 0].max(initial=-9)).astype(int)] for bag in BAGS]
+    model = make_classifier(target=target).fit(BAGS, y)
+    proba, label = np.concatenate(model.predict_proba(BAGS)), np.concatenate(model.predict(BAGS))
+    flat = np.concatenate(y)
+    for name in ("roc_auc", "neg_log_loss", "f1_macro"):
+        np.testing.assert_allclose(element_scorer(name)(model, BAGS, y), CLASSIFIED[name](flat, proba, label))
+    lists = [part.tolist() for part in y]
+    assert element_scorer("roc_auc")(model, BAGS, lists) == element_scorer("roc_auc")(model, BAGS, y)
+
+
+def test_three_classes():
+    y = [(bag[:, 0] > 0).astype(int) + (bag[:, 1] > 0) for bag in BAGS]
+    model = make_classifier().fit(BAGS, y)
+    proba = np.concatenate(model.predict_proba(BAGS))
+    wanted = metrics.roc_auc_score(np.concatenate(y), proba, multi_class="ovr")
+    np.testing.assert_allclose(element_scorer("roc_auc_ovr")(model, BAGS, y), wanted)
+    np.testing.assert_allclose(
+        element_scorer("neg_log_loss")(model, BAGS, y), -metrics.log_loss(np.concatenate(y), proba)
+    )
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_metrics_of_values(missing):
+    values = [bag[:, 0] * 3 + 1 for bag in BAGS]
+    model = make_regressor().fit(BAGS, values)
+    y, left = hide(values, np.nan if missing else ())
+    flat, predicted = np.concatenate(values)[left], np.concatenate(model.predict(BAGS))[left]
+    wanted = {
+        "neg_mean_absolute_error": -metrics.mean_absolute_error(flat, predicted),
+        "neg_root_mean_squared_error": -metrics.root_mean_squared_error(flat, predicted),
+        "r2": model.score(BAGS, y),
+    }
+    for name, score in wanted.items():
+        np.testing.assert_allclose(element_scorer(name)(model, BAGS, y), score)
+
+
+def test_a_scorer_of_the_users_own():
+    model = make_classifier().fit(BAGS, Y)
+    own = make_scorer(metrics.fbeta_score, beta=2)
+    wanted = metrics.fbeta_score(FLAT, np.concatenate(model.predict(BAGS)), beta=2)
+    np.testing.assert_allclose(element_scorer(own)(model, BAGS, Y), wanted)
+    proba = make_scorer(metrics.log_loss, response_method="predict_proba", greater_is_better=False)
+    assert element_scorer(proba)(model, BAGS, Y) == element_scorer("neg_log_loss")(model, BAGS, Y)
+
+
+def test_sets_made_of_a_frame_and_a_flat_series_of_its_rows():
+    frame = pd.DataFrame({"id": RNG.integers(0, 20, 150), "a": RNG.normal(size=150)}, index=RNG.permutation(150))
+    label = (frame["a"] > 0).astype(int)
+    sets = RaggedSets.from_frame(frame, by="id")
+    model = make_classifier().fit(sets, label)
+    proba = model.predict_proba(sets)
+    wanted = metrics.roc_auc_score(label.loc[proba.index], proba[1])
+    np.testing.assert_allclose(element_scorer("roc_auc")(model, sets, label), wanted)
+    holed = label.astype("Int64").where(np.arange(150) % 3 > 0)
+    kept = holed.loc[proba.index].notna().to_numpy()
+    wanted = metrics.roc_auc_score(label.loc[proba.index][kept], proba[1][kept])
+    np.testing.assert_allclose(element_scorer("roc_auc")(model, sets, holed), wanted)
+
+
+def test_in_cross_validation_and_grid_search():
+    scores = cross_val_score(make_classifier(), BAGS, Y, cv=4, scoring=element_scorer("roc_auc"))
+    first = make_classifier().fit(BAGS[20:], Y[20:])
+    proba = np.concatenate(first.predict_proba(BAGS[:20]))[:, 1]
+    np.testing.assert_allclose(scores[0], metrics.roc_auc_score(np.concatenate(Y[:20]), proba))
+    scoring = {name: element_scorer(name) for name in ("accuracy", "neg_log_loss")}
+    both = cross_validate(make_classifier(), BAGS, Y, cv=4, scoring=scoring)
+    np.testing.assert_allclose(both["test_accuracy"], cross_val_score(make_classifier(), BAGS, Y, cv=4))
+    search = GridSearchCV(make_classifier(), {"lr": [1e-6, 0.05]}, cv=2, scoring=element_scorer("neg_log_loss"))
+    assert search.fit(BAGS, Y).best_params_ == {"lr": 0.05}
+    errors = cross_val_score(make_regressor(), BAGS, Y, cv=2, scoring=element_scorer("neg_mean_absolute_error"))
+    assert (errors < 0).all()
+
+
+def test_of_a_pipeline_that_imputes():
+    holed = [np.where(np.arange(bag.size).reshape(bag.shape) == 3, np.nan, bag) for bag in BAGS]
+    y = np.empty(len(Y), dtype=object)
+    y[:] = Y
+    model = make_pipeline(ElementTransformer(SimpleImputer()), make_classifier()).fit(holed, y)
+    proba = np.concatenate(model.predict_proba(holed))[:, 1]
+    np.testing.assert_allclose(element_scorer("roc_auc")(model, holed, y), metrics.roc_auc_score(FLAT, proba))
+
+
+def test_scorers_are_pickled_and_named_and_errors_are_said():
+    model = make_classifier().fit(BAGS, Y)
+    scorer = element_scorer("roc_auc")
+    assert pickle.loads(pickle.dumps(scorer))(model, BAGS, Y) == scorer(model, BAGS, Y)
+    assert repr(scorer).startswith("element_scorer(make_scorer(roc_auc_score")
+    with pytest.raises(ValueError, match=r"Set 1 of X has \d+ elements, but 99 targets"):
+        scorer(model, BAGS, [Y[0], np.zeros(99), *Y[2:]])
+    with pytest.raises(ValueError, match="'no_metric' is not a valid scoring"):
+        element_scorer("no_metric")
+    with pytest.raises(AttributeError, match="predict_proba"):
+        scorer(make_regressor().fit(BAGS, Y), BAGS, Y).bit_length()
