@@ -256,8 +256,7 @@ def packed_jax(case, sets, y, epochs):
     flat, sizes = np.concatenate(sets), np.array([len(one_set) for one_set in sets])
     starts = sizes.cumsum() - sizes
 
-    def init(dims):
-        return [(rng.normal(0, a**-0.5, (a, b)).astype(np.float32), np.zeros(b, np.float32)) for a, b in pairwise(dims)]
+    weights = [jax_weights(rng, (case.d, *case.phi)), jax_weights(rng, (case.phi[-1], 64, 2))]
 
     def forward(weights, x, segment, n):
         for w, b in weights[0]:
@@ -291,7 +290,6 @@ def packed_jax(case, sets, y, epochs):
         n = np.pad(n, (0, BATCH + 1 - len(n)))  # one set more takes the rows that fill up
         return flat[np.pad(rows, (0, room))], np.pad(segment, (0, room), constant_values=BATCH), n
 
-    weights = [init((case.d, *case.phi)), init((case.phi[-1], 64, 2))]
     state = [jax.tree.map(jnp.asarray, weights), *(jax.tree.map(jnp.zeros_like, weights) for _ in range(2))]
     seconds, t = [], 0
     for _ in range(epochs):
@@ -309,6 +307,11 @@ def packed_jax(case, sets, y, epochs):
         return [np.asarray(infer(state[0], *batch(numbers))) for numbers in groups]
 
     return seconds, predict
+
+
+def jax_weights(rng, dims):
+    """Weights and biases of layers of these widths."""
+    return [(rng.normal(0, a**-0.5, (a, b)).astype(np.float32), np.zeros(b, np.float32)) for a, b in pairwise(dims)]
 
 
 def torchmil(case, sets, y, epochs):

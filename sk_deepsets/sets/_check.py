@@ -69,16 +69,7 @@ def check_sets(
     sets = _read(X)
     if dtype == "numeric":
         sets = _as_floating(sets)
-    if len(sets) == 0:
-        raise ValueError("Found an input with 0 sets, but at least one is required.")
-    if len(sets.elements) < ensure_min_elements:
-        empty = "" if len(sets.elements) else ": all sets are empty"
-        raise ValueError(
-            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} is "
-            f"required{empty}."
-        )
-    if sets.n_features == 0 and len(sets.elements):
-        raise ValueError(f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required.")
+    _check_shape(sets, ensure_min_elements)
     if ensure_all_finite:
         _check_finite(sets)
     return sets
@@ -176,6 +167,19 @@ def _as_floating(sets: RaggedSets) -> RaggedSets:
     else:
         table = sets_from_arrays([table] if table.dtype.kind in "biuf" else list(sets)).elements
     return RaggedSets(table, sets.offsets, context=sets.context, index=sets.index, feature_names=sets.feature_names)
+
+
+def _check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
+    if len(sets) == 0:
+        raise ValueError("Found an input with 0 sets, but at least one is required.")
+    if len(sets.elements) < ensure_min_elements:
+        empty = "" if len(sets.elements) else ": all sets are empty"
+        raise ValueError(
+            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} is "
+            f"required{empty}."
+        )
+    if sets.n_features == 0 and len(sets.elements):
+        raise ValueError(f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required.")
 
 
 def _check_finite(sets: RaggedSets) -> None:
