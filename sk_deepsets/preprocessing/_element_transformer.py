@@ -89,8 +89,9 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         ----------
         X : sets
             Any form that :func:`check_sets` takes.
-        y : array-like of shape (n_sets,) or (n_sets, n_outputs), default=None
-            Labels of the sets; the transformer gets that of its set for each element.
+        y : array-like of shape (n_sets,) or (n_sets, n_outputs), or list of arrays, default=None
+            Labels of the sets; the transformer gets that of its set for each element. Or labels of the elements, one
+            array a set or one flat array.
 
         Returns
         -------
@@ -185,8 +186,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     def _fit(self, X, y, method):
         """The sets of X, and what the method of a clone gives for their elements; None for "passthrough"."""
         sets = check_sets(X, dtype=None, ensure_all_finite=False)
-        if y is not None and len(y) != len(sets):
-            raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
+        labels = None if y is None else _labels_of_elements(y, sets)
         check_features(self, sets, reset=True)
         # a copy, which does not hold the whole table in memory
         self._first_element = sets.elements[:1].copy()
@@ -194,7 +194,6 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             self.transformer_ = self.transformer
             return sets, None
         transformer = clone(self.transformer)
-        labels = None if y is None else np.repeat(np.asarray(y), sets.sizes, axis=0)
         output = method(transformer, self._table(sets), labels)
         self.transformer_ = transformer
         return sets, output
@@ -239,6 +238,22 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
+    """The label of each element: its own, or that of its set."""
+    n_elements = len(sets.elements)
+    table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
+    if not table and any(hasattr(item, "__len__") and not isinstance(item, str | bytes) for item in y):
+        lengths = [np.size(item) for item in y]
+        if np.array_equal(lengths, sets.sizes):
+            return np.concatenate([np.asarray(item).reshape(-1) for item in y])
+        if len(set(lengths)) > 1:
+            raise ValueError(f"X has {n_elements} elements in {len(sets)} sets, but y has {sum(lengths)} in {len(y)}.")
+    if len(y) not in (len(sets), n_elements):
+        raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
+    labels = np.asarray(y)
+    return np.repeat(labels, sets.sizes, axis=0) if len(y) == len(sets) else labels
 
 
 def _fit_transform(transformer: Any, table: Any, labels: Any) -> Any:

@@ -190,8 +190,8 @@ def test_a_target_encoder_is_cross_fitted_in_fit_transform_only():
 
 
 def test_labels_of_another_number_are_an_error():
-    with pytest.raises(ValueError, match="X has 2 sets, but y has 3 targets"):
-        ElementTransformer(StandardScaler()).fit(sets_of([2, 1]), [0, 1, 0])
+    with pytest.raises(ValueError, match="X has 2 sets, but y has 4 targets"):
+        ElementTransformer(StandardScaler()).fit(sets_of([2, 1]), [0, 1, 0, 1])
 
 
 @pytest.mark.parametrize("method", ["fit_transform", "transform"])
@@ -382,3 +382,17 @@ def test_set_output_leaves_sets_and_the_global_setting_reaches_the_transformer()
 def test_tags_tell_of_sets_and_missing_values():
     tags = get_tags(ElementTransformer(StandardScaler())).input_tags
     assert (tags.two_d_array, tags.three_d_array, tags.allow_nan) == (False, True, True)
+
+
+@pytest.mark.parametrize("form", ["arrays", "flat", "lists"])
+def test_labels_may_be_of_elements(form):
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 5, 30)
+    sets = RaggedSets(rng.normal(size=(sizes.sum(), 3)), np.r_[0, sizes.cumsum()])
+    flat = (sets.elements[:, 1] > 0).astype(int)
+    cut = np.split(flat, sets.offsets[1:-1])
+    y = {"arrays": cut, "flat": flat, "lists": [part.tolist() for part in cut]}[form]
+    chosen = ElementTransformer(SelectKBest(k=1)).fit(sets, y)
+    np.testing.assert_array_equal(chosen.transform(sets).elements, sets.elements[:, [1]])
+    with pytest.raises(ValueError, match=r"X has .* elements in 30 sets, but y has"):
+        ElementTransformer(SelectKBest(k=1)).fit(sets, [np.zeros(9)] * 29 + [np.zeros(2)])
