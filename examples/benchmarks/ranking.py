@@ -27,11 +27,27 @@ from sklearn.metrics import ndcg_score
 
 from sk_deepsets import DeepSetsElementRegressor, RaggedSets
 
-# As quoted in the README of the data: not measured here.
+# As quoted in the README of the data, which does not say with which gains: not measured here.
 QUOTED = "pointwise boosting .684, random order .480"
 
-# Settings chosen by 5-fold cross-validation on the training queries, without a look at the test queries.
-@@SETTINGS@@
+# Settings chosen by 5-fold cross-validation on the training queries, without a look at the test queries: listnet .670,
+# squared_error .670, without the query .673, boosting .690, with 50 trees .700; one standard error is about .02.
+# Nothing that was tried in layers, dropout, learning rate, residual or layer_norm is clearly better
+# than these; listnet with pool_type="sum" is far worse, no better than chance. Fixed length: 201 queries leave too few
+# to stop by.
+FIXED = {"early_stopping": False, "weight_decay": 0.1}
+LISTNET = DeepSetsElementRegressor(
+    loss="listnet",
+    hidden_dims=(128, 128),
+    standardize=False,
+    dropout=0.5,
+    lr=5e-4,
+    batch_size=16,
+    max_epochs=20,
+    **FIXED,
+)
+SQUARED = DeepSetsElementRegressor(dropout=0.2, batch_size=16, max_epochs=10, **FIXED)
+
 
 class Pointwise:
     """A regressor of documents by themselves: a table of documents with no queries."""
@@ -69,6 +85,18 @@ class RandomOrder:
 
     def predict(self, sets):
         return [self.rng.random(size) for size in sets.sizes]
+
+
+# Without its query a document is a set of its own, of which listnet learns nothing: this has squared_error. As many
+# documents a batch as in 16 queries.
+MODELS = {
+    "Deep Sets, listnet": LISTNET,
+    "Deep Sets, squared_error": SQUARED,
+    "Deep Sets, squared_error, no query": Pointwise(clone(SQUARED).set_params(batch_size=256), as_sets=True),
+    "pointwise boosting": Pointwise(HistGradientBoostingRegressor()),
+    "pointwise boosting, 50 trees": Pointwise(HistGradientBoostingRegressor(max_iter=50)),
+    "random order": RandomOrder(),
+}
 
 
 def ndcg_at_5(relevance, scores):
@@ -109,9 +137,7 @@ def main():
     with np.load(path) as data:
         sets, in_train = RaggedSets(data["X"], data["ptr"]), data["train_mask"]
         relevance = np.split(data["y_elem"].astype(float), data["ptr"][1:-1])
-    train, test = (
-        (sets[chosen], [relevance[i] for i in np.flatnonzero(chosen)]) for chosen in (in_train, ~in_train)
-    )
+    train, test = ((sets[chosen], [relevance[i] for i in np.flatnonzero(chosen)]) for chosen in (in_train, ~in_train))
     boosting = measure(MODELS["pointwise boosting"], train, test, range(args.seeds))
     print(f"{len(train[0])} queries to train, {boosting.shape[1]} of {len(test[0])} to test; seeds: {args.seeds}")
     print(f"quoted, not measured here: {QUOTED}\n")

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -53,7 +53,7 @@ def case(request):
 def answers(model, X):
     """All that the estimator says of the elements, in one table of floats; of scores, how they compare in a set."""
     said = model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
-    if getattr(model, "loss", None) == "listnet":
+    if getattr(model[-1] if isinstance(model, Pipeline) else model, "loss", None) == "listnet":
         said = [part - part.mean() if len(part) else part for part in said]
     if isinstance(said, pd.Series | pd.DataFrame):
         return said.to_numpy()
