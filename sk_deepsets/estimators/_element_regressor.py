@@ -9,6 +9,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 
 from sk_deepsets.estimators._element_base import DeepSetsElementEstimator, ElementTargets
+from sk_deepsets.estimators._element_scorer import element_scorer
 from sk_deepsets.estimators._element_targets import read_targets
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.training import REGRESSION_LOSSES
@@ -156,7 +157,8 @@ warm_start, callbacks
         return self._answers(X, self._values)
 
     def score(self, X, y, sample_weight=None):
-        """R² over all elements that have a target.
+        """R² over all elements that have a target; with ``loss="listnet"`` the NDCG of the sets, as ``"ndcg"`` in
+        :func:`element_scorer`.
 
         Parameters
         ----------
@@ -167,6 +169,10 @@ warm_start, callbacks
         -------
         float
         """
+        if self._looks_at_whole_sets:
+            if sample_weight is not None:
+                raise ValueError('With loss="listnet" score is an NDCG, which takes no sample_weight.')
+            return element_scorer("ndcg")(self, X, y)
         wanted, predicted, weight = self._with_targets(X, y, sample_weight, self._values)
         return r2_score(wanted.astype(np.float64), predicted, sample_weight=weight)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import get_scorer
+from sklearn.metrics import get_scorer, ndcg_score
 from sklearn.utils.metaestimators import available_if
 
 from sk_deepsets.estimators._element_targets import read_targets
@@ -19,6 +22,7 @@ def element_scorer(scoring):
     ----------
     scoring : str or scorer
         A name that :func:`sklearn.metrics.get_scorer` knows, such as ``"roc_auc"``, or what ``make_scorer`` gives.
+        For rankings ``"ndcg"``, or ``"ndcg@5"`` for the first five: the mean over the sets, see :func:`mean_ndcg`.
 
     Returns
     -------
@@ -36,7 +40,48 @@ def element_scorer(scoring):
     >>> 0.9 < element_scorer("roc_auc")(clf, sets, y) <= 1
     True
     """
+    if isinstance(scoring, str) and re.fullmatch(r"ndcg(@[1-9]\d*)?", scoring):
+        return _RankingScorer(int(scoring[5:]) if "@" in scoring else None)
     return _ElementScorer(get_scorer(scoring))
+
+
+def mean_ndcg(relevance, scores, offsets, k=None):
+    """Normalised discounted cumulative gain (Järvelin and Kekäläinen, 2002), the mean over sets.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (n_elements,)
+        Grades, not negative, which are the gains as they are; NaN where there is none.
+    scores : ndarray of shape (n_elements,)
+    offsets : ndarray of shape (n_sets + 1,)
+    k : int, optional
+        How many of the first elements count; None: all.
+
+    Returns
+    -------
+    float
+        Of the sets with two graded elements or more, not all of them 0; NaN if there are none.
+    """
+    found = []
+    for a, b in pairwise(offsets.tolist()):
+        graded = ~np.isnan(relevance[a:b])
+        wanted, given = relevance[a:b][graded], scores[a:b][graded]
+        if len(wanted) > 1 and wanted.any():
+            found.append(ndcg_score(wanted[None], given[None], k=k))
+    return float(np.mean(found)) if found else np.nan
+
+
+class _RankingScorer:
+    def __init__(self, k):
+        self.k = k
+
+    def __call__(self, estimator, X, y):
+        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
+        scores = flatten(estimator.predict(X))
+        return mean_ndcg(read_targets(y, sets).astype(np.float64), scores, sets.offsets, self.k)
+
+    def __repr__(self):
+        return "element_scorer('ndcg')" if self.k is None else f"element_scorer('ndcg@{self.k}')"
 
 
 class _ElementScorer:
@@ -74,11 +119,15 @@ class _FlatAnswers(BaseEstimator):
         return self._flat(self.estimator.predict_proba(X))
 
     def _flat(self, answers):
-        flat = answers.to_numpy() if isinstance(answers, pd.Series | pd.DataFrame) else np.concatenate(list(answers))
-        return flat[self.labelled]
+        return flatten(answers)[self.labelled]
 
     def __sklearn_tags__(self):
         return self.estimator.__sklearn_tags__()
 
     def __sklearn_is_fitted__(self):
         return True
+
+
+def flatten(answers):
+    """The answers of all elements in one array."""
+    return answers.to_numpy() if isinstance(answers, pd.Series | pd.DataFrame) else np.concatenate(list(answers))

@@ -69,7 +69,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     >>> encoded.feature_names
     array(['minmaxscaler__price', 'onehotencoder__kind_cup',
            'onehotencoder__kind_tea'], dtype=object)
-    >>> encoded[0]
+    >>> encoded[0].to_numpy()
     array([[0., 0., 1.],
            [1., 1., 0.]])
     """
@@ -127,8 +127,8 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         Returns
         -------
         RaggedSets
-            With an array of elements, or a DataFrame where the transformer gives one (after its
-            ``set_output(transform="pandas")``), which keeps categories.
+            With an array of elements, or a DataFrame: with the rows of the frame that the elements stood in, or
+            where the transformer gives one (after its ``set_output(transform="pandas")``), which keeps categories.
 
         Raises
         ------
@@ -217,12 +217,14 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
                 "rows could not be told apart by sets."
             )
         names = None
-        if isinstance(output, pd.DataFrame):
-            if isinstance(sets.elements, pd.DataFrame):
-                output = output.set_axis(sets.elements.index)
-        else:
+        if not isinstance(output, pd.DataFrame):
             names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
             names = names if names is not None and len(names) == output.shape[1] else None
+        if isinstance(sets.elements, pd.DataFrame) and not (inverse and names is None):
+            # elements of a frame stay rows of that frame, whose index tells which is which
+            columns = [f"x{number}" for number in range(output.shape[1])] if names is None else names
+            output = pd.DataFrame(output, columns=None if isinstance(output, pd.DataFrame) else columns)
+            output, names = output.set_axis(sets.elements.index), None
         return RaggedSets(output, sets.offsets, context=sets.context, index=sets.index, feature_names=names)
 
     def _names_out(self) -> np.ndarray | None:
@@ -252,8 +254,11 @@ def _labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
             raise ValueError(f"X has {n_elements} elements in {len(sets)} sets, but y has {sum(lengths)} in {len(y)}.")
     if len(y) not in (len(sets), n_elements):
         raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
-    labels = np.asarray(y)
-    return np.repeat(labels, sets.sizes, axis=0) if len(y) == len(sets) else labels
+    if len(y) == len(sets):
+        return np.repeat(np.asarray(y), sets.sizes, axis=0)
+    if isinstance(y, pd.Series) and isinstance(sets.elements, pd.DataFrame) and y.index.is_unique:
+        y = y.reindex(sets.elements.index)  # grouping has moved the rows
+    return np.asarray(y)
 
 
 def _fit_transform(transformer: Any, table: Any, labels: Any) -> Any:

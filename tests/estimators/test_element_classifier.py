@@ -374,7 +374,7 @@ def test_model_selection_of_scikit_learn(case):
     "form",
     [
         object_array,
-        pytest.param(list, marks=pytest.mark.xfail(reason="ElementTransformer makes one array of ragged targets")),
+        list,
     ],
 )
 def test_pipelines_with_a_transformer_of_elements(case, form):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 from sklearn.impute import SimpleImputer
-from sklearn.metrics import make_scorer
+from sklearn.metrics import make_scorer, ndcg_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 
@@ -153,3 +153,38 @@ def test_scorers_are_pickled_and_named_and_errors_are_said():
         element_scorer("no_metric")
     with pytest.raises(AttributeError, match="predict_proba"):
         scorer(make_regressor().fit(BAGS, Y), BAGS, Y).bit_length()
+
+
+@pytest.mark.parametrize("k", [None, 1, 3])
+def test_ndcg_is_the_mean_of_scikit_learns_over_the_sets(k):
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(0, 8, 60)]
+    y = [rng.integers(0, 4, len(one_set)).astype(float) for one_set in sets]
+    y[5] = np.zeros(len(sets[5]))
+    reg = DeepSetsElementRegressor(loss="listnet", max_epochs=2, random_state=0).fit(sets, y)
+    scores = reg.predict(sets)
+    kept = [i for i, grades in enumerate(y) if len(grades) > 1 and grades.any()]
+    wanted = np.mean([ndcg_score(y[i][None], scores[i][None], k=k) for i in kept])
+    name = "ndcg" if k is None else f"ndcg@{k}"
+    assert element_scorer(name)(reg, sets, y) == pytest.approx(wanted)
+    assert name in repr(element_scorer(name))
+    if k is None:
+        assert reg.score(sets, y) == pytest.approx(wanted)
+        with pytest.raises(ValueError, match="takes no sample_weight"):
+            reg.score(sets, y, sample_weight=np.ones(60))
+
+
+def test_a_ranker_is_tuned_by_its_ndcg():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(6, 2)) for _ in range(60)]
+    y = [np.searchsorted([-0.5, 0.5], one_set[:, 0]) for one_set in sets]
+    reg = DeepSetsElementRegressor(loss="listnet", random_state=0, batch_size=10)
+    search = GridSearchCV(reg, {"max_epochs": [1, 40]}, cv=2, scoring=element_scorer("ndcg@3")).fit(sets, y)
+    assert search.best_params_ == {"max_epochs": 40}
+    assert search.best_score_ > 0.9
+
+
+@pytest.mark.parametrize("name", ["ndcg@0", "ndcg@", "accuracies"])
+def test_an_unknown_name_is_an_error(name):
+    with pytest.raises(ValueError, match=name):
+        element_scorer(name)

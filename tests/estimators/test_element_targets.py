@@ -9,8 +9,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from sk_deepsets import DeepSetsElementClassifier, DeepSetsElementRegressor, RaggedSets, check_sets
+from sk_deepsets import (
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    ElementTransformer,
+    RaggedSets,
+    check_sets,
+)
 from sk_deepsets.estimators._element_targets import cut_like, first_largest, read_targets, softmax_over_sets
 
 SHORT = {"hidden_dims": (4,), "max_epochs": 2, "random_state": 0}
@@ -241,3 +250,16 @@ def test_softmax_and_the_first_largest_of_each_set(sizes, seed, ties):
             np.testing.assert_allclose(shares[first:last], np.exp(part - part.max()) / np.exp(part - part.max()).sum())
     assert len(shares) == sum(sizes)
     assert first_largest(scores, offsets).tolist() == rows
+
+
+def test_a_pipeline_keeps_the_rows_of_the_frame():
+    rng = np.random.default_rng(0)
+    events = pd.DataFrame(
+        {"by": rng.integers(0, 30, 200), "x": rng.normal(size=200), "kind": rng.choice(["a", "b"], 200)}
+    )
+    sets = RaggedSets.from_frame(events, "by")
+    encode = make_column_transformer((StandardScaler(), ["x"]), (OneHotEncoder(), ["kind"]))
+    pipe = make_pipeline(ElementTransformer(encode), DeepSetsElementClassifier(max_epochs=40, random_state=0))
+    predicted = pipe.fit(sets, events["x"] > 0).predict(sets)
+    assert sorted(predicted.index) == list(events.index)
+    assert (events.assign(predicted=predicted).eval("predicted == (x > 0)")).mean() > 0.95

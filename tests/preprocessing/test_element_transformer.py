@@ -112,8 +112,8 @@ def test_columns_are_found_by_name_and_sparse_output_is_densified(mixed):
     assert hasattr(clone(encode).fit_transform(mixed.elements), "toarray")
     transformer = ElementTransformer(encode)
     out = transformer.fit_transform(mixed)
-    assert isinstance(out.elements, np.ndarray)
-    assert out.elements.tolist() == [[1, 0, 0, 1], [3, 1, 0, 0], [4, 0, 0, 1], [8, 0, 1, 0]]
+    assert out.elements.index.equals(mixed.elements.index)
+    assert out.elements.to_numpy().tolist() == [[1, 0, 0, 1], [3, 1, 0, 0], [4, 0, 0, 1], [8, 0, 1, 0]]
     assert list(out.feature_names) == ["price", "kind_cup", "kind_pot", "kind_tea"]
     assert list(transformer.get_feature_names_out()) == list(out.feature_names)
     np.testing.assert_array_equal(transformer.transform(mixed).elements, out.elements)
