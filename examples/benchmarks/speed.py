@@ -134,9 +134,11 @@ def draw(results, path):
         names = sorted(peers, key=lambda peer: -peers[peer]["epoch"])
         bars = ax.barh(names, [peers[name]["epoch"] for name in names], color="0.7")
         bars[names.index(OURS)].set_color("C0")
-        ax.bar_label(bars, fmt="%.2g", padding=2)
-        ax.set(title=f"{kind} sets", xlabel="seconds an epoch", xscale="log")
-        ax.margins(x=0.15)
+        ax.bar_label(bars, fmt="%.3g", padding=2)
+        ax.set(title=f"{kind} sets", xlabel="seconds an epoch (log scale)", xscale="log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("")
+        ax.margins(x=0.2)
     fig.savefig(path, dpi=110)
 
 
