@@ -7,11 +7,12 @@ is a process of its own (``speed_peers.py``), and the peers take turns, so that 
     python examples/benchmarks/speed.py            # the table, speed.json, and speed.png with matplotlib
     python examples/benchmarks/speed.py --quick    # a twenty-fifth of the data, one round: under two minutes
 
-The hand-written loops and skorch on a padded array always run; PyG, JAX, torchmil and EnergyFlow where they are
-installed. An epoch is the median of all epochs but the first of each run, over all rounds; so is ``predict``, from a
-list of arrays to classes. Memory is the peak of the process above what it held with the data made and nothing else
-loaded: libraries count. Then come the figures that have no peer: what a small fit costs beside its epochs, what the
-import adds to those of torch and skorch, and how the time of an epoch grows with the number of elements.
+The hand-written loops and skorch on a padded array always run; without --quick PyG, JAX, torchmil and EnergyFlow, too,
+where they are installed. An epoch is the median of all epochs but the first of each run, over all rounds; so is
+``predict``, from a list of arrays to classes. Memory is the peak of the process above what it held with the data made
+and nothing else loaded: libraries count. Then come the figures that have no peer: the memory to predict one set of
+10 million elements, what a small fit costs beside its epochs, what the import adds to those of torch and skorch, and
+how the time of an epoch grows with the number of elements.
 """
 
 import argparse
@@ -89,12 +90,12 @@ def run(*command):
     return result.stdout
 
 
-def compare(kinds, rounds, shrink):
+def compare(kinds, rounds, shrink, extra_peers):
     """Medians over the rounds: {kind: {peer: {"epoch": s, "predict": s, "memory": MB}}}."""
     results = {}
     for kind in kinds:
         epochs, peers = PLAN[kind]
-        peers = [peer for peer in peers if peer not in NEEDS or importlib.util.find_spec(NEEDS[peer])]
+        peers = [p for p in peers if p not in NEEDS or (extra_peers and importlib.util.find_spec(NEEDS[p]))]
         figures = {peer: [] for peer in peers}
         for turn in range(rounds):
             for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
@@ -165,7 +166,7 @@ def main():
     parser.add_argument("--kinds", nargs="+", choices=PLAN, default=list(PLAN))
     parser.add_argument("--output", type=Path, default=Path("speed"), help="written to with .json and .png added")
     args = parser.parse_args()
-    results = compare(args.kinds, 1 if args.quick else args.rounds, 25 if args.quick else 1)
+    results = compare(args.kinds, 1 if args.quick else args.rounds, 25 if args.quick else 1, not args.quick)
     figures = alone(args.quick)
     print(table(results))
     for name, value in figures.items():
