@@ -79,13 +79,22 @@ def _flat(values, sets, name):
         )
     if not isinstance(values, pd.Series):
         return _as_array(values)
-    index = getattr(sets.elements, "index", values.index)
-    values = values if values.index.equals(index) else _aligned(values, index, name)
+    if isinstance(sets.elements, pd.DataFrame):
+        values = _aligned(values, sets, name)
     return values.to_numpy(dtype=object) if values.dtype.kind == "O" or values.isna().any() else values.to_numpy()
 
 
-def _aligned(values, index, name):
-    """The targets in the order of the elements, by the labels of their rows."""
+def _aligned(values, sets, name):
+    """The targets in the order of the elements, by the labels of their rows: grouping a frame moves its rows."""
+    index = sets.elements.index
+    if not index.is_unique:
+        unlabelled = values.index.equals(pd.RangeIndex(len(values)))
+        if unlabelled or (values.index.equals(index) and _labels_stay_in_one_set(index, sets)):
+            return values
+        raise ValueError(
+            f"Rows of X{name} share their labels, so the Series y{name} cannot be matched to them: call reset_index() "
+            "on the frame before the sets are made of it, or pass an array in the order of the elements."
+        )
     rows = values.index.get_indexer(index) if values.index.is_unique else np.array([-1])
     if (rows < 0).any():
         raise ValueError(
@@ -93,6 +102,15 @@ def _aligned(values, index, name):
             "made of, or an array in the order of the elements."
         )
     return values.iloc[rows]
+
+
+def _labels_stay_in_one_set(index, sets):
+    """Whether equal labels stand in one set, whose rows keep their order."""
+    numbers = np.repeat(np.arange(len(sets)), sets.sizes)
+    labels, known = pd.factorize(index)
+    first = np.empty(len(known), dtype=np.int64)
+    first[labels[::-1]] = numbers[::-1]
+    return (first[labels] == numbers).all()
 
 
 def cut_like(flat, X, sets, columns=None):

@@ -256,8 +256,11 @@ def _labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
         raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
     if len(y) == len(sets):
         return np.repeat(np.asarray(y), sets.sizes, axis=0)
-    if isinstance(y, pd.Series) and isinstance(sets.elements, pd.DataFrame) and y.index.is_unique:
-        y = y.reindex(sets.elements.index)  # grouping has moved the rows
+    if isinstance(y, pd.Series) and isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique:
+        rows = y.index.get_indexer(sets.elements.index) if y.index.is_unique else np.array([-1])
+        if (rows < 0).any():
+            raise ValueError("The index of y does not hold the rows of X: pass an array in the order of the elements.")
+        y = y.iloc[rows]  # grouping has moved the rows
     return np.asarray(y)
 
 

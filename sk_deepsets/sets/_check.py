@@ -122,7 +122,7 @@ def _from_items(items: list[Any], index: pd.Index | None = None) -> RaggedSets:
     if len(frames) < len(items) or all(is_number(dtype) for frame in frames for dtype in frame.dtypes):
         return sets_from_arrays(items, index=index)
     common_columns(items)
-    elements = concat_frames(frames).reset_index(drop=True)
+    elements = concat_frames(frames)
     return RaggedSets(elements, offsets_of(np.array([len(frame) for frame in frames])), index=index)
 
 

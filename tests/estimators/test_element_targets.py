@@ -263,3 +263,28 @@ def test_a_pipeline_keeps_the_rows_of_the_frame():
     predicted = pipe.fit(sets, events["x"] > 0).predict(sets)
     assert sorted(predicted.index) == list(events.index)
     assert (events.assign(predicted=predicted).eval("predicted == (x > 0)")).mean() > 0.95
+
+
+def test_rows_that_share_labels_are_never_matched_by_guess():
+    frame = pd.DataFrame({"by": [2, 1, 2, 1], "x": [0.0, 1.0, 2.0, 3.0], "kind": list("abab")}, index=[0, 0, 0, 0])
+    sets = RaggedSets.from_frame(frame, "by")
+    with pytest.raises(ValueError, match="Rows of X share their labels"):
+        read_targets(frame["x"], sets)
+    # labels that are the ids themselves: rows of a set keep their order
+    labelled = frame.set_axis(frame["by"].to_numpy())
+    sorted_frame = labelled.sort_index(kind="stable")
+    assert read_targets(sorted_frame["x"], RaggedSets.from_frame(sorted_frame, "by")).tolist() == [1, 3, 0, 2]
+    with pytest.raises(ValueError, match="Rows of X share their labels"):
+        read_targets(labelled["x"], RaggedSets.from_frame(labelled, "by"))
+    assert read_targets(pd.Series([1, 3, 0, 2]), sets).tolist() == [1, 3, 0, 2]
+
+
+def test_a_list_of_frames_matches_targets_by_the_rows_labels():
+    frame = pd.DataFrame({"by": [2, 1, 2, 1], "x": [0.0, 1.0, 2.0, 3.0], "kind": list("abab")})
+    groups = [group[["x", "kind"]] for _, group in frame.groupby("by")]
+    sets = check_sets(groups, dtype=None)
+    in_order = pd.concat([group["x"] for group in groups])
+    assert read_targets(in_order, sets).tolist() == [1, 3, 0, 2]
+    assert read_targets(frame["x"], sets).tolist() == [1, 3, 0, 2]
+    restarted = check_sets([group.reset_index(drop=True) for group in groups], dtype=None)
+    assert read_targets(pd.Series([1, 3, 0, 2]), restarted).tolist() == [1, 3, 0, 2]
