@@ -88,8 +88,7 @@ def _aligned(values, sets, name):
     """The targets in the order of the elements, by the labels of their rows: grouping a frame moves its rows."""
     index = sets.elements.index
     if not index.is_unique:
-        unlabelled = values.index.equals(pd.RangeIndex(len(values)))
-        if unlabelled or (values.index.equals(index) and _labels_stay_in_one_set(index, sets)):
+        if values.index.equals(index) and _labels_stay_in_one_set(index, sets):
             return values
         raise ValueError(
             f"Rows of X{name} share their labels, so the Series y{name} cannot be matched to them: call reset_index() "
@@ -129,10 +128,11 @@ def cut_like(flat, X, sets, columns=None):
     Returns
     -------
     ElementAnswers, Series or DataFrame
-        A Series or DataFrame with the rows of the frame of elements, where the sets hold one and did not come as
-        one frame for each set.
+        A Series or DataFrame with the rows of the frame of elements, where the sets hold one whose labels differ, and
+        did not come as one frame for each set.
     """
-    if isinstance(sets.elements, pd.DataFrame) and _holds_one_table(X):
+    # by labels that rows share, pandas would align answers to the wrong rows
+    if isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and _holds_one_table(X):
         index = sets.elements.index
         return pd.Series(flat, index=index) if flat.ndim == 1 else pd.DataFrame(flat, index=index, columns=columns)
     return ElementAnswers(np.split(flat, sets.offsets[1:-1]))

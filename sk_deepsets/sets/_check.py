@@ -146,7 +146,8 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> RaggedSets:
     if place is None:
         raise ValueError(_two_readings(kind, X.shape, array))
     sets = _read(X.iloc[:, place])
-    context = X.drop(columns=X.columns[place]) if X.shape[1] > 1 else None
+    # not drop, which nested-pandas' frames warn about
+    context = X.iloc[:, np.arange(X.shape[1]) != place] if X.shape[1] > 1 else None
     return RaggedSets(sets.elements, sets.offsets, context=context, index=X.index, feature_names=sets.feature_names)
 
 

@@ -39,7 +39,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
     if shared:
         context = _constant_columns(frame[shared], numbers, ids)
     elif context is not None:
-        context = _rows_of(context, ids)
+        context = _rows_of(context, ids, names)
     return {"elements": elements, "offsets": offsets, "context": context, "index": ids}
 
 
@@ -87,14 +87,25 @@ def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
     ids = ids if isinstance(ids, pd.Index) else pd.Index(ids)
     if isinstance(ids, pd.CategoricalIndex):
         ids = ids.astype(ids.categories.dtype)
-    if ids.nlevels != len(names):
-        raise ValueError(f"ids have {ids.nlevels} levels, but by names {len(names)}: {names}.")
-    if ids.nlevels == 1 and ids.hasnans:
-        raise ValueError(f"{ids.isna().sum()} of the ids are missing.")
+    ids = _with_levels(ids, names, "ids")
+    missing = np.logical_or.reduce([ids.get_level_values(level).isna() for level in range(ids.nlevels)])
+    if missing.any():
+        raise ValueError(f"{missing.sum()} of the ids are missing.")
     if not ids.is_unique:
         twice = ids[ids.duplicated()].unique()
         raise ValueError(f"{len(twice):,} ids stand more than once in ids: {_first(twice)}.")
     return ids.set_names(names)
+
+
+def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
+    """The index with its levels in the order of ``names``: by their own names, by position where they have none."""
+    if index.nlevels != len(names):
+        raise ValueError(f"{what} have {index.nlevels} levels, but by names {len(names)}: {names}.")
+    if not isinstance(index, pd.MultiIndex) or list(index.names) in (names, [None] * len(names)):
+        return index
+    if set(index.names) != set(names):
+        raise ValueError(f"The levels of {what} are called {list(index.names)}, but by names {names}.")
+    return index.reorder_levels(names)
 
 
 def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
@@ -116,7 +127,7 @@ def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) 
     return context.set_axis(ids)
 
 
-def _rows_of(context: Any, ids: pd.Index) -> pd.DataFrame:
+def _rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
     """The rows of a frame of context in the order of the sets."""
     if not isinstance(context, pd.DataFrame):
         raise TypeError(
@@ -125,7 +136,7 @@ def _rows_of(context: Any, ids: pd.Index) -> pd.DataFrame:
         )
     if not context.index.is_unique:
         raise ValueError(f"The context has {context.index.duplicated().sum()} ids more than once in its index.")
-    rows = context.index.get_indexer(ids)
+    rows = _with_levels(context.index, names, "the ids of the context").get_indexer(ids)
     if (rows < 0).any():
         raise ValueError(f"{(rows < 0).sum():,} sets have no row in the context: {_first(ids[rows < 0])}.")
     return context.iloc[rows]

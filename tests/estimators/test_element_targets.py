@@ -276,7 +276,10 @@ def test_rows_that_share_labels_are_never_matched_by_guess():
     assert read_targets(sorted_frame["x"], RaggedSets.from_frame(sorted_frame, "by")).tolist() == [1, 3, 0, 2]
     with pytest.raises(ValueError, match="Rows of X share their labels"):
         read_targets(labelled["x"], RaggedSets.from_frame(labelled, "by"))
-    assert read_targets(pd.Series([1, 3, 0, 2]), sets).tolist() == [1, 3, 0, 2]
+    with pytest.raises(ValueError, match="Rows of X share their labels"):
+        read_targets(frame["x"].reset_index(drop=True), sets)
+    assert read_targets(np.array([1, 3, 0, 2]), sets).tolist() == [1, 3, 0, 2]
+    assert isinstance(cut_like(np.zeros(4), sets, sets), list)  # a Series would be aligned to the wrong rows
 
 
 def test_a_list_of_frames_matches_targets_by_the_rows_labels():
@@ -287,4 +290,4 @@ def test_a_list_of_frames_matches_targets_by_the_rows_labels():
     assert read_targets(in_order, sets).tolist() == [1, 3, 0, 2]
     assert read_targets(frame["x"], sets).tolist() == [1, 3, 0, 2]
     restarted = check_sets([group.reset_index(drop=True) for group in groups], dtype=None)
-    assert read_targets(pd.Series([1, 3, 0, 2]), restarted).tolist() == [1, 3, 0, 2]
+    assert read_targets(np.array([1, 3, 0, 2]), restarted).tolist() == [1, 3, 0, 2]

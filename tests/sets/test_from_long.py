@@ -113,3 +113,17 @@ def test_duplicate_columns_of_the_frame_are_named():
 def test_arrays_come_back_as_a_frame_with_the_numbers_of_their_sets():
     frame = RaggedSets(np.arange(6.0).reshape(3, 2), [0, 1, 1, 3]).to_frame()
     assert_frame_equal(frame, pd.DataFrame({"set": [0, 2, 2], "x0": [0.0, 2.0, 4.0], "x1": [1.0, 3.0, 5.0]}))
+
+
+def test_levels_are_matched_by_name_and_not_by_position():
+    frame = pd.DataFrame({"a": [1, 1, 2, 2], "b": [1, 2, 1, 2], "v": [11, 12, 21, 22]})
+    swapped = pd.MultiIndex.from_product([[1, 2], [1, 2]], names=["b", "a"])
+    context = pd.DataFrame({"q": [11, 21, 12, 22]}, index=swapped)
+    sets = RaggedSets.from_frame(frame, ["a", "b"], context=context)
+    assert sets.context["q"].tolist() == [one_set["v"].iloc[0] for one_set in sets] == [11, 12, 21, 22]
+    sets = RaggedSets.from_frame(frame, ["a", "b"], ids=swapped)
+    assert [one_set["v"].tolist() for one_set in sets] == [[11], [21], [12], [22]]
+    with pytest.raises(ValueError, match=r"levels of ids are called \['b', 'c'\], but by names \['a', 'b'\]"):
+        RaggedSets.from_frame(frame, ["a", "b"], ids=swapped.set_names(["b", "c"]))
+    with pytest.raises(ValueError, match="1 of the ids are missing"):
+        RaggedSets.from_frame(frame, ["a", "b"], ids=pd.MultiIndex.from_tuples([(1.0, 1.0), (1.0, np.nan)]))
