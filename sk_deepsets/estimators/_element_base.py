@@ -79,9 +79,7 @@ class DeepSetsElementEstimator(SetLearner):
         targets = y.elements[:, 0]
         labelled = ~np.isnan(targets)
         weight = np.ones(len(sets)) if weight is None else weight
-        if self._looks_at_whole_sets:
-            weight = weight * (np.bincount(y.numbers(), labelled, minlength=len(sets)) > 0)
-        else:
+        if not self._looks_at_whole_sets:  # a set without targets has weight 0 already
             weight = np.repeat(weight, sets.sizes) * labelled * self._class_weight_of(targets)
         filled = np.where(labelled, self._scaled(targets), 0)
         return SetDataset(

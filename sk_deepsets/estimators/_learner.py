@@ -60,7 +60,8 @@ class SetLearner(BaseEstimator):
         X : sets
             Any form that :func:`check_sets` takes.
         y : array-like of shape (n_sets,), or (n_sets, n_outputs) for a regressor
-            Targets.
+            Targets. Of the element-wise estimators a list with one array a set, or one flat array or Series with one
+            target an element.
         sample_weight : array-like of shape (n_sets,), default=None
             Weights of the sets in the loss, in the validation loss and in what ``standardize`` learns. A weight
             of 0 leaves the set out.
