@@ -8,7 +8,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._element_targets import cut_like, read_targets
+from sk_deepsets.estimators._element_answers import cut_like
+from sk_deepsets.estimators._element_targets import read_targets, with_rows
 from sk_deepsets.estimators._learner import SetLearner
 from sk_deepsets.estimators._training import input_dimensions
 from sk_deepsets.sets import RaggedSets
@@ -30,7 +31,13 @@ class DeepSetsElementEstimator(SetLearner):
         """What ``make`` makes of the outputs (n_elements, k) and the checked sets, cut like X."""
         check_is_fitted(self)
         checked = self._check_sets(X)
-        return cut_like(make(self._outputs(checked), checked), X, checked, columns)
+        return cut_like(make(self._outputs(checked), checked), X, checked, columns, self._targets_were_cut)
+
+    def _flat_targets(self, y, sets, name):
+        """The targets of all elements; how they came decides in which form answers are given."""
+        flat = read_targets(y, sets, name)
+        self._targets_were_cut = len(y) == len(sets)
+        return flat
 
     def _outputs(self, checked):
         """The net's outputs for the elements of checked sets, (n_elements, k) in float64."""
@@ -47,6 +54,20 @@ class DeepSetsElementEstimator(SetLearner):
             raise ValueError("No element has a target in y.")
         weight = None if weight is None else np.repeat(weight, checked.sizes)[labelled]
         return wanted[labelled], answers[labelled], weight
+
+    def _check_sets(self, X, *, reset=False):
+        return with_rows(super()._check_sets(X, reset=reset), X)
+
+    def _read_weight(self, sample_weight, n_sets):
+        try:
+            return super()._read_weight(sample_weight, n_sets)
+        except ValueError as error:
+            if np.shape(sample_weight) == (n_sets,):
+                raise
+            raise ValueError(
+                f"sample_weight must have one weight for each of the {n_sets} sets; elements without a target are "
+                "those that are left out of the loss."
+            ) from error
 
     def _weight_of_sets(self, sample_weight, targets, name):
         """Weights of the sets or None; a set without a target, which teaches nothing, has weight 0."""
@@ -143,3 +164,23 @@ def weights_of_classes(class_weight, classes, targets, weight):
     if not of_class[present].any():
         raise ValueError("class_weight and sample_weight together must contain at least one non-zero number.")
     return of_class
+
+
+def chosen_class(targets, classes, chosen, name):
+    """The number of the class that one element of each set has: this one, or which it is if ``chosen`` is None.
+
+    Sets without targets are passed over.
+    """
+    of_set = targets.numbers()
+    counts = np.array([np.bincount(of_set, targets.elements[:, 0] == k, minlength=len(targets)) for k in (0, 1)])
+    in_use = counts.any(axis=0)
+    if chosen is None:
+        once = (counts == 1)[:, in_use].all(axis=1)
+        chosen = 0 if once[0] and not once[1] else 1
+    wrong = np.flatnonzero(in_use & (counts[chosen] != 1))
+    if len(wrong):
+        raise ValueError(
+            f"Set {wrong[0]} has {counts[chosen, wrong[0]]:.0f} elements of the class {classes.tolist()[chosen]!r} in "
+            f'y{name} ({len(wrong)} sets have not exactly one): target="one_per_set" wants one in each set.'
+        )
+    return chosen

@@ -8,8 +8,13 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 
-from sk_deepsets.estimators._element_base import DeepSetsElementEstimator, ElementTargets, weights_of_classes
-from sk_deepsets.estimators._element_targets import first_largest, read_targets, softmax_over_sets
+from sk_deepsets.estimators._element_base import (
+    DeepSetsElementEstimator,
+    ElementTargets,
+    chosen_class,
+    weights_of_classes,
+)
+from sk_deepsets.estimators._element_targets import first_largest, softmax_over_sets
 
 
 class DeepSetsElementClassifier(ClassifierMixin, DeepSetsElementEstimator):
@@ -39,8 +44,9 @@ warm_start, callbacks
         The training, as in :class:`DeepSetsClassifier`; whole sets are held out.
     target : {"each", "one_per_set"}, default="each"
         ``"each"``: every element has a class by itself. ``"one_per_set"``: of the two classes, exactly one element
-        of each set has the second (by order: 1 of 0 and 1, True of False); its probabilities are a softmax over the
-        elements of the set, as in discrete choice (McFadden, 1974).
+        of each set has the chosen one; its probabilities are a softmax over the elements of the set, as in discrete
+        choice (McFadden, 1974). Chosen is the class that ``y`` has once in each set; where both are (all sets have
+        two elements), the second by order: 1 of 0 and 1, True of False.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes of elements in the loss; with ``target="each"``.
     device, random_state, verbose
@@ -186,8 +192,8 @@ warm_start, callbacks
         Returns
         -------
         list of ndarray of shape (n_i, n_classes), or DataFrame
-            Columns as in ``classes_``; rows sum to 1. With ``target="one_per_set"``, the second column sums to 1 over
-            each set.
+            Columns as in ``classes_``; rows sum to 1. With ``target="one_per_set"``, the column of the chosen class
+            sums to 1 over each set.
         """
         return self._answers(X, self._probabilities, columns=getattr(self, "classes_", None))
 
@@ -226,18 +232,18 @@ warm_start, callbacks
         if not self._looks_at_whole_sets:
             return softmax(outputs, axis=1)
         chosen = softmax_over_sets(outputs[:, 0], sets.offsets)
-        return np.column_stack([1 - chosen, chosen])
+        return np.column_stack([1 - chosen, chosen] if self._chosen == 1 else [chosen, 1 - chosen])
 
     def _labels(self, outputs, sets):
         if not self._looks_at_whole_sets:
             return self.classes_[outputs.argmax(axis=1)]
-        chosen = np.zeros(len(outputs), dtype=np.int64)
-        chosen[first_largest(outputs[:, 0], sets.offsets)] = 1
-        return self.classes_[chosen]
+        numbers = np.full(len(outputs), 1 - self._chosen)
+        numbers[first_largest(outputs[:, 0], sets.offsets)] = self._chosen
+        return self.classes_[numbers]
 
     def _read_targets(self, y, sample_weight, sets, *, reset=False, classes=None, name=""):
         """Numbers of classes, NaN where there is none, and the weights of the sets."""
-        flat = read_targets(y, sets, name)
+        flat = self._flat_targets(y, sets, name)
         labelled = ~pd.isna(flat)
         if not labelled.any():
             raise ValueError(f"No element has a target in y{name}.")
@@ -250,35 +256,28 @@ warm_start, callbacks
         if reset:
             if len(known) < 2 or (self.target == "one_per_set" and len(known) > 2):
                 raise ValueError(
-                    f"y has {len(known)} classes ({known[:5]}), but a classifier of elements needs at least 2"
+                    f"y has {len(known)} classes ({known[:5].tolist()}), but a classifier of elements needs at least 2"
                     + (', with target="one_per_set" exactly 2.' if self.target == "one_per_set" else ".")
                 )
             self.classes_ = known
         elif classes is not None and not np.array_equal(known, self.classes_):
-            raise ValueError(f"classes={known} differ from those of the first call, {self.classes_}.")
+            first = self.classes_.tolist()
+            raise ValueError(f"classes={known.tolist()} differ from those of the first call, {first}.")
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
-            raise ValueError(f"y{name} has the class {unknown[0]!r}, which is not among {self.classes_}.")
+            raise ValueError(
+                f"y{name} has the class {unknown.tolist()[0]!r}, which is not among {self.classes_.tolist()}."
+            )
         numbers = np.full(len(flat), np.nan)
         numbers[labelled] = np.searchsorted(self.classes_, labels)
         targets = ElementTargets(numbers, sets.offsets)
         weight = self._weight_of_sets(sample_weight, targets, name)
         if self._looks_at_whole_sets:
-            self._check_one_chosen(targets, name)
+            self._check_whole_sets(targets, name)
+            self._chosen = chosen_class(targets, self.classes_, None if reset else self._chosen, name)
         elif self.class_weight is not None and not name:  # validation sets are weighted as the training sets are
             self._weight_of_class = weights_of_classes(self.class_weight, self.classes_, targets, weight)
         return targets, weight
-
-    def _check_one_chosen(self, targets, name):
-        self._check_whole_sets(targets, name)
-        labelled = np.bincount(targets.numbers(), ~np.isnan(targets.elements[:, 0]), minlength=len(targets)) > 0
-        count = np.bincount(targets.numbers(), np.nan_to_num(targets.elements[:, 0]), minlength=len(targets))
-        wrong = np.flatnonzero(labelled & (count != 1))
-        if len(wrong):
-            raise ValueError(
-                f"Set {wrong[0]} has {count[wrong[0]]:.0f} elements of the class {self.classes_[1]!r} in y{name} "
-                f'({len(wrong)} sets have not exactly one): target="one_per_set" wants one in each set.'
-            )
 
     def _class_weight_of(self, targets):
         if self.class_weight is None:
@@ -289,4 +288,4 @@ warm_start, callbacks
         """Classes have no scale."""
 
     def _scaled(self, y):
-        return y
+        return y == self._chosen if self._looks_at_whole_sets else y

@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import StrOptions
 
 from sk_deepsets.estimators._element_base import DeepSetsElementEstimator, ElementTargets
 from sk_deepsets.estimators._element_scorer import element_scorer
-from sk_deepsets.estimators._element_targets import read_targets
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.training import REGRESSION_LOSSES
 
@@ -193,7 +192,7 @@ warm_start, callbacks
 
     def _read_targets(self, y, sample_weight, sets, *, reset=False, classes=None, name=""):
         """Values of the elements, NaN where there is none, and the weights of the sets."""
-        flat = read_targets(y, sets, name)
+        flat = self._flat_targets(y, sets, name)
         try:
             values = np.where(pd.isna(flat), np.nan, flat).astype(np.float64)  # NA is no float
         except (TypeError, ValueError) as error:

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import get_scorer, ndcg_score
 from sklearn.utils.metaestimators import available_if
 
-from sk_deepsets.estimators._element_targets import read_targets
+from sk_deepsets.estimators._element_answers import flatten
+from sk_deepsets.estimators._element_targets import read_targets, with_rows
 from sk_deepsets.sets import check_sets
 
 
@@ -76,7 +77,7 @@ class _RankingScorer:
         self.k = k
 
     def __call__(self, estimator, X, y):
-        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
+        sets = _checked(X)
         scores = flatten(estimator.predict(X))
         return mean_ndcg(read_targets(y, sets).astype(np.float64), scores, sets.offsets, self.k)
 
@@ -89,7 +90,7 @@ class _ElementScorer:
         self.scorer = scorer
 
     def __call__(self, estimator, X, y):
-        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)  # a pipeline may impute
+        sets = _checked(X)
         targets = read_targets(y, sets)
         labelled = ~pd.isna(targets)
         wanted = targets[labelled]
@@ -98,6 +99,11 @@ class _ElementScorer:
 
     def __repr__(self):
         return f"element_scorer({self.scorer!r})"
+
+
+def _checked(X):
+    """The sets that targets are for; what an estimator in a pipeline sees may be imputed."""
+    return with_rows(check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0), X)
 
 
 class _FlatAnswers(BaseEstimator):
@@ -126,8 +132,3 @@ class _FlatAnswers(BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return True
-
-
-def flatten(answers):
-    """The answers of all elements in one array."""
-    return answers.to_numpy() if isinstance(answers, pd.Series | pd.DataFrame) else np.concatenate(list(answers))

@@ -1,24 +1,11 @@
-"""One target for each element: read, cut like the sets, and given back in the form that the sets came in."""
+"""One target for each element: read, and matched to the elements."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import RaggedSets, SetArray
-from sk_deepsets.sets._set_array import SetDtype
-
-
-class ElementAnswers(list):
-    """A list with one array for each set, which NumPy reads as an object array of these arrays.
-
-    So that scikit-learn's ``cross_val_predict``, which concatenates what the folds give, can do so.
-    """
-
-    def __array__(self, dtype=None, copy=None):
-        array = np.empty(len(self), dtype=object)
-        array[:] = list(self)
-        return array
+from sk_deepsets.sets import RaggedSets, SetArray, is_arrow, lists_from_arrow, row_labels
 
 
 def read_targets(y, sets, name=""):
@@ -26,8 +13,8 @@ def read_targets(y, sets, name=""):
 
     Parameters
     ----------
-    y : list, object array or Series of arrays, one a set; or a flat array or Series, one value an element
-        A flat Series is matched to a DataFrame of elements by its index.
+    y : sets of one feature, such as a list of arrays or a RaggedSets; or a flat array or Series, one value an element
+        What is flat in pandas, or a column of a frame, is matched to a DataFrame of elements by its index.
     sets : RaggedSets
         As checked, before their elements are encoded.
     name : str
@@ -37,28 +24,57 @@ def read_targets(y, sets, name=""):
         raise ValueError("One target for each element is required, but y is None.")
     if isinstance(y, pd.DataFrame):
         raise ValueError(f"y{name} must be one column of targets, but is a DataFrame of {list(y.columns)}.")
-    if isinstance(y, pd.Series) and isinstance(y.array, SetArray):
-        y = y.array.sets
+    y = y.array.sets if isinstance(y, pd.Series) and isinstance(y.array, SetArray) else y
     if isinstance(y, RaggedSets):
-        y = list(y)
-    items = list(y)
+        return _cut(y, sets, name)
+    items = lists_from_arrow(y) if is_arrow(y) else list(y)
     if not any(isinstance(item, list | tuple) or getattr(item, "ndim", 0) for item in items):
-        return _flat(y, sets, name)
-    if len(items) != len(sets):
-        raise ValueError(f"X{name} has {len(sets)} sets, but y{name} has targets for {len(items)}.")
+        return _flat(y if isinstance(y, pd.Series) else items, sets, name)
     parts = [_as_array(item).reshape(-1) for item in items]
-    lengths = np.array([len(part) for part in parts])
-    wrong = np.flatnonzero(lengths != sets.sizes)
-    if len(wrong):
-        number = wrong[0]
-        raise ValueError(
-            f"Set {number} of X{name} has {sets.sizes[number]} elements, but {lengths[number]} targets in y{name} "
-            f"({len(wrong)} sets differ): one target for each element is wanted."
-        )
+    _check_cuts(np.array([len(part) for part in parts]), sets, name)
     parts = [part for part in parts if len(part)]
     if len({part.dtype.kind in "US" for part in parts}) > 1:
         parts = [part.astype(object) for part in parts]
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def with_rows(sets, X):
+    """Checked sets whose elements have the labels of their rows, where X holds a DataFrame for each set.
+
+    Their numbers have become an array; a flat Series of targets is matched to the rows that they were.
+    """
+    index = row_labels(X) if isinstance(sets.elements, np.ndarray) else None
+    if index is None:
+        return sets
+    elements = pd.DataFrame(sets.elements, index=index, columns=sets.feature_names)
+    return RaggedSets(elements, sets.offsets, context=sets.context, index=sets.index)
+
+
+def _cut(y, sets, name):
+    """Targets that are sets of one feature."""
+    if y.n_features != 1:
+        raise ValueError(f"y{name} must be one column of targets, but {y!r} has {y.n_features}.")
+    _check_cuts(y.sizes, sets, name)
+    if not isinstance(y.elements, pd.DataFrame):
+        return y.elements[:, 0]
+    values = y.elements.iloc[:, 0]
+    if isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and values.index.is_unique:
+        rows = values.index.get_indexer(sets.elements.index)
+        if (rows >= 0).all():  # the same rows, perhaps in another order within their sets
+            values = values.iloc[rows]
+    return _plain(values)
+
+
+def _check_cuts(sizes, sets, name):
+    if len(sizes) != len(sets):
+        raise ValueError(f"X{name} has {len(sets)} sets, but y{name} has targets for {len(sizes)}.")
+    wrong = np.flatnonzero(sizes != sets.sizes)
+    if len(wrong):
+        number = wrong[0]
+        raise ValueError(
+            f"Set {number} of X{name} has {sets.sizes[number]} elements, but {sizes[number]} targets in y{name} "
+            f"({len(wrong)} sets differ): one target for each element is wanted."
+        )
 
 
 def _as_array(values):
@@ -81,6 +97,11 @@ def _flat(values, sets, name):
         return _as_array(values)
     if isinstance(sets.elements, pd.DataFrame):
         values = _aligned(values, sets, name)
+    return _plain(values)
+
+
+def _plain(values):
+    """A Series as an array, in which missing values stay what they are."""
     return values.to_numpy(dtype=object) if values.dtype.kind == "O" or values.isna().any() else values.to_numpy()
 
 
@@ -110,39 +131,6 @@ def _labels_stay_in_one_set(index, sets):
     first = np.empty(len(known), dtype=np.int64)
     first[labels[::-1]] = numbers[::-1]
     return (first[labels] == numbers).all()
-
-
-def cut_like(flat, X, sets, columns=None):
-    """Answers of elements in the form that the sets came in.
-
-    Parameters
-    ----------
-    flat : ndarray of shape (n_elements,) or (n_elements, n_columns)
-    X : sets
-        As passed by the user.
-    sets : RaggedSets
-        As checked, before their elements are encoded.
-    columns : array-like, optional
-        Names of the columns of a table of answers.
-
-    Returns
-    -------
-    ElementAnswers, Series or DataFrame
-        A Series or DataFrame with the rows of the frame of elements, where the sets hold one whose labels differ, and
-        did not come as one frame for each set.
-    """
-    # by labels that rows share, pandas would align answers to the wrong rows
-    if isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and _holds_one_table(X):
-        index = sets.elements.index
-        return pd.Series(flat, index=index) if flat.ndim == 1 else pd.DataFrame(flat, index=index, columns=columns)
-    return ElementAnswers(np.split(flat, sets.offsets[1:-1]))
-
-
-def _holds_one_table(X):
-    """Whether the elements of X are rows of one table, whose index its user knows."""
-    if isinstance(X, pd.DataFrame):
-        return any(isinstance(dtype, SetDtype) for dtype in X.dtypes)
-    return isinstance(X, RaggedSets) or (isinstance(X, pd.Series) and isinstance(X.dtype, SetDtype))
 
 
 def softmax_over_sets(scores, offsets):

@@ -76,6 +76,13 @@ def sets_from_arrow(X: Any) -> RaggedSets:
     return RaggedSets(elements, offsets, index=index)
 
 
+def lists_from_arrow(X: Any) -> list[Any]:
+    """The values of any column as Python objects, where a null list is empty: a loop, for targets and not for sets."""
+    array = _as_one_array(X)
+    nothing: Any = [] if _kind(array.type) in LISTS else None
+    return [nothing if value is None else value for value in array.to_pylist()]
+
+
 def _pyarrow() -> Any:
     try:
         return import_module("pyarrow")  # a plain import would need stubs that pyarrow lacks

@@ -1,7 +1,10 @@
-"""Sets in a table: which of its columns holds them."""
+"""Sets in a table: which of its columns holds them, and which row of another each element is."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._from_arrow import is_arrow
@@ -22,6 +25,18 @@ def find_sets(table: pd.DataFrame) -> int | None:
         twice = table.columns[table.columns.duplicated()].unique()
         raise ValueError(f"{len(twice)} column names stand for several columns of X each: {list(twice)}.")
     return places[0]
+
+
+def row_labels(X: Any) -> pd.Index | None:
+    """The labels of all rows, where X, or its column of sets, has one DataFrame for each set; otherwise None."""
+    if isinstance(X, pd.DataFrame):
+        place = find_sets(X)
+        X = X if place is None else X.iloc[:, place]
+    dtype = getattr(X, "dtype", None)
+    if not isinstance(X, list | tuple) and not (isinstance(dtype, np.dtype) and dtype.kind == "O"):
+        return None
+    indexes = [item.index for item in X if isinstance(item, pd.DataFrame)]
+    return indexes[0].append(indexes[1:]) if indexes and len(indexes) == len(X) else None
 
 
 def _holds_sets(column: pd.Series) -> bool:

@@ -217,7 +217,7 @@ def test_weights_are_repetitions_and_zero_leaves_out(case):
     without = make(batch_size=16, early_stopping=True).fit([BAGS[i] for i in kept], [y[i] for i in kept])
     np.testing.assert_allclose(answers(zeros, BAGS), answers(without, BAGS), rtol=1e-4, atol=1e-6)
     for wrong in (np.zeros(90), -np.ones(90), np.ones(N_ELEMENTS)):
-        with pytest.raises(ValueError, match=r"non-zero|Negative|sample_weight.shape"):
+        with pytest.raises(ValueError, match=r"non-zero|Negative|one weight for each of the 90 sets"):
             make().fit(BAGS, y, sample_weight=wrong)
 
 
@@ -505,3 +505,32 @@ def test_residual_layers_and_layer_norm_change_the_model(case):
     for number, output in enumerate(outputs):
         assert np.isfinite(output).all()
         assert not any(np.allclose(output, other) for other in outputs[:number])
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first by order", "second by order"])
+def test_the_chosen_class_is_the_one_that_each_set_has_once(first):
+    chosen, other = ("bought", "left") if first else ("take", "leave")
+    y = [np.where(bag[:, 0] == bag[:, 0].max(initial=-np.inf), chosen, other) for bag in BAGS]
+    model = make_one().fit(BAGS, y)
+    numbers = make_one().fit(BAGS, [(part == chosen).astype(int) for part in y])
+    column = model.classes_.tolist().index(chosen)
+    for words, ours in zip(model.predict_proba(BAGS), numbers.predict_proba(BAGS), strict=True):
+        np.testing.assert_array_equal(words[:, column], ours[:, 1])
+        np.testing.assert_allclose(words.sum(axis=1), 1)
+    for words, ours in zip(model.predict(BAGS), numbers.predict(BAGS), strict=True):
+        np.testing.assert_array_equal(words == chosen, ours == 1)
+    both = [part.copy() for part in y]
+    wrong = next(i for i, part in enumerate(both) if len(part) > 2)
+    both[wrong][:2] = chosen
+    both[wrong][2:] = other
+    with pytest.raises(ValueError, match=f"Set {wrong} has 2 elements of the class '{chosen}' in y_val"):
+        make_one().fit(BAGS, y, X_val=BAGS, y_val=both)
+
+
+def test_in_pairs_the_chosen_class_is_the_second_by_order():
+    bags = [bag[:2] for bag in BAGS if len(bag) > 1]
+    y = [np.array(["a", "b"])[(bag[:, 0] > bag[::-1, 0]).astype(int)] for bag in bags]
+    model = make_one().fit(bags, y)
+    numbers = make_one().fit(bags, [(part == "b").astype(int) for part in y])
+    for words, ours in zip(model.predict_proba(bags), numbers.predict_proba(bags), strict=True):
+        np.testing.assert_array_equal(words, ours)

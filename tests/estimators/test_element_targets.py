@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,8 +21,10 @@ from sk_deepsets import (
     ElementTransformer,
     RaggedSets,
     check_sets,
+    element_scorer,
 )
-from sk_deepsets.estimators._element_targets import cut_like, first_largest, read_targets, softmax_over_sets
+from sk_deepsets.estimators._element_answers import cut_like
+from sk_deepsets.estimators._element_targets import first_largest, read_targets, softmax_over_sets
 
 SHORT = {"hidden_dims": (4,), "max_epochs": 2, "random_state": 0}
 ESTIMATORS = {
@@ -176,7 +180,7 @@ def test_flat_series_follow_the_index_of_the_frame_that_the_sets_were_made_of(ma
     labels = IN_ORDER[part.elements.index]
     np.testing.assert_array_equal(read_targets(labels.sample(frac=1, random_state=0), part), labels)
     labels = RaggedSets.from_frame(FRAME, by="id", columns=["label"], ids=[99, *range(12)])
-    pd.testing.assert_series_equal(make().fit(SETS, labels).predict(SETS), wanted)
+    pd.testing.assert_series_equal(make().fit(SETS, labels).predict(SETS), wanted, check_series_type=False)
 
 
 @pytest.mark.parametrize("index", [range(60), np.r_[FRAME.index[:-1], FRAME.index[0]]], ids=["other", "twice"])
@@ -291,3 +295,61 @@ def test_a_list_of_frames_matches_targets_by_the_rows_labels():
     assert read_targets(frame["x"], sets).tolist() == [1, 3, 0, 2]
     restarted = check_sets([group.reset_index(drop=True) for group in groups], dtype=None)
     assert read_targets(np.array([1, 3, 0, 2]), restarted).tolist() == [1, 3, 0, 2]
+
+
+ARROW_FORMS = {
+    "pyarrow lists": lambda parts: pa.array(parts),
+    "pyarrow flat": lambda parts: pa.array([value for part in parts for value in part]),
+    "polars lists": lambda parts: pl.Series(parts),
+    "polars flat": lambda parts: pl.Series([value for part in parts for value in part]),
+    "pandas lists": lambda parts: pd.Series(parts, dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+    "pandas flat": lambda parts: pd.Series(
+        [value for part in parts for value in part], dtype=pd.ArrowDtype(pa.int64())
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ARROW_FORMS.values(), ids=ARROW_FORMS)
+def test_targets_in_arrow_are_read_and_nulls_are_no_targets(form):
+    sets = RaggedSets(np.zeros((4, 1)), [0, 2, 2, 4])
+    assert read_targets(form([[3, 1], [], [2, 4]]), sets).tolist() == [3, 1, 2, 4]
+    missing = read_targets(form([[3, None], [], [2, 4]]), sets)
+    assert pd.isna(missing).tolist() == [False, True, False, False]
+    assert missing[[0, 2, 3]].tolist() == [3, 2, 4]
+    with pytest.raises(ValueError, match=r"Set 0 of X has 2 elements, but 1 targets|y has 3 targets"):
+        read_targets(form([[3], [], [2, 4]]), sets)
+
+
+def test_a_null_list_of_targets_is_that_of_an_empty_set():
+    sets = RaggedSets(np.zeros((2, 1)), [0, 2, 2])
+    assert read_targets(pa.array([[3, 1], None]), sets).tolist() == [3, 1]
+
+
+def test_targets_that_are_sets_follow_the_labels_of_their_rows():
+    shuffled = FRAME.sample(frac=1, random_state=1)
+    y = RaggedSets.from_frame(shuffled, by="id", columns=["label"], ids=[99, *range(12)])
+    assert (y.elements.index != SETS.elements.index).any()
+    np.testing.assert_array_equal(read_targets(y, SETS), IN_ORDER)
+    np.testing.assert_array_equal(read_targets(y.to_series(), SETS), IN_ORDER)
+    renumbered = RaggedSets(IN_ORDER.to_frame().reset_index(drop=True), SETS.offsets)
+    np.testing.assert_array_equal(read_targets(renumbered, SETS), IN_ORDER)
+    with pytest.raises(ValueError, match="one column of targets"):
+        read_targets(SETS, SETS)
+    with pytest.raises(ValueError, match="X has 13 sets, but y has targets for 12"):
+        read_targets(y[1:], SETS)
+
+
+@pytest.mark.parametrize(
+    "wrap", [list, lambda frames: pd.DataFrame({"sets": frames, "age": 1.0})], ids=["list", "table"]
+)
+def test_flat_targets_follow_the_rows_of_frames_of_numbers(make, wrap):
+    frames = [group[["a", "b"]] for _, group in FRAME.groupby("id")]
+    assert (pd.concat(frames).index != FRAME.index).any()
+    by_label = make().fit(wrap(frames), FRAME["label"])
+    in_order = make().fit(wrap(frames), [FRAME.loc[frame.index, "label"] for frame in frames])
+    np.testing.assert_array_equal(
+        np.concatenate(by_label.predict(wrap(frames))), np.concatenate(in_order.predict(wrap(frames)))
+    )
+    assert by_label.score(wrap(frames), FRAME["label"]) == in_order.score(wrap(frames), FRAME["label"])
+    scorer = element_scorer("r2" if isinstance(by_label, DeepSetsElementRegressor) else "accuracy")
+    assert scorer(by_label, wrap(frames), FRAME["label"]) == pytest.approx(by_label.score(wrap(frames), FRAME["label"]))
