@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from sk_deepsets import DeepSetsClassifier, RaggedSets, check_sets
+from sk_deepsets import DeepSetsClassifier, ElementTransformer, RaggedSets, SetAggregator, check_sets
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame(
@@ -103,3 +103,63 @@ def test_splits_search_and_cross_validation():
     wanted = clone(CLF).set_params(**search.best_params_).fit(train, y_train).predict_proba(test)
     np.testing.assert_array_equal(search.predict_proba(test), wanted)
     assert set(cross_val_predict(clone(CLF), X, Y, cv=2)) <= {"old", "young"}
+
+
+ELEMENTS = ElementTransformer(make_column_transformer((MinMaxScaler(), ["amount"]), (OneHotEncoder(), ["item"])))
+
+
+def test_element_transformer_gives_a_frame_for_a_frame():
+    out = clone(ELEMENTS).fit_transform(X)
+    assert out.columns.tolist() == X.columns.tolist()
+    assert_frame_equal(out[["age", "country"]], X[["age", "country"]])
+    wanted = clone(ELEMENTS).fit_transform(SETS)
+    assert_frame_equal(out["events"].array.sets.elements, wanted.elements)
+    assert_frame_equal(clone(ELEMENTS).fit(X).transform(X)["events"].array.sets.elements, wanted.elements)
+    scaled = ElementTransformer(StandardScaler()).fit(X.assign(events=SETS[:].to_series()).pipe(_numbers))
+    back = scaled.inverse_transform(scaled.transform(_numbers(X)))
+    np.testing.assert_allclose(back["events"].array.sets.elements, SETS.elements[["amount"]])
+
+
+def _numbers(frame):
+    return frame.assign(events=RaggedSets(SETS.elements[["amount"]], SETS.offsets).to_series())
+
+
+@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+def test_elements_and_context_are_transformed_in_any_order(output):
+    context = ColumnTransformer([("age", StandardScaler(), ["age"])], remainder="passthrough").set_output(
+        transform=output
+    )
+    inside = ColumnTransformer(
+        [("age", StandardScaler(), ["age"]), ("country", "passthrough", ["country"]), ("sets", ELEMENTS, ["events"])]
+    ).set_output(transform=output if output != "polars" else "pandas")
+    pipes = [make_pipeline(ELEMENTS, context, CLF), make_pipeline(context, ELEMENTS, CLF), make_pipeline(inside, CLF)]
+    first, *others = [clone(pipe).fit(X, Y).predict_proba(X) for pipe in pipes]
+    for other in others:
+        np.testing.assert_allclose(other, first, rtol=1e-5)
+
+
+def test_aggregates_inside_of_a_column_transformer_have_names():
+    both = ColumnTransformer(
+        [
+            ("age", StandardScaler(), ["age"]),
+            ("sets", make_pipeline(ELEMENTS, SetAggregator(("size", "mean"))), ["events"]),
+        ]
+    )
+    rows = both.set_output(transform="pandas").fit_transform(X)
+    names = ["sets__size", "sets__minmaxscaler__amount__mean", "sets__onehotencoder__item_x__mean"]
+    assert rows.columns[:4].tolist() == ["age__age", *names]
+    assert both.get_feature_names_out().tolist() == rows.columns.tolist()
+    np.testing.assert_array_equal(rows["sets__size"], SETS.sizes)
+    wanted = ELEMENTS.fit_transform(SETS)
+    first = next(number for number, size in enumerate(SETS.sizes) if size)
+    assert rows["sets__minmaxscaler__amount__mean"][first] == pytest.approx(wanted[first].iloc[:, 0].mean())
+
+
+def test_names_of_elements_and_of_the_table_that_held_them():
+    transformer = clone(ELEMENTS).fit(X)
+    names = ["minmaxscaler__amount", *(f"onehotencoder__item_{item}" for item in "xyz")]
+    assert transformer.get_feature_names_out().tolist() == names
+    assert transformer.get_feature_names_out(["amount", "item"]).tolist() == names
+    assert transformer.get_feature_names_out(X.columns).tolist() == X.columns.tolist()
+    with pytest.raises(ValueError, match="input_features is not equal to feature_names_in_"):
+        clone(ELEMENTS).fit(SETS).get_feature_names_out(X.columns)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import check_features
+from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
 from sk_deepsets.preprocessing._statistics import SetStatistics
 from sk_deepsets.sets import RaggedSets, as_floats, check_sets, is_number
 
@@ -80,6 +80,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         sets = check_sets(X, dtype=None, ensure_all_finite=False)
         _check_numbers(sets)
         check_features(self, sets, reset=True)
+        self._columns = columns_of_table(X)
         self._context_names = _context_names(sets.context)
         twice = set(self._statistic_names()) & set(self._context_names)
         if twice:
@@ -128,7 +129,8 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         return np.array([*self._statistic_names(input_features), *self._context_names], dtype=object)
 
     def _statistic_names(self, input_features: Any = None) -> list[str]:
-        names = _check_feature_names_in(self, input_features)
+        given = None if are_columns_of_table(self, input_features) else input_features
+        names = _check_feature_names_in(self, given)
         columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
         return list(chain.from_iterable(columns))
 

@@ -11,8 +11,8 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import check_features
-from sk_deepsets.sets import RaggedSets, check_sets
+from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
+from sk_deepsets.sets import RaggedSets, check_sets, put_sets
 
 
 def _transformer_has(method):
@@ -111,10 +111,11 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
         Returns
         -------
-        RaggedSets
+        RaggedSets or DataFrame
+            As in ``transform``.
         """
         sets, output = self._fit(X, y, _fit_transform)
-        return sets if output is None else self._cut(output, sets)
+        return put_sets(X, sets if output is None else self._cut(output, sets))
 
     def transform(self, X):
         """Transform all elements.
@@ -126,9 +127,10 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
         Returns
         -------
-        RaggedSets
-            With an array of elements, or a DataFrame: with the rows of the frame that the elements stood in, or
-            where the transformer gives one (after its ``set_output(transform="pandas")``), which keeps categories.
+        RaggedSets or DataFrame
+            A DataFrame with a column of sets comes back as one, its other columns as they are. The sets hold an array
+            of elements, or a DataFrame: with the rows of the frame that the elements stood in, or where the
+            transformer gives one (after its ``set_output(transform="pandas")``), which keeps categories.
 
         Raises
         ------
@@ -138,6 +140,9 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         check_is_fitted(self)
         sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
+        return put_sets(X, self._transform(sets))
+
+    def _transform(self, sets: RaggedSets) -> RaggedSets:
         if isinstance(self.transformer_, str):
             return sets
         if len(sets.elements):
@@ -157,10 +162,14 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
         Returns
         -------
-        RaggedSets
+        RaggedSets or DataFrame
+            As in ``transform``.
         """
         check_is_fitted(self)
         sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
+        return put_sets(X, self._inverse_transform(sets))
+
+    def _inverse_transform(self, sets: RaggedSets) -> RaggedSets:
         if isinstance(self.transformer_, str):
             return check_features(self, sets, reset=False)
         if not len(sets.elements):
@@ -174,13 +183,15 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
     @available_if(_transformer_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the features of a transformed element."""
+        """Names of the features of a transformed element; for the columns of the table seen in ``fit``, these."""
         check_is_fitted(self)
+        if are_columns_of_table(self, input_features):
+            return np.array(self._columns, dtype=object)
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
 
     def set_output(self, *, transform=None):
-        """Do nothing: sets stay sets. The transformer's own ``set_output`` chooses the table they hold."""
+        """Do nothing: sets stay what they came in. The transformer's own ``set_output`` chooses the table they hold."""
         return self
 
     def _fit(self, X, y, method):
@@ -188,6 +199,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         sets = check_sets(X, dtype=None, ensure_all_finite=False)
         labels = None if y is None else _labels_of_elements(y, sets)
         check_features(self, sets, reset=True)
+        self._columns = columns_of_table(X)
         # a copy, which does not hold the whole table in memory
         self._first_element = sets.elements[:1].copy()
         if isinstance(self.transformer, str):

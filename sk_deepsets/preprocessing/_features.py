@@ -1,4 +1,4 @@
-"""check_features: the same features in predict as in fit."""
+"""The features of an element: the same ones in predict as in fit, and their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.sets import RaggedSets, is_arrow_table
 
 
 def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSets:
@@ -26,3 +26,14 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     _check_feature_names(estimator, table, reset=reset)
     _check_n_features(estimator, table, reset=reset)
     return sets
+
+
+def columns_of_table(X: Any) -> list[Any] | None:
+    """The columns of a table, one of which holds the sets; None for sets alone."""
+    return list(X.columns) if isinstance(X, pd.DataFrame) or is_arrow_table(X) else None
+
+
+def are_columns_of_table(estimator: Any, input_features: Any) -> bool:
+    """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes, not of features."""
+    columns = estimator._columns
+    return columns is not None and input_features is not None and list(input_features) == columns

@@ -10,8 +10,8 @@ import pandas as pd
 from sk_deepsets.sets._columns import as_floats, is_number
 from sk_deepsets.sets._concat import concat_frames, offsets_of
 from sk_deepsets.sets._from_arrays import common_columns, sets_from_arrays
-from sk_deepsets.sets._from_arrow import is_arrow, sets_from_arrow
-from sk_deepsets.sets._in_table import find_sets
+from sk_deepsets.sets._from_arrow import is_arrow, is_arrow_table, sets_from_arrow
+from sk_deepsets.sets._in_table import find_sets, table_from_arrow
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
@@ -86,6 +86,8 @@ def _read(X: Any) -> RaggedSets:
     if isinstance(X, pd.Series) and isinstance(X.array, SetArray):
         sets = _read(X.array.sets)
         return RaggedSets(sets.elements, sets.offsets, index=X.index, feature_names=sets.feature_names)
+    if is_arrow_table(X):
+        return _from_table(table_from_arrow(X), type(X).__name__, "X.to_numpy()")
     if is_arrow(X):
         return _read(sets_from_arrow(X))
     if isinstance(X, pd.Series):

@@ -23,14 +23,21 @@ def is_arrow(X: Any) -> bool:
     """Whether ``sets_from_arrow`` is the reader for X; never imports pyarrow for what does not hold Arrow data."""
     if isinstance(X, pd.Series | ExtensionArray):  # a Series of any dtype offers itself to Arrow
         if isinstance(X.dtype, pd.ArrowDtype):
-            return _kind(X.dtype.pyarrow_dtype) in LISTS
+            return kind_of(X.dtype.pyarrow_dtype) in LISTS
         return type(X.dtype).__name__ == "NestedDtype"
     if isinstance(X, pd.DataFrame | np.ndarray | RaggedSets):
         return False
     return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__")
 
 
-def sets_from_arrow(X: Any) -> RaggedSets:
+def is_arrow_table(X: Any) -> bool:
+    """Whether X is a table of polars, pyarrow or the like, with several columns."""
+    if isinstance(X, pd.DataFrame) or not hasattr(X, "__arrow_c_stream__"):
+        return False
+    return hasattr(X, "columns") or hasattr(X, "read_all")
+
+
+def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
     """Read a column of lists, one list a set, from its offsets and its flat values.
 
     Numbers without nulls share the memory of X, which Arrow makes read-only, unless X comes in several chunks.
@@ -45,6 +52,8 @@ def sets_from_arrow(X: Any) -> RaggedSets:
         - fixed-size lists of these: sets of elements with that many features;
         - structs of numbers, booleans, strings and dictionaries: one column a field, in a DataFrame that keeps
           their kinds. A struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
+    missing : bool, default=False
+        Whether fields of structs may be null, and of any type that pandas has.
 
     Returns
     -------
@@ -59,18 +68,21 @@ def sets_from_arrow(X: Any) -> RaggedSets:
     """
     index = X.index if isinstance(X, pd.Series) else None
     array = _storage(_as_one_array(X))
-    if _kind(array.type) in LISTS:
+    if kind_of(array.type) in LISTS:
         values, offsets = _cut(array)
         values = _storage(values)
         _check_filled(values, offsets)
-        if _kind(values.type) != "struct":
+        if kind_of(values.type) != "struct":
             return RaggedSets(_as_ndarray(values, offsets, array.type), offsets, index=index)
         names = [field.name for field in values.type]
         fields = [values.field(i) for i in range(len(names))]
     else:
         names, fields, offsets = _cut_each_field(array)
 
-    columns = [_as_column(field, offsets, name) for field, name in zip(fields, names, strict=True)]
+    columns = [
+        field.to_pandas() if missing else _as_column(field, offsets, name)
+        for field, name in zip(fields, names, strict=True)
+    ]
     elements = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(offsets[-1]), copy=False)
     elements.columns = pd.Index(names)  # only now, as Arrow allows a name to occur twice
     return RaggedSets(elements, offsets, index=index)
@@ -79,27 +91,27 @@ def sets_from_arrow(X: Any) -> RaggedSets:
 def lists_from_arrow(X: Any) -> list[Any]:
     """The values of any column as Python objects, where a null list is empty: a loop, for targets and not for sets."""
     array = _as_one_array(X)
-    nothing: Any = [] if _kind(array.type) in LISTS else None
+    nothing: Any = [] if kind_of(array.type) in LISTS else None
     return [nothing if value is None else value for value in array.to_pylist()]
 
 
-def _pyarrow() -> Any:
+def import_pyarrow() -> Any:
     try:
         return import_module("pyarrow")  # a plain import would need stubs that pyarrow lacks
     except ImportError as error:
         raise ImportError('Reading Arrow data needs pyarrow: pip install "sk-deepsets[arrow]".') from error
 
 
-def _kind(dtype: Any) -> str:
+def kind_of(dtype: Any) -> str:
     """A short name for the Arrow types that are of use here; all others in their own words."""
-    types = _pyarrow().types
+    types = import_pyarrow().types
     kinds = (*LISTS, *NUMBERS, *STRINGS, "struct", "dictionary", "null")
     return next((kind for kind in kinds if getattr(types, f"is_{kind}")(dtype)), str(dtype))
 
 
 def _as_one_array(X: Any) -> Any:
     """X as a pyarrow Array; copied only if it comes in several chunks."""
-    pa = _pyarrow()
+    pa = import_pyarrow()
     array = X.array if isinstance(X, pd.Series) else X
     if isinstance(array, ExtensionArray) and hasattr(array, "__arrow_array__"):
         array = array.__arrow_array__()
@@ -107,7 +119,7 @@ def _as_one_array(X: Any) -> Any:
         what = f"a Series of dtype {X.dtype}" if isinstance(X, pd.Series) else type(X).__name__
         if not hasattr(array, "__arrow_c_array__") and not hasattr(array, "__arrow_c_stream__"):
             raise TypeError(f"Expected an Arrow array, but got {what}; wanted {WANTED}.")
-        if hasattr(array, "columns") or isinstance(array, pa.RecordBatchReader):
+        if isinstance(array, pd.DataFrame) or is_arrow_table(array):
             raise TypeError(f"Expected an Arrow array, but got {what}; pass the one column that holds the sets.")
         array = pa.array(array) if hasattr(array, "__arrow_c_array__") else pa.chunked_array(array)
     if isinstance(array, pa.ChunkedArray):
@@ -126,7 +138,7 @@ def _storage(array: Any) -> Any:
 
 def _cut(array: Any) -> tuple[Any, np.ndarray]:
     """The elements of all lists, one after another, and where each list begins among them."""
-    kind = _kind(array.type)
+    kind = kind_of(array.type)
     if kind == "fixed_size_list":
         size = array.type.list_size
         begins = (array.offset + np.arange(len(array), dtype=np.int64)) * size
@@ -149,9 +161,9 @@ def _cut(array: Any) -> tuple[Any, np.ndarray]:
 
 def _cut_each_field(array: Any) -> tuple[list[str], list[Any], np.ndarray]:
     """The names and the elements of the fields of a struct of lists, and the offsets that they share."""
-    names = [field.name for field in array.type] if _kind(array.type) == "struct" else []
+    names = [field.name for field in array.type] if kind_of(array.type) == "struct" else []
     lists = [_storage(field) for field in array.flatten()] if names else []  # flatten hands nulls down to the fields
-    if not lists or any(_kind(field.type) not in LISTS for field in lists):
+    if not lists or any(kind_of(field.type) not in LISTS for field in lists):
         raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
     fields, cuts = zip(*map(_cut, lists), strict=True)
     sizes = np.diff(cuts)
@@ -164,13 +176,13 @@ def _cut_each_field(array: Any) -> tuple[list[str], list[Any], np.ndarray]:
 
 def _as_ndarray(values: Any, offsets: np.ndarray, dtype: Any) -> np.ndarray:
     width = 1
-    if _kind(values.type) == "fixed_size_list":
+    if kind_of(values.type) == "fixed_size_list":
         width = values.type.list_size
         values = _storage(values.flatten())
         _check_filled(values, offsets, width)
-    if _kind(values.type) == "null":  # nothing tells what the elements would be: all sets are empty
+    if kind_of(values.type) == "null":  # nothing tells what the elements would be: all sets are empty
         return np.empty((0, 0), dtype=np.float32)
-    if _kind(values.type) not in NUMBERS:
+    if kind_of(values.type) not in NUMBERS:
         raise ValueError(f"X holds {dtype}; wanted {WANTED}.")
     return _plain(values).reshape(offsets[-1], width)
 
@@ -178,12 +190,12 @@ def _as_ndarray(values: Any, offsets: np.ndarray, dtype: Any) -> np.ndarray:
 def _as_column(field: Any, offsets: np.ndarray, name: str) -> Any:
     """One field of all elements, with its kind."""
     field = _storage(field)
-    is_category = _kind(field.type) == "dictionary"
+    is_category = kind_of(field.type) == "dictionary"
     values = _storage(field.dictionary) if is_category else field
-    if _kind(values.type) not in NUMBERS + STRINGS:
+    if kind_of(values.type) not in NUMBERS + STRINGS:
         raise ValueError(f"Field {name!r} holds {field.type}; wanted numbers, booleans, strings or a dictionary.")
     if is_category:  # Arrow allows nulls and repetitions in a dictionary, pandas does not: encode it once more
-        values = values.cast(_pyarrow().large_string()) if _kind(values.type) in STRINGS else values
+        values = values.cast(import_pyarrow().large_string()) if kind_of(values.type) in STRINGS else values
         values = values.dictionary_encode()
         codes = values.indices.take(field.indices)
         _check_filled(codes, offsets, field=f", field {name!r}")
@@ -194,9 +206,9 @@ def _as_column(field: Any, offsets: np.ndarray, name: str) -> Any:
 
 def _plain(values: Any) -> Any:
     """Numbers as they are in memory, booleans unpacked, strings as pandas' ``str``."""
-    if _kind(values.type) in STRINGS:
-        return pd.Series(values.cast(_pyarrow().large_string()).to_pandas(), dtype="str").array
-    return values.to_numpy(zero_copy_only=_kind(values.type) != "boolean")
+    if kind_of(values.type) in STRINGS:
+        return pd.Series(values.cast(import_pyarrow().large_string()).to_pandas(), dtype="str").array
+    return values.to_numpy(zero_copy_only=kind_of(values.type) != "boolean")
 
 
 def _check_filled(values: Any, offsets: np.ndarray, width: int = 1, field: str = "") -> None:

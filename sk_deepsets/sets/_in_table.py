@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._from_arrow import is_arrow
-from sk_deepsets.sets._set_array import SetDtype
+from sk_deepsets.sets._from_arrow import LISTS, import_pyarrow, is_arrow, is_arrow_table, kind_of, sets_from_arrow
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._set_array import SetArray, SetDtype
 
 
 def find_sets(table: pd.DataFrame) -> int | None:
@@ -25,6 +26,32 @@ def find_sets(table: pd.DataFrame) -> int | None:
         twice = table.columns[table.columns.duplicated()].unique()
         raise ValueError(f"{len(twice)} column names stand for several columns of X each: {list(twice)}.")
     return places[0]
+
+
+def put_sets(X: Any, sets: RaggedSets) -> Any:
+    """These sets in the place of those of X, where X is a table; otherwise themselves."""
+    if is_arrow_table(X):
+        X = table_from_arrow(X)
+    place = find_sets(X) if isinstance(X, pd.DataFrame) else None
+    if place is None:
+        return sets
+    table = pd.DataFrame(X).copy(deep=False)
+    table.isetitem(place, SetArray(sets))
+    return table
+
+
+def table_from_arrow(X: Any) -> pd.DataFrame:
+    """A table of polars, pyarrow or the like in pandas, with lists as sets."""
+    table = import_pyarrow().table(X)
+    names = table.column_names
+    columns = [_from_arrow(column) for column in table.columns]
+    return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(pd.Index(names), axis=1)
+
+
+def _from_arrow(column: Any) -> Any:
+    if kind_of(column.type) in LISTS:
+        return SetArray(sets_from_arrow(column))
+    return column.to_pandas()
 
 
 def row_labels(X: Any) -> pd.Index | None:

@@ -13,7 +13,10 @@ from pandas.api.indexers import check_array_indexer
 
 from sk_deepsets.sets._concat import concat_frames, concat_sets, equal_sets, is_missing, is_one_set, offsets_of
 from sk_deepsets.sets._from_arrays import sets_from_arrays
+from sk_deepsets.sets._from_arrow import sets_from_arrow
+from sk_deepsets.sets._labels import is_printing, label
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._to_arrow import sets_to_arrow
 
 
 @register_extension_dtype
@@ -28,6 +31,10 @@ class SetDtype(ExtensionDtype):
     def construct_array_type(cls) -> Any:
         """The array that holds such values."""
         return SetArray
+
+    def __from_arrow__(self, array: Any) -> SetArray:
+        """Back from Parquet, with what is missing in the elements; ``check_sets`` will say what it is."""
+        return SetArray(sets_from_arrow(array, missing=True))
 
 
 def _refused(what: str) -> Callable[..., Any]:
@@ -238,12 +245,17 @@ class SetArray(ExtensionArray):
         """A one-dimensional object array of the sets: one object for each."""
         if copy is False:
             raise ValueError("Unable to avoid copy while creating an array as requested.")
-        if _is_printing(sys._getframe(1)):
+        if is_printing(sys._getframe(1)):
             return self.sets.sizes.astype(object)
         return self.sets.__array__(dtype)
 
+    def __arrow_array__(self, type: Any = None) -> Any:
+        """Lists of structs, or of lists of one size where features have no names; ``check_sets`` reads them."""
+        array = sets_to_arrow(self.sets)
+        return array if type is None else array.cast(type)
+
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str | None]:
-        return _label
+        return label
 
     def _get_repr_footer(self) -> str:
         sets = self.sets
@@ -254,21 +266,6 @@ class SetArray(ExtensionArray):
     factorize = _values_for_factorize = _hash_pandas_object = _refused("grouping or hash")
     unique = duplicated = value_counts = _mode = isin = _refused("finding of equal values")
     _reduce = _accumulate = _refused("sum, mean or other reduction")
-
-
-def _is_printing(caller: Any) -> bool:
-    """Whether pandas' formatter asks for objects.
-
-    It prints a value that is a DataFrame in full, without a word to ``_formatter``; so it gets the sizes instead.
-    """
-    code, names = caller.f_code, caller.f_globals
-    printing = code.co_name == "_format_strings" and names.get("__name__") == "pandas.io.formats.format"
-    return printing and caller.f_locals.get("formatter") is None  # formatters of the user's get the sets
-
-
-def _label(one_set: Any) -> str:
-    size = one_set if isinstance(one_set, int) else len(one_set)
-    return {0: "empty", 1: "1 element"}.get(size, f"{size:,} elements")
 
 
 def _read_many(items: Any) -> RaggedSets:
