@@ -34,6 +34,7 @@ class ColumnEncoder:
                 self._check_present(name, column)
                 self.categories[place] = _values(column).unique()
             elif not is_number(column.dtype):
+                self._check_present(name, column)
                 raise ValueError(
                     f"{self.what} column {name!r} has dtype {column.dtype}; wanted numbers, booleans, categories or "
                     "strings. Turn it into one of these first."
@@ -70,6 +71,7 @@ class ColumnEncoder:
         numbers = table.iloc[:, self.numbers]
         for name, dtype in numbers.dtypes.items():
             if not is_number(dtype):
+                self._check_present(name, numbers[name])
                 raise ValueError(f"{self.what} column {name!r} has dtype {dtype}; in fit it held numbers.")
         numbers = as_floats(numbers)
         if not np.isfinite(numbers).all():
@@ -96,9 +98,15 @@ class ColumnEncoder:
     def _codes(self, name, column, place):
         self._check_present(name, column)
         known = self.categories[place]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            return known.get_indexer(_values(column, of_categories=True))[column.cat.codes] + 1
-        return known.get_indexer(_values(column)) + 1
+        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        values = _values(column, of_categories=is_categorical)
+        if len(values) and len(known) and (values.inferred_type == "string") != (known.inferred_type == "string"):
+            raise ValueError(
+                f"{self.what} column {name!r} holds values of type {values.inferred_type}; in fit it held "
+                f"{known.inferred_type}, so none of them is known. Convert them to the type of fit."
+            )
+        codes = known.get_indexer(values) + 1
+        return codes[column.cat.codes] if is_categorical else codes
 
     def _check_present(self, name, column):
         missing = column.isna().to_numpy()
@@ -132,7 +140,8 @@ class ColumnEncoder:
 
 
 def _as_frame(table):
-    return table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table)).infer_objects()
+    """A DataFrame where columns of objects that are numbers or booleans have such a dtype."""
+    return (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()
 
 
 def _values(column, of_categories=False):

@@ -11,6 +11,7 @@ from sk_deepsets.sets._columns import as_floats, is_number
 from sk_deepsets.sets._concat import concat_frames, offsets_of
 from sk_deepsets.sets._from_arrays import common_columns, sets_from_arrays
 from sk_deepsets.sets._from_arrow import is_arrow, is_arrow_table, sets_from_arrow
+from sk_deepsets.sets._from_strings import are_baskets, sets_from_strings
 from sk_deepsets.sets._in_table import find_sets, table_from_arrow
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
@@ -32,11 +33,13 @@ def check_sets(
         One of
 
         - a list or tuple of arrays of shape ``(n_i, n_features)``: NumPy arrays, torch CPU tensors, nested
-          lists or DataFrames with the same columns. One-dimensional arrays are sets of scalars;
+          lists or DataFrames with the same columns. One-dimensional arrays are sets of scalars, and, with
+          ``dtype=None``, of strings (baskets), which become a DataFrame with the column ``"x0"``;
         - an object array or a pandas Series of such arrays;
         - an array of shape ``(n_sets, set_size, n_features)``;
         - a DataFrame in which one column holds sets; its other columns become the context;
-        - Arrow lists of numbers, of fixed-size lists or of structs: pandas, nested-pandas, pyarrow, polars;
+        - Arrow lists of numbers, of strings, of fixed-size lists or of structs: pandas, nested-pandas, pyarrow,
+          polars, Awkward Array;
         - a :class:`RaggedSets` or a :class:`PaddedSets`.
     dtype : "numeric" or None, default="numeric"
         Whether elements must be numbers. None keeps the kinds of the columns, where elements stand in DataFrames.
@@ -119,7 +122,9 @@ def _read(X: Any) -> RaggedSets:
 
 
 def _from_items(items: list[Any], index: pd.Index | None = None) -> RaggedSets:
-    """One array or DataFrame for each set; DataFrames of several kinds are kept as such."""
+    """One array or DataFrame for each set; strings and DataFrames of several kinds are kept as such."""
+    if are_baskets(items):
+        return sets_from_strings(items, index)
     frames = [item for item in items if isinstance(item, pd.DataFrame)]
     if len(frames) < len(items) or all(is_number(dtype) for frame in frames for dtype in frame.dtypes):
         return sets_from_arrays(items, index=index)

@@ -67,6 +67,8 @@ def _to_array(item: Any, number: int) -> np.ndarray:
         raise ValueError(f"Set {number} has masked values; drop those elements, or fill them, first.")
     if isinstance(item, np.ndarray):
         return np.asarray(item)
+    if isinstance(item, set | frozenset):
+        item = list(item)
     if hasattr(item, "detach"):  # a torch tensor that may carry a gradient
         item = item.detach()
     if isinstance(item, pd.DataFrame | pd.Series):

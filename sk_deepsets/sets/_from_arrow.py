@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
+from sk_deepsets.sets._from_strings import NAME as BASKET
 from sk_deepsets.sets._ragged import RaggedSets
 
 LISTS = ("list", "large_list", "list_view", "large_list_view", "fixed_size_list")
 NUMBERS = ("integer", "floating", "boolean")
 STRINGS = ("string", "large_string", "string_view")
 WANTED = (
-    "lists of numbers, of fixed-size lists of numbers, or of structs of numbers, booleans, strings and dictionaries"
+    "lists of numbers, of strings, of fixed-size lists of numbers, or of structs of numbers, booleans, strings and "
+    "dictionaries"
 )
 
 
@@ -27,7 +29,11 @@ def is_arrow(X: Any) -> bool:
         return type(X.dtype).__name__ == "NestedDtype"
     if isinstance(X, pd.DataFrame | np.ndarray | RaggedSets):
         return False
-    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__")
+    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__") or _is_awkward(X)
+
+
+def _is_awkward(X: Any) -> bool:
+    return type(X).__module__ == "awkward.highlevel"
 
 
 def is_arrow_table(X: Any) -> bool:
@@ -49,6 +55,7 @@ def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
         Lists, whose elements are one of
 
         - numbers or booleans: sets of scalars;
+        - strings or a dictionary: baskets, in a DataFrame with one column;
         - fixed-size lists of these: sets of elements with that many features;
         - structs of numbers, booleans, strings and dictionaries: one column a field, in a DataFrame that keeps
           their kinds. A struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
@@ -72,6 +79,9 @@ def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
         values, offsets = _cut(array)
         values = _storage(values)
         _check_filled(values, offsets)
+        if kind_of(values.type) in (*STRINGS, "dictionary"):
+            elements = pd.DataFrame({BASKET: _as_column(values, offsets, BASKET)}, index=pd.RangeIndex(offsets[-1]))
+            return RaggedSets(elements, offsets, index=index)
         if kind_of(values.type) != "struct":
             return RaggedSets(_as_ndarray(values, offsets, array.type), offsets, index=index)
         names = [field.name for field in values.type]
@@ -112,6 +122,8 @@ def kind_of(dtype: Any) -> str:
 def _as_one_array(X: Any) -> Any:
     """X as a pyarrow Array; copied only if it comes in several chunks."""
     pa = import_pyarrow()
+    if _is_awkward(X):
+        X = import_module("awkward").to_arrow(X, extensionarray=False)
     array = X.array if isinstance(X, pd.Series) else X
     if isinstance(array, ExtensionArray) and hasattr(array, "__arrow_array__"):
         array = array.__arrow_array__()

@@ -14,6 +14,7 @@ from pandas.api.indexers import check_array_indexer
 from sk_deepsets.sets._concat import concat_frames, concat_sets, equal_sets, is_missing, is_one_set, offsets_of
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._from_arrow import sets_from_arrow
+from sk_deepsets.sets._from_strings import are_baskets, sets_from_strings
 from sk_deepsets.sets._labels import is_printing, label
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._to_arrow import sets_to_arrow
@@ -282,6 +283,8 @@ def _read_many(items: Any) -> RaggedSets:
         if len(frames) == len(items) and columns.is_unique and all(frame.columns.equals(columns) for frame in frames):
             return RaggedSets(concat_frames(frames), offsets_of(np.array([len(frame) for frame in frames])))
         return concat_sets([_read_one(item) for item in items])
+    if are_baskets(items):
+        return sets_from_strings(items)
     dtypes = {item.dtype if isinstance(item, np.ndarray) and item.ndim == 2 else None for item in items}
     sets = sets_from_arrays(items)
     if len(dtypes) == 1 and None not in dtypes and items[0].dtype.kind in "biuf" and len(items[0].T):

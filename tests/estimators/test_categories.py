@@ -114,3 +114,15 @@ def test_empty_sets_alone_and_pickles_predict():
     assert clf.predict([FRAME[:0]] * 3).shape == (3,)
     sets = RaggedSets(FRAME, OFFSETS)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(sets), clf.predict_proba(sets))
+
+
+def test_categories_of_another_type_are_an_error_and_not_unknown():
+    numbers = FRAME.assign(item=pd.Series(RNG.integers(0, 3, N)).astype("category"))
+    clf = DeepSetsClassifier(**SHORT).fit(RaggedSets(numbers, OFFSETS), HAS_WINE)
+    words = numbers.assign(item=numbers["item"].astype("str"))
+    with pytest.raises(ValueError, match="column 'item' holds values of type string; in fit it held integer"):
+        clf.predict(RaggedSets(words, OFFSETS))
+    with pytest.raises(ValueError, match="column 'item' holds values of type string; in fit it held integer"):
+        clf.predict(RaggedSets(words.astype({"item": "category"}), OFFSETS))
+    recoded = RaggedSets(numbers.assign(item=numbers["item"].astype("int64").astype("category")), OFFSETS)
+    np.testing.assert_array_equal(clf.predict(recoded), clf.predict(RaggedSets(numbers, OFFSETS)))

@@ -114,3 +114,20 @@ def test_context_in_fit_alone_or_in_predict_alone_is_an_error(predict_has, fit_h
     clf = DeepSetsClassifier(**SHORT).fit(with_context(context) if fit_has else SETS, Y)
     with pytest.raises(ValueError, match="context features, but DeepSetsClassifier was fitted with"):
         clf.predict(with_context(context) if predict_has else SETS)
+
+
+def test_objects_that_are_booleans_or_numbers_are_taken_as_such():
+    rng = np.random.default_rng(0)
+    sets = RaggedSets(rng.normal(size=(40, 2)), np.arange(41)).to_series()
+    context = pd.DataFrame({"vip": rng.random(40) < 0.5, "n": rng.integers(0, 9, 40)})
+    y = context["vip"].to_numpy()
+    clf = DeepSetsClassifier(max_epochs=2, random_state=0).fit(context.assign(sets=sets), y)
+    objects = context.astype(object).assign(sets=sets)
+    np.testing.assert_array_equal(clf.predict_proba(objects), clf.predict_proba(context.assign(sets=sets)))
+    again = DeepSetsClassifier(max_epochs=2, random_state=0).fit(objects, y)
+    np.testing.assert_array_equal(again.predict_proba(objects), clf.predict_proba(objects))
+    missing = objects.copy()
+    missing.loc[3, "vip"] = None
+    for refused in (clf.predict, lambda X: DeepSetsClassifier().fit(X, y)):
+        with pytest.raises(ValueError, match="Context column 'vip' has 1 missing values \\(the first in row 3\\)"):
+            refused(missing)

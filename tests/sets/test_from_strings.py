@@ -1,0 +1,110 @@
+"""Baskets: sets of strings in every form that sets come in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import OneHotEncoder
+
+from sk_deepsets import DeepSetsClassifier, ElementTransformer, SetAggregator, check_sets
+
+BASKETS = [["tea", "cup"], [], ["pot", "tea", "jam"], ["cup"]]
+
+
+def object_array(items):
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def arrow(items):
+    return pytest.importorskip("pyarrow").array(items)
+
+
+def polars(items, dtype=None):
+    pl = pytest.importorskip("polars")
+    return pl.Series(items, dtype=pl.List(getattr(pl, dtype or "String")))
+
+
+def dictionaries(items):
+    array = arrow(items)
+    return type(array).from_arrays(array.offsets, array.values.dictionary_encode())
+
+
+FORMS = {
+    "lists": list,
+    "tuples": lambda items: tuple(map(tuple, items)),
+    "arrays": lambda items: [np.array(item, dtype="U") for item in items],
+    "arrays of objects": lambda items: [np.array(item, dtype=object) for item in items],
+    "Series": lambda items: [pd.Series(item, dtype="str") for item in items],
+    "categories": lambda items: [pd.Series(item, dtype="category") for item in items],
+    "object array": object_array,
+    "Series of lists": pd.Series,
+    "column of sets": lambda items: pd.Series(items, dtype="sets"),
+    "frame": lambda items: pd.DataFrame({"basket": items, "age": 1.0}),
+    "pyarrow": arrow,
+    "pyarrow dictionaries": dictionaries,
+    "polars": polars,
+    "polars Categorical": lambda items: polars(items, "Categorical"),
+    "awkward": lambda items: pytest.importorskip("awkward").Array(items),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_baskets_are_one_column_of_strings(form):
+    sets = check_sets(form(BASKETS), dtype=None)
+    assert sets.offsets.tolist() == [0, 2, 2, 5, 6]
+    assert sets.feature_names.tolist() == ["x0"]
+    assert sets.elements["x0"].tolist() == ["tea", "cup", "pot", "tea", "jam", "cup"]
+
+
+def test_python_sets_are_sets():
+    sets = check_sets([{"tea", "cup"}, frozenset(), {"pot"}], dtype=None)
+    assert sorted(sets.elements["x0"][:2]) == ["cup", "tea"]
+    assert sets.sizes.tolist() == [2, 0, 1]
+    numbers = check_sets([{1.5, 2.5}, set(), frozenset({3.0})])
+    assert sorted(numbers.elements[:, 0]) == [1.5, 2.5, 3.0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.text(max_size=3), max_size=4), min_size=1, max_size=6).filter(any))
+def test_any_strings(items):
+    sets = check_sets(items, dtype=None)
+    assert [one["x0"].tolist() for one in sets] == items
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([["a"], [1.0]], "Set 1 holds 1.0; wanted strings"),
+        ([["a"], ["b", 2]], "Set 1 holds 2; wanted strings"),
+        ([["a"], [["b", "c"]]], r"Set 1 holds \['b', 'c'\]; wanted strings"),
+        ([["a"], "bc"], "Set 1 is 'bc'; wanted a sequence of strings"),
+        ([["a"], None], "Set 1 is None; wanted a sequence of strings"),
+        ([["a"], np.array([["b"]])], r"Set 1 is array\(.*; wanted a sequence of strings"),
+        (["a", "b"], "Set 0 is 'a'; wanted an array"),
+        ([[1.0], ["a"]], "Set 1 .*string|Set 1 has dtype <U1; wanted numbers"),
+        ([["a", None]], "Set 0 has no value in column 'x0' \\(element 1"),
+        ([[b"a"]], r"Set 0 has dtype \|S1; wanted numbers"),
+    ],
+)
+def test_what_is_no_basket_names_the_set(X, message):
+    with pytest.raises(ValueError, match=message):
+        check_sets(X, dtype=None)
+
+
+def test_where_numbers_are_wanted_strings_are_an_error():
+    with pytest.raises(ValueError, match=r"column 'x0' of the elements has dtype str.*; wanted numbers"):
+        check_sets(BASKETS)
+
+
+def test_baskets_are_learned_and_encoded():
+    rng = np.random.default_rng(0)
+    baskets = [rng.choice(["tea", "cup", "pot", "jam"], size).tolist() for size in rng.integers(0, 5, 200)]
+    y = ["tea" in basket for basket in baskets]
+    clf = DeepSetsClassifier(max_epochs=40, lr=0.01, random_state=0).fit(baskets, y)
+    assert clf.score(baskets, y) > 0.98
+    assert clf.predict([["cup", "tea", "pot"], ["cup", "pot"], []]).tolist() == [True, False, False]
+    counts = SetAggregator(("sum",)).fit_transform(ElementTransformer(OneHotEncoder()).fit_transform(BASKETS))
+    np.testing.assert_array_equal(counts[:, 3], ["tea" in basket for basket in BASKETS])  # cup, jam, pot, tea
