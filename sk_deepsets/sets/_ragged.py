@@ -132,7 +132,7 @@ class RaggedSets:
         return cls(**group_rows(frame, by, columns, ids, context))
 
     def to_frame(self) -> pd.DataFrame:
-        """The long table, one row an element: the id of its set, then its features.
+        """The long table, one row an element: the id of its set, if not in its index already, then its features.
 
         Sorted by its index, a frame that ``from_frame`` grouped comes back in its own order.
         """
@@ -145,7 +145,10 @@ class RaggedSets:
         of_element = ids.take(np.repeat(np.arange(len(self)), self.sizes))
         for level in range(ids.nlevels):
             name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
-            frame.insert(level, name, of_element.get_level_values(level).array)
+            values = of_element.get_level_values(level)
+            if name in frame.index.names and frame.index.get_level_values(name).equals(values):
+                continue  # the frame that from_frame grouped has its ids there
+            frame.insert(frame.shape[1] - self.n_features, name, values.array)
         return frame
 
     def to_series(self) -> pd.Series:

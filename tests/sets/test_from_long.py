@@ -48,7 +48,8 @@ def test_several_keys_and_index_levels():
     assert sets.index.tolist() == wanted.index.tolist()
     assert [one_set["amount"].tolist() for one_set in sets] == wanted.tolist()
     assert sets.index.names == ["customer", "shop"]
-    assert sets.to_frame().columns.tolist() == ["customer", "shop", "amount"]
+    assert sets.to_frame().columns.tolist() == ["customer", "amount"]
+    assert sets.to_frame().index.names == ["row", "shop"]
     ids = pd.MultiIndex.from_tuples([(7, "b"), (9, "z"), (3, "a"), (3, "b"), (5, "a"), (7, "a")])
     np.testing.assert_array_equal(RaggedSets.from_frame(frame, ["customer", "shop"], ids=ids).sizes, [2, 0, 1, 1, 1, 1])
 
@@ -127,3 +128,15 @@ def test_levels_are_matched_by_name_and_not_by_position():
         RaggedSets.from_frame(frame, ["a", "b"], ids=swapped.set_names(["b", "c"]))
     with pytest.raises(ValueError, match="1 of the ids are missing"):
         RaggedSets.from_frame(frame, ["a", "b"], ids=pd.MultiIndex.from_tuples([(1.0, 1.0), (1.0, np.nan)]))
+
+
+@pytest.mark.parametrize("by", ["id", ["id", "day"], ["day", "id"]])
+def test_ids_in_the_index_come_back_in_the_index(by):
+    rows = pd.DataFrame({"id": [2, 1, 2], "day": [0, 5, 1], "x": [1.0, 2.0, 3.0]})
+    frame = rows.set_index("id")
+    back = RaggedSets.from_frame(frame, by=by).to_frame()
+    assert back.index.name == "id"
+    assert back.columns.tolist() == ["day", "x"]
+    pd.testing.assert_frame_equal(back.sort_values("x"), frame)
+    again = RaggedSets.from_frame(back, by=by)
+    assert again.sizes.tolist() == RaggedSets.from_frame(frame, by=by).sizes.tolist()
