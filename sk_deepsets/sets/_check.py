@@ -37,7 +37,8 @@ def check_sets(
           ``dtype=None``, of strings (baskets), which become a DataFrame with the column ``"x0"``;
         - an object array or a pandas Series of such arrays;
         - an array of shape ``(n_sets, set_size, n_features)``;
-        - a DataFrame in which one column holds sets; its other columns become the context;
+        - a DataFrame, or a table of polars or pyarrow, in which one column holds sets; its other columns become the
+          context;
         - Arrow lists of numbers, of strings, of fixed-size lists or of structs: pandas, nested-pandas, pyarrow,
           polars, Awkward Array;
         - a :class:`RaggedSets` or a :class:`PaddedSets`.

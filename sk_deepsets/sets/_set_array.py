@@ -69,7 +69,8 @@ class SetArray(ExtensionArray):
     Notes
     -----
     Why not the dtype of nested-pandas, which holds such columns as well? It is one more dependency, and it stores
-    what Arrow can hold; here every dtype pandas has is kept, categories included. Arrow columns are read as well.
+    what Arrow can hold; here every dtype pandas has is kept, categories included. Arrow columns are read as well, and
+    written: ``pandas.read_parquet`` gives such an array back once ``sk_deepsets`` is imported.
 
     Examples
     --------
