@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_deepsets.estimators._element_answers import cut_like
 from sk_deepsets.estimators._element_targets import read_targets, with_rows
 from sk_deepsets.estimators._learner import SetLearner
-from sk_deepsets.estimators._training import input_dimensions
+from sk_deepsets.estimators._training import input_dimensions, widths
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import SetDataset, build_element_net
 
@@ -83,7 +83,7 @@ class DeepSetsElementEstimator(SetLearner):
 
     def _build_net(self, sets, weight, how):
         dims = input_dimensions(self, sets, weight, centred=True) | {
-            "hidden_dims": tuple(self.hidden_dims),
+            "hidden_dims": widths(self, "hidden_dims"),
             "output_dim": self._output_dim,
             "pool_type": self.pool_type,
             "dropout": self.dropout,

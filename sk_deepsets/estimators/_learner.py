@@ -102,8 +102,7 @@ class SetLearner(BaseEstimator):
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val are needed together, but one of them is None.")
         if X_val is not None:
-            checked = self._check_sets(X_val)
-            valid = (self._encoded(checked), *self._read_targets(y_val, None, checked, name="_val"))
+            valid = self._validation_sets(X_val, y_val)
         elif hold_out_part and self._holds_out(len(sets)):
             held_out = hold_out(len(sets), self.validation_fraction, random, self._strata(y))
             if held_out.any():
@@ -117,6 +116,14 @@ class SetLearner(BaseEstimator):
         train_set = self._dataset(sets, y, weight)
         valid_set = None if valid is None else self._dataset(*valid)
         train(self, train_set, valid_set, epochs)
+
+    def _validation_sets(self, X_val, y_val):
+        try:
+            checked = self._check_sets(X_val)
+            sets = self._encoded(checked)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X_val: {error}") from error
+        return sets, *self._read_targets(y_val, None, checked, name="_val")
 
     def _holds_out(self, n_sets):
         return n_sets >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping

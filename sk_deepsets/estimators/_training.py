@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -92,8 +93,8 @@ def dimensions(estimator, sets, weight):
     # sums over sets of a thousand elements would start training far out: scale a typical size to 1
     typical_size = math.sqrt(np.average(np.square(sets.sizes), weights=weight))
     return dims | {
-        "phi_hidden_dims": tuple(estimator.phi_hidden_dims),
-        "rho_hidden_dims": tuple(estimator.rho_hidden_dims),
+        "phi_hidden_dims": widths(estimator, "phi_hidden_dims"),
+        "rho_hidden_dims": widths(estimator, "rho_hidden_dims"),
         "pool_type": estimator.pool_type,
         "dropout": estimator.dropout,
         "activation": estimator.activation,
@@ -101,6 +102,14 @@ def dimensions(estimator, sets, weight):
         "mixed_precision": estimator.mixed_precision,
         "sum_scale": 1 / max(typical_size, 1),
     }
+
+
+def widths(estimator, name):
+    """The widths of hidden layers that a parameter holds, as a tuple."""
+    dims = tuple(getattr(estimator, name))
+    if not all(isinstance(dim, Integral) and not isinstance(dim, bool) and dim > 0 for dim in dims):
+        raise ValueError(f"{name} must hold whole numbers of at least 1, one for each hidden layer, but is {dims}.")
+    return dims
 
 
 def input_layer(estimator, encoder, table, weight, centred=True):

@@ -115,8 +115,16 @@ def test_another_number_of_features_is_an_error_in_the_words_of_scikit_learn(cas
     for call in calls:
         with pytest.raises(ValueError, match=message):
             call(narrow)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="X_val: " + message):
         case.make().fit(bags, case.y, X_val=narrow, y_val=case.y)
+
+
+@pytest.mark.parametrize("dims", [(0,), (8, -1), (2.5,), ("a",), (True,), [[3]]])
+@pytest.mark.parametrize("name", ["phi_hidden_dims", "rho_hidden_dims"])
+def test_widths_that_are_none_name_the_parameter(case, bags, name, dims):
+    with pytest.raises(ValueError, match=f"{name} must hold whole numbers of at least 1"):
+        case.make(**{name: dims}).fit(bags, case.y)
+    assert len(case.make(**{name: np.array([4, 4])}).fit(bags, case.y).history_) > 0
 
 
 def test_names_of_features_are_kept_and_compared(case, bags):
