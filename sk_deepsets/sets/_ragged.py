@@ -146,7 +146,8 @@ class RaggedSets:
         for level in range(ids.nlevels):
             name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
             values = of_element.get_level_values(level)
-            if name in frame.index.names and frame.index.get_level_values(name).equals(values):
+            at = list(frame.index.names).index(name) if name in frame.index.names else None
+            if at is not None and frame.index.get_level_values(at).equals(values):
                 continue  # the frame that from_frame grouped has its ids there
             frame.insert(frame.shape[1] - self.n_features, name, values.array)
         return frame
