@@ -83,8 +83,9 @@ class DeepSetsClassifier(ClassifierMixin, DeepSetsEstimator):
     device : str or torch.device, default="cpu"
         ``"auto"``: an accelerator if there is one.
     mixed_precision : bool, default=False
-        Whether phi multiplies in bfloat16 in training. Where the processor has such products, large sets train up
-        to 1.7 times as fast; small batches train slower. Predictions are always made in full precision.
+        Whether phi multiplies in bfloat16 in training. Where the processor has such products, large sets train
+        faster (1.2 times in the README's benchmark), small ones slower: measure before using it. Predictions are
+        always made in full precision.
     random_state : int, RandomState instance or None, default=None
         Of the weights, the batches, the dropout and the sets held out. With an int, two fits on the CPU are equal
         to the last bit. The global generators of NumPy and torch are never touched.
