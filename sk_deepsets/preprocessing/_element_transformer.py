@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sk_deepsets.preprocessing._element_rows import check_order, labels_of_elements
 from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
 from sk_deepsets.sets import RaggedSets, check_sets, put_sets
 
@@ -115,7 +118,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             As in ``transform``.
         """
         sets, output = self._fit(X, y, _fit_transform)
-        return put_sets(X, sets if output is None else self._cut(output, sets))
+        return self._like(X, sets if output is None else self._cut(output, sets))
 
     def transform(self, X):
         """Transform all elements.
@@ -140,7 +143,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         check_is_fitted(self)
         sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
-        return put_sets(X, self._transform(sets))
+        return self._like(X, self._transform(sets))
 
     def _transform(self, sets: RaggedSets) -> RaggedSets:
         if isinstance(self.transformer_, str):
@@ -167,7 +170,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         """
         check_is_fitted(self)
         sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
-        return put_sets(X, self._inverse_transform(sets))
+        return self._like(X, self._inverse_transform(sets))
 
     def _inverse_transform(self, sets: RaggedSets) -> RaggedSets:
         if isinstance(self.transformer_, str):
@@ -191,13 +194,18 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
 
     def set_output(self, *, transform=None):
-        """Do nothing: sets stay what they came in. The transformer's own ``set_output`` chooses the table they hold."""
+        """Choose polars for the table that holds the sets, where one does; other sets stay what they came in.
+
+        The transformer's own ``set_output`` chooses the table of the elements.
+        """
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}  # where scikit-learn's own set_output has it
         return self
 
     def _fit(self, X, y, method):
         """The sets of X, and what the method of a clone gives for their elements; None for "passthrough"."""
         sets = check_sets(X, dtype=None, ensure_all_finite=False)
-        labels = None if y is None else _labels_of_elements(y, sets)
+        labels = None if y is None else labels_of_elements(y, sets)
         check_features(self, sets, reset=True)
         self._columns = columns_of_table(X)
         # a copy, which does not hold the whole table in memory
@@ -228,6 +236,8 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
                 f"{name} made {len(output)} rows of {len(sets.elements)} elements; one for each is wanted, as the "
                 "rows could not be told apart by sets."
             )
+        if isinstance(output, pd.DataFrame):
+            check_order(output, self._table(sets), name)
         names = None
         if not isinstance(output, pd.DataFrame):
             names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
@@ -238,6 +248,13 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             output = pd.DataFrame(output, columns=None if isinstance(output, pd.DataFrame) else columns)
             output, names = output.set_axis(sets.elements.index), None
         return RaggedSets(output, sets.offsets, context=sets.context, index=sets.index, feature_names=names)
+
+    def _like(self, X: Any, sets: RaggedSets) -> Any:
+        """The sets in the form that they came in."""
+        output = put_sets(X, sets)
+        if isinstance(output, pd.DataFrame) and _get_output_config("transform", self)["dense"] == "polars":
+            return import_module("polars").from_pandas(output)
+        return output
 
     def _names_out(self) -> np.ndarray | None:
         try:
@@ -252,28 +269,6 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
-    """The label of each element: its own, or that of its set."""
-    n_elements = len(sets.elements)
-    table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
-    if not table and any(hasattr(item, "__len__") and not isinstance(item, str | bytes) for item in y):
-        lengths = [np.size(item) for item in y]
-        if np.array_equal(lengths, sets.sizes):
-            return np.concatenate([np.asarray(item).reshape(-1) for item in y])
-        if len(set(lengths)) > 1:
-            raise ValueError(f"X has {n_elements} elements in {len(sets)} sets, but y has {sum(lengths)} in {len(y)}.")
-    if len(y) not in (len(sets), n_elements):
-        raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
-    if len(y) == len(sets):
-        return np.repeat(np.asarray(y), sets.sizes, axis=0)
-    if isinstance(y, pd.Series) and isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique:
-        rows = y.index.get_indexer(sets.elements.index) if y.index.is_unique else np.array([-1])
-        if (rows < 0).any():
-            raise ValueError("The index of y does not hold the rows of X: pass an array in the order of the elements.")
-        y = y.iloc[rows]  # grouping has moved the rows
-    return np.asarray(y)
 
 
 def _fit_transform(transformer: Any, table: Any, labels: Any) -> Any:

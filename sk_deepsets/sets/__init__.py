@@ -1,8 +1,9 @@
 """What a set is: the containers and the front door (NumPy and pandas only)."""
 
+from sk_deepsets.sets._arrow import is_arrow, is_arrow_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._columns import as_floats, is_category, is_number
-from sk_deepsets.sets._from_arrow import is_arrow, is_arrow_table, lists_from_arrow
+from sk_deepsets.sets._from_arrow import lists_from_arrow
 from sk_deepsets.sets._in_table import put_sets, row_labels
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._arrow import is_arrow, is_arrow_table
 from sk_deepsets.sets._columns import as_floats, is_number
 from sk_deepsets.sets._concat import concat_frames, offsets_of
 from sk_deepsets.sets._from_arrays import common_columns, sets_from_arrays
-from sk_deepsets.sets._from_arrow import is_arrow, is_arrow_table, sets_from_arrow
-from sk_deepsets.sets._from_strings import are_baskets, sets_from_strings
+from sk_deepsets.sets._from_arrow import sets_from_arrow
+from sk_deepsets.sets._from_values import kind_of_values, sets_from_values
 from sk_deepsets.sets._in_table import find_sets, table_from_arrow
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
@@ -33,8 +34,8 @@ def check_sets(
         One of
 
         - a list or tuple of arrays of shape ``(n_i, n_features)``: NumPy arrays, torch CPU tensors, nested
-          lists or DataFrames with the same columns. One-dimensional arrays are sets of scalars, and, with
-          ``dtype=None``, of strings (baskets), which become a DataFrame with the column ``"x0"``;
+          lists or DataFrames with the same columns. One-dimensional arrays are sets of scalars. Lists of dicts
+          are DataFrames; lists of strings (baskets) too, with the one column ``"x0"``;
         - an object array or a pandas Series of such arrays;
         - an array of shape ``(n_sets, set_size, n_features)``;
         - a DataFrame, or a table of polars or pyarrow, in which one column holds sets; its other columns become the
@@ -123,9 +124,10 @@ def _read(X: Any) -> RaggedSets:
 
 
 def _from_items(items: list[Any], index: pd.Index | None = None) -> RaggedSets:
-    """One array or DataFrame for each set; strings and DataFrames of several kinds are kept as such."""
-    if are_baskets(items):
-        return sets_from_strings(items, index)
+    """One array or DataFrame for each set; strings, dicts and DataFrames of several kinds keep their kinds."""
+    kind = kind_of_values(items)
+    if kind is not None:
+        return sets_from_values(items, kind, index)
     frames = [item for item in items if isinstance(item, pd.DataFrame)]
     if len(frames) < len(items) or all(is_number(dtype) for frame in frames for dtype in frame.dtypes):
         return sets_from_arrays(items, index=index)
@@ -141,8 +143,9 @@ def _as_array(X: Any) -> np.ndarray:
 
 
 def _two_readings(kind: str, shape: tuple[int, ...], array: str) -> str:
+    no_sets = "None of its columns holds sets. " if kind == "DataFrame" else ""
     return (
-        f"X is a 2-D {kind} of shape {shape}, which can be read in two ways. Pass {array}[:, :, None] if each "
+        f"X is a 2-D {kind} of shape {shape}, which can be read in two ways. {no_sets}Pass {array}[:, :, None] if each "
         f"row is a set of {shape[1]} scalars, or {array}[:, None, :] if each row is a set of one element with "
         f"{shape[1]} features."
     )

@@ -9,38 +9,14 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-from sk_deepsets.sets._from_strings import NAME as BASKET
+from sk_deepsets.sets._arrow import DTYPE, LISTS, NUMBERS, STRINGS, import_pyarrow, is_arrow_table, is_awkward, kind_of
+from sk_deepsets.sets._from_values import NAME as BASKET
 from sk_deepsets.sets._ragged import RaggedSets
 
-LISTS = ("list", "large_list", "list_view", "large_list_view", "fixed_size_list")
-NUMBERS = ("integer", "floating", "boolean")
-STRINGS = ("string", "large_string", "string_view")
 WANTED = (
-    "lists of numbers, of strings, of fixed-size lists of numbers, or of structs of numbers, booleans, strings and "
+    "lists of numbers, of strings, of lists of one size of numbers, or of structs of numbers, booleans, strings and "
     "dictionaries"
 )
-
-
-def is_arrow(X: Any) -> bool:
-    """Whether ``sets_from_arrow`` is the reader for X; never imports pyarrow for what does not hold Arrow data."""
-    if isinstance(X, pd.Series | ExtensionArray):  # a Series of any dtype offers itself to Arrow
-        if isinstance(X.dtype, pd.ArrowDtype):
-            return kind_of(X.dtype.pyarrow_dtype) in LISTS
-        return type(X.dtype).__name__ == "NestedDtype"
-    if isinstance(X, pd.DataFrame | np.ndarray | RaggedSets):
-        return False
-    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__") or _is_awkward(X)
-
-
-def _is_awkward(X: Any) -> bool:
-    return type(X).__module__ == "awkward.highlevel"
-
-
-def is_arrow_table(X: Any) -> bool:
-    """Whether X is a table of polars, pyarrow or the like, with several columns."""
-    if isinstance(X, pd.DataFrame) or not hasattr(X, "__arrow_c_stream__"):
-        return False
-    return hasattr(X, "columns") or hasattr(X, "read_all")
 
 
 def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
@@ -56,11 +32,11 @@ def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
 
         - numbers or booleans: sets of scalars;
         - strings or a dictionary: baskets, in a DataFrame with one column;
-        - fixed-size lists of these: sets of elements with that many features;
+        - lists of these that all have one size: sets of elements with that many features;
         - structs of numbers, booleans, strings and dictionaries: one column a field, in a DataFrame that keeps
           their kinds. A struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
     missing : bool, default=False
-        Whether fields of structs may be null, and of any type that pandas has.
+        Whether fields of structs may be null, and of any type that pandas has, as ``sets_to_arrow`` writes them.
 
     Returns
     -------
@@ -89,10 +65,10 @@ def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
     else:
         names, fields, offsets = _cut_each_field(array)
 
-    columns = [
-        field.to_pandas() if missing else _as_column(field, offsets, name)
-        for field, name in zip(fields, names, strict=True)
-    ]
+    if missing:
+        columns = [_as_written(field, dtype) for field, dtype in zip(fields, _dtypes(array.type), strict=True)]
+    else:
+        columns = [_as_column(field, offsets, name) for field, name in zip(fields, names, strict=True)]
     elements = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(offsets[-1]), copy=False)
     elements.columns = pd.Index(names)  # only now, as Arrow allows a name to occur twice
     return RaggedSets(elements, offsets, index=index)
@@ -105,24 +81,10 @@ def lists_from_arrow(X: Any) -> list[Any]:
     return [nothing if value is None else value for value in array.to_pylist()]
 
 
-def import_pyarrow() -> Any:
-    try:
-        return import_module("pyarrow")  # a plain import would need stubs that pyarrow lacks
-    except ImportError as error:
-        raise ImportError('Reading Arrow data needs pyarrow: pip install "sk-deepsets[arrow]".') from error
-
-
-def kind_of(dtype: Any) -> str:
-    """A short name for the Arrow types that are of use here; all others in their own words."""
-    types = import_pyarrow().types
-    kinds = (*LISTS, *NUMBERS, *STRINGS, "struct", "dictionary", "null")
-    return next((kind for kind in kinds if getattr(types, f"is_{kind}")(dtype)), str(dtype))
-
-
 def _as_one_array(X: Any) -> Any:
     """X as a pyarrow Array; copied only if it comes in several chunks."""
     pa = import_pyarrow()
-    if _is_awkward(X):
+    if is_awkward(X):
         X = import_module("awkward").to_arrow(X, extensionarray=False)
     array = X.array if isinstance(X, pd.Series) else X
     if isinstance(array, ExtensionArray) and hasattr(array, "__arrow_array__"):
@@ -188,15 +150,27 @@ def _cut_each_field(array: Any) -> tuple[list[str], list[Any], np.ndarray]:
 
 def _as_ndarray(values: Any, offsets: np.ndarray, dtype: Any) -> np.ndarray:
     width = 1
-    if kind_of(values.type) == "fixed_size_list":
-        width = values.type.list_size
-        values = _storage(values.flatten())
+    if kind_of(values.type) in LISTS:
+        fixed = getattr(values.type, "list_size", None)
+        values, cuts = _cut(values)
+        width = _width_of_elements(np.diff(cuts), offsets) if fixed is None else fixed
+        values = _storage(values)
         _check_filled(values, offsets, width)
     if kind_of(values.type) == "null":  # nothing tells what the elements would be: all sets are empty
         return np.empty((0, 0), dtype=np.float32)
     if kind_of(values.type) not in NUMBERS:
         raise ValueError(f"X holds {dtype}; wanted {WANTED}.")
     return _plain(values).reshape(offsets[-1], width)
+
+
+def _width_of_elements(sizes: np.ndarray, offsets: np.ndarray) -> int:
+    """The number of features that each element has, which are lists of these sizes."""
+    unequal = np.flatnonzero(sizes != sizes[0]) if len(sizes) else sizes
+    if len(unequal):
+        number = int(np.searchsorted(offsets, unequal[0], side="right")) - 1
+        where = f"Set {number} has {sizes[unequal[0]]} features (element {unequal[0] - offsets[number]})"
+        raise ValueError(f"{where}; the elements before it have {sizes[0]}.")
+    return int(sizes[0]) if len(sizes) else 0
 
 
 def _as_column(field: Any, offsets: np.ndarray, name: str) -> Any:
@@ -214,6 +188,18 @@ def _as_column(field: Any, offsets: np.ndarray, name: str) -> Any:
         return pd.Categorical.from_codes(codes.to_numpy(), pd.Index(_plain(values.dictionary)), field.type.ordered)
     _check_filled(values, offsets, field=f", field {name!r}")
     return _plain(values)
+
+
+def _dtypes(lists: Any) -> list[str | None]:
+    """What dtypes the columns had, where ``sets_to_arrow`` wrote them."""
+    written = [field.metadata or {} for field in lists.value_type]
+    return [about[DTYPE].decode() if DTYPE in about else None for about in written]
+
+
+def _as_written(field: Any, dtype: str | None) -> Any:
+    """One field with its nulls and, as Parquet knows fewer dtypes than pandas, the dtype that it had."""
+    column = field.to_pandas(integer_object_nulls=dtype == "category")
+    return column if dtype is None else column.astype(dtype)
 
 
 def _plain(values: Any) -> Any:

@@ -8,15 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._arrow import import_pyarrow, is_arrow_table
+
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
     """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
+    if is_arrow_table(frame):
+        frame = import_pyarrow().table(frame).to_pandas()
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a DataFrame, one row an element, but is {type(frame).__name__}.")
+    if isinstance(by, pd.Series | np.ndarray):
+        raise TypeError("by must name columns or index levels of the frame: make its values a column first.")
     names = list(by) if isinstance(by, list | tuple) else [by]
     _check_known(frame, names, "by", levels=True)
     shared = list(context) if isinstance(context, list | tuple | pd.Index) else []
     _check_known(frame, shared, "context")
+    columns = [columns] if isinstance(columns, str) else columns
     columns = [c for c in frame.columns if c not in {*names, *shared}] if columns is None else list(columns)
     _check_known(frame, columns, "columns")
 
@@ -82,8 +89,10 @@ def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
 
 
 def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
-    if isinstance(ids, pd.DataFrame) and len(names) > 1:
-        ids = pd.MultiIndex.from_frame(ids)
+    if isinstance(ids, pd.DataFrame):
+        if list(ids.columns) != names:
+            raise TypeError(f"ids is a DataFrame of {list(ids.columns)}: pass its index, or the columns {names} of it.")
+        ids = pd.MultiIndex.from_frame(ids) if len(names) > 1 else ids[names[0]]
     ids = ids if isinstance(ids, pd.Index) else pd.Index(ids)
     if isinstance(ids, pd.CategoricalIndex):
         ids = ids.astype(ids.categories.dtype)

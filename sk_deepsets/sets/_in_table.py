@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._from_arrow import LISTS, import_pyarrow, is_arrow, is_arrow_table, kind_of, sets_from_arrow
+from sk_deepsets.sets._arrow import LISTS, import_pyarrow, is_arrow, is_arrow_table, kind_of
+from sk_deepsets.sets._from_arrow import sets_from_arrow
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 

@@ -11,12 +11,11 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 
-from sk_deepsets.sets._concat import concat_frames, concat_sets, equal_sets, is_missing, is_one_set, offsets_of
-from sk_deepsets.sets._from_arrays import sets_from_arrays
+from sk_deepsets.sets._concat import concat_sets, equal_sets, is_missing, is_one_set, offsets_of
 from sk_deepsets.sets._from_arrow import sets_from_arrow
-from sk_deepsets.sets._from_strings import are_baskets, sets_from_strings
 from sk_deepsets.sets._labels import is_printing, label
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._read_many import read_many
 from sk_deepsets.sets._to_arrow import sets_to_arrow
 
 
@@ -27,6 +26,9 @@ class SetDtype(ExtensionDtype):
     name = "sets"
     type = object  # a set is an array or a DataFrame
     na_value = pd.NA  # what an empty set may be given as; no set is ever missing
+
+    def __repr__(self) -> str:
+        return self.name
 
     @classmethod
     def construct_array_type(cls) -> Any:
@@ -100,7 +102,7 @@ class SetArray(ExtensionArray):
 
     @classmethod
     def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> SetArray:
-        array = cls(_read_many(scalars))
+        array = cls(read_many(scalars))
         return array.copy() if copy else array
 
     @classmethod
@@ -156,7 +158,7 @@ class SetArray(ExtensionArray):
         key = self._check_key(key)
         numbers = np.arange(len(self))[[key] if isinstance(key, int) else key]
         single = is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
-        values = _read_many([value]) if single else _read_many(value)
+        values = read_many([value]) if single else read_many(value)
         if len(values) != len(numbers) and not single:
             raise ValueError(f"cannot set {len(values)} sets at {len(numbers)} positions.")
         if len(numbers):
@@ -193,7 +195,7 @@ class SetArray(ExtensionArray):
             raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
         there = numbers >= 0
         if not there.all() and not is_missing(fill_value):
-            return SetArray(concat_sets([self.sets, _read_many([fill_value])])[np.where(there, numbers, len(self))])
+            return SetArray(concat_sets([self.sets, read_many([fill_value])])[np.where(there, numbers, len(self))])
         taken = self.sets[numbers[there]]
         sizes = np.zeros(len(numbers), dtype=np.int64)
         sizes[there] = taken.sizes
@@ -227,11 +229,11 @@ class SetArray(ExtensionArray):
         if isinstance(other, pd.Series | pd.Index):
             return NotImplemented
         if is_one_set(other):
-            theirs = _read_many([other])[np.zeros(len(self), dtype=np.intp)]
+            theirs = read_many([other])[np.zeros(len(self), dtype=np.intp)]
         elif isinstance(other, Sequence | np.ndarray | ExtensionArray) and not isinstance(other, str):
             if len(other) != len(self):
                 raise ValueError("Lengths must match to compare")
-            theirs = _read_many(other)
+            theirs = read_many(other)
         else:
             return np.zeros(len(self), dtype=bool)
         return equal_sets(self.sets, theirs)
@@ -268,31 +270,3 @@ class SetArray(ExtensionArray):
     factorize = _values_for_factorize = _hash_pandas_object = _refused("grouping or hash")
     unique = duplicated = value_counts = _mode = isin = _refused("finding of equal values")
     _reduce = _accumulate = _refused("sum, mean or other reduction")
-
-
-def _read_many(items: Any) -> RaggedSets:
-    """A sequence of arrays, DataFrames and missing values as one table."""
-    items = items.array if isinstance(items, pd.Series | pd.Index) else items
-    if isinstance(items, SetArray | RaggedSets):
-        return SetArray(items).sets if isinstance(items, RaggedSets) else items.sets
-    if isinstance(items, np.ndarray) and items.ndim == 2:
-        raise ValueError(f"An array of shape {items.shape} is one set, not many: put it into a list.")
-    items = [[] if is_missing(item) else item for item in items]
-    frames = [item for item in items if isinstance(item, pd.DataFrame)]
-    if frames and all(isinstance(name, str) for frame in frames for name in frame.columns):
-        columns = frames[0].columns
-        if len(frames) == len(items) and columns.is_unique and all(frame.columns.equals(columns) for frame in frames):
-            return RaggedSets(concat_frames(frames), offsets_of(np.array([len(frame) for frame in frames])))
-        return concat_sets([_read_one(item) for item in items])
-    if are_baskets(items):
-        return sets_from_strings(items)
-    dtypes = {item.dtype if isinstance(item, np.ndarray) and item.ndim == 2 else None for item in items}
-    sets = sets_from_arrays(items)
-    if len(dtypes) == 1 and None not in dtypes and items[0].dtype.kind in "biuf" and len(items[0].T):
-        # back from objects, integers stay integers and not the floats that networks take
-        sets = RaggedSets(np.concatenate(items), sets.offsets)
-    return sets
-
-
-def _read_one(item: Any) -> RaggedSets:
-    return RaggedSets(item, [0, len(item)]) if isinstance(item, pd.DataFrame) else sets_from_arrays([item])

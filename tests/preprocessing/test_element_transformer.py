@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTransformer, StandardScaler, TargetEncoder
 from sklearn.utils import get_tags
 
-from sk_deepsets import DeepSetsClassifier, ElementTransformer, RaggedSets
+from sk_deepsets import DeepSetsClassifier, ElementTransformer, RaggedSets, check_sets
 
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any)
 
@@ -396,3 +396,24 @@ def test_labels_may_be_of_elements(form):
     np.testing.assert_array_equal(chosen.transform(sets).elements, sets.elements[:, [1]])
     with pytest.raises(ValueError, match=r"X has .* elements in 30 sets, but y has"):
         ElementTransformer(SelectKBest(k=1)).fit(sets, [np.zeros(9)] * 29 + [np.zeros(2)])
+
+
+def test_a_transformer_that_moves_rows_is_an_error(mixed):
+    with pytest.raises(ValueError, match="FunctionTransformer gave the elements in another order"):
+        ElementTransformer(FunctionTransformer(lambda table: table.sort_values("kind"))).fit_transform(mixed)
+    renumbered = ElementTransformer(FunctionTransformer(lambda table: table.reset_index(drop=True)))
+    pd.testing.assert_index_equal(renumbered.fit_transform(mixed).elements.index, mixed.elements.index)
+
+
+def test_polars_may_hold_the_sets():
+    pl = pytest.importorskip("polars")
+    sets = RaggedSets(np.arange(8.0).reshape(4, 2), [0, 3, 3, 4], feature_names=["a", "b"])
+    frame = pd.DataFrame({"age": [1, 2, 3], "s": sets.to_series()})
+    scale = ElementTransformer(StandardScaler())
+    both = make_column_transformer((StandardScaler(), ["age"]), (scale, ["s"])).set_output(transform="polars")
+    out = both.fit_transform(frame)
+    assert isinstance(out, pl.DataFrame)
+    wanted = scale.fit_transform(sets)
+    np.testing.assert_array_equal(check_sets(out).elements, wanted.elements)
+    np.testing.assert_allclose(check_sets(out).context.iloc[:, 0], [-np.sqrt(1.5), 0, np.sqrt(1.5)])
+    assert isinstance(scale.set_output(transform="polars").fit_transform(sets), RaggedSets)

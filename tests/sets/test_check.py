@@ -198,3 +198,8 @@ def test_anything_else_is_refused_with_what_arrived(X, message):
 def test_sparse_data_is_a_type_error(kind):
     with pytest.raises(TypeError, match=r"Sparse data was passed .* use \.toarray\(\)"):
         check_sets(kind(np.eye(2)))
+
+
+def test_sparse_columns_of_numbers_are_numbers():
+    table = pd.DataFrame({"a": pd.arrays.SparseArray([0.0, 1.0, 0.0]), "b": pd.arrays.SparseArray([1, 0, 2])})
+    np.testing.assert_array_equal(check_sets(RaggedSets(table, [0, 1, 3])).elements, [[0, 1], [1, 0], [0, 2]])

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets.sets._from_arrow import is_arrow, sets_from_arrow
+from sk_deepsets.sets import check_sets
+from sk_deepsets.sets._arrow import is_arrow
+from sk_deepsets.sets._from_arrow import sets_from_arrow
 from sk_deepsets.sets._ragged import RaggedSets
 
 pa = pytest.importorskip("pyarrow")
@@ -263,7 +265,7 @@ def test_a_null_in_a_dictionary_is_an_error_only_where_it_is_used():
         (pa.array([{}]), r"X holds struct<>; wanted lists"),
         (pa.array([[("a", 1)]], type=pa.map_(pa.string(), pa.int64())), r"X holds map<string, int64>; wanted lists"),
         (pa.array([[["a"]], []]), r"X holds list<.*list<.*string>>; wanted lists"),
-        (pa.array([[[1, 2], [3]], []]), r"X holds list<.*list<.*int64>>; wanted lists"),
+        (pa.array([[[1, 2], [3]], []]), r"Set 0 has 1 features \(element 1\); the elements before it have 2"),
         (pa.array([[["a"]]], type=pa.list_(pa.list_(pa.string(), 1))), r"X holds list<.*fixed_size_list<.*string>"),
         (pa.array([[pd.Timestamp(0)]]), r"X holds list<.*timestamp\[.*; wanted lists"),
         (pa.array([[{"when": pd.Timestamp(0)}]]), r"Field 'when' holds timestamp\[.*; wanted numbers"),
@@ -442,6 +444,8 @@ def test_nested_pandas():
     flat = pd.DataFrame({"t": [1, 2, 3], "band": ["g", "r", "g"]}, index=[5, 5, 6])
     frame = NestedFrame({"a": [0, 1]}, index=[5, 6]).join_nested(flat, "lightcurve")
     assert not is_arrow(frame)
+    assert as_lists(check_sets(frame["lightcurve"], dtype=None)) == [[[1, "g"], [2, "r"]], [[3, "g"]]]
+    assert check_sets(frame, dtype=None).context["a"].tolist() == [0, 1]
     sets = sets_from_arrow(frame["lightcurve"])
     assert as_lists(sets) == [[[1, "g"], [2, "r"]], [[3, "g"]]]
     assert sets.index.tolist() == [5, 6]
@@ -462,8 +466,9 @@ def test_awkward():
     assert as_lists(sets_from_arrow(ak.to_arrow(ak.to_regular(ak.Array(vectors), axis=2)))) == vectors
     with pytest.raises(ValueError, match=r"Set 1 holds a null \(element 1\)"):
         sets_from_arrow(ak.to_arrow(ak.Array([[1], [2, None]])))
-    with pytest.raises(ValueError, match="wanted lists of numbers"):
-        sets_from_arrow(ak.to_arrow(ak.Array(vectors)))
+    assert as_lists(sets_from_arrow(ak.Array(vectors))) == vectors  # lists that happen to have one size
+    with pytest.raises(ValueError, match=r"Set 1 has 1 features \(element 1\); the elements before it have 2"):
+        sets_from_arrow(ak.Array([[[1.0, 2.0]], [[3.0, 4.0], [5.0]]]))
 
 
 def test_without_pyarrow_only_reading_is_an_error(monkeypatch):
@@ -478,7 +483,7 @@ def test_importing_and_asking_does_not_need_pyarrow():
     code = (
         "import sys; sys.modules['pyarrow'] = None\n"
         "import numpy as np, pandas as pd\n"
-        "from sk_deepsets.sets._from_arrow import is_arrow\n"
+        "from sk_deepsets.sets._arrow import is_arrow\n"
         "assert not any(map(is_arrow, [np.ones(2), [[1.0]], pd.Series([1.0]), pd.Series(['a']), pd.DataFrame()]))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

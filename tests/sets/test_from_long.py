@@ -140,3 +140,24 @@ def test_ids_in_the_index_come_back_in_the_index(by):
     pd.testing.assert_frame_equal(back.sort_values("x"), frame)
     again = RaggedSets.from_frame(back, by=by)
     assert again.sizes.tolist() == RaggedSets.from_frame(frame, by=by).sizes.tolist()
+
+
+def test_one_name_and_tables_of_other_libraries_will_do():
+    wanted = RaggedSets.from_frame(EVENTS, by="customer", columns=["amount"])
+    sets = RaggedSets.from_frame(EVENTS, by="customer", columns="amount")
+    assert_frame_equal(sets.elements, wanted.elements)
+    pa = pytest.importorskip("pyarrow")
+    sets = RaggedSets.from_frame(pa.Table.from_pandas(EVENTS.reset_index(drop=True)), by="customer", columns="amount")
+    np.testing.assert_array_equal(sets.elements, wanted.elements)
+    customers = pd.DataFrame({"customer": [7, 5, 3, 9], "age": 1})
+    np.testing.assert_array_equal(
+        RaggedSets.from_frame(EVENTS, "customer", ids=customers[["customer"]]).sizes, [3, 1, 2, 0]
+    )
+
+
+def test_what_is_no_name_or_id_is_an_error():
+    with pytest.raises(TypeError, match="by must name columns or index levels"):
+        RaggedSets.from_frame(EVENTS, by=EVENTS["customer"])
+    customers = pd.DataFrame({"age": [1, 2, 3]}, index=[3, 5, 7])
+    with pytest.raises(TypeError, match=r"ids is a DataFrame of \['age'\]: pass its index"):
+        RaggedSets.from_frame(EVENTS, by="customer", ids=customers)

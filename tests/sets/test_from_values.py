@@ -108,3 +108,21 @@ def test_baskets_are_learned_and_encoded():
     assert clf.predict([["cup", "tea", "pot"], ["cup", "pot"], []]).tolist() == [True, False, False]
     counts = SetAggregator(("sum",)).fit_transform(ElementTransformer(OneHotEncoder()).fit_transform(BASKETS))
     np.testing.assert_array_equal(counts[:, 3], ["tea" in basket for basket in BASKETS])  # cup, jam, pot, tea
+
+
+def test_dicts_are_elements_with_named_features():
+    sets = check_sets([[{"price": 1.5, "kind": "tea"}], [], [{"kind": "cup", "price": 2}]], dtype=None)
+    assert sets.sizes.tolist() == [1, 0, 1]
+    pd.testing.assert_frame_equal(
+        sets.elements, pd.DataFrame({"price": [1.5, 2.0], "kind": ["tea", "cup"]}), check_dtype=False
+    )
+    numbers = check_sets([[{"a": 1, "b": 2.5}], [{"a": 3, "b": 4.5}]])
+    np.testing.assert_array_equal(numbers.elements, [[1, 2.5], [3, 4.5]])
+    assert numbers.feature_names.tolist() == ["a", "b"]
+
+
+def test_dicts_that_lack_a_feature_name_the_set():
+    with pytest.raises(ValueError, match=r"Set 1 holds NaN \(element 0, feature 'b'\)"):
+        check_sets([[{"a": 1, "b": 2.5}], [{"a": 3}]])
+    with pytest.raises(ValueError, match="Set 1 holds 'x'; wanted dicts"):
+        check_sets([[{"a": 1}], ["x"]])
