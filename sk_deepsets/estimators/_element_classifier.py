@@ -243,12 +243,17 @@ warm_start, callbacks
 
     def _read_targets(self, y, sample_weight, sets, *, reset=False, classes=None, name=""):
         """Numbers of classes, NaN where there is none, and the weights of the sets."""
+        if self._looks_at_whole_sets and self.class_weight is not None:
+            raise ValueError('class_weight needs target="each": with "one_per_set" each set has one chosen element.')
         flat = self._flat_targets(y, sets, name)
         labelled = ~pd.isna(flat)
         if not labelled.any():
             raise ValueError(f"No element has a target in y{name}.")
         labels = flat[labelled]
         if labels.dtype == object:
+            kinds = {type(label).__name__ for label in labels if isinstance(label, str) != isinstance(labels[0], str)}
+            if kinds:
+                raise ValueError(f"y{name} holds labels of several types: {labels[0]!r} and some of {sorted(kinds)}.")
             labels = np.array(labels.tolist())
         if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
             raise ValueError(f"Unknown label type: continuous. y{name} holds {labels[labels != np.floor(labels)][0]}.")

@@ -193,8 +193,11 @@ warm_start, callbacks
     def _read_targets(self, y, sample_weight, sets, *, reset=False, classes=None, name=""):
         """Values of the elements, NaN where there is none, and the weights of the sets."""
         flat = self._flat_targets(y, sets, name)
+        values, labelled = np.full(len(flat), np.nan), ~pd.isna(flat)
         try:
-            values = np.where(pd.isna(flat), np.nan, flat).astype(np.float64)  # NA is no float
+            if flat.dtype.kind not in "biufO":
+                raise TypeError(f"it has dtype {flat.dtype}.")
+            values[labelled] = flat[labelled].astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"y{name} must hold numbers: {error}") from error
         if np.isinf(values).any():

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import get_scorer, ndcg_score
+from sklearn.metrics import check_scoring, get_scorer, ndcg_score
 from sklearn.utils.metaestimators import available_if
 
 from sk_deepsets.estimators._element_answers import flatten
@@ -43,7 +43,7 @@ def element_scorer(scoring):
     """
     if isinstance(scoring, str) and re.fullmatch(r"ndcg(@[1-9]\d*)?", scoring):
         return _RankingScorer(int(scoring[5:]) if "@" in scoring else None)
-    return _ElementScorer(get_scorer(scoring))
+    return _ElementScorer(check_scoring(scoring=get_scorer(scoring)))
 
 
 def mean_ndcg(relevance, scores, offsets, k=None):
@@ -78,7 +78,7 @@ class _RankingScorer:
 
     def __call__(self, estimator, X, y):
         sets = _checked(X)
-        scores = flatten(estimator.predict(X))
+        scores = flatten(estimator.predict(X), sets)
         return mean_ndcg(read_targets(y, sets).astype(np.float64), scores, sets.offsets, self.k)
 
     def __repr__(self):
@@ -95,7 +95,7 @@ class _ElementScorer:
         labelled = ~pd.isna(targets)
         wanted = targets[labelled]
         wanted = np.array(wanted.tolist()) if wanted.dtype == object else wanted
-        return self.scorer(_FlatAnswers(estimator, labelled), X, wanted)
+        return self.scorer(_FlatAnswers(estimator, sets, labelled), X, wanted)
 
     def __repr__(self):
         return f"element_scorer({self.scorer!r})"
@@ -109,8 +109,9 @@ def _checked(X):
 class _FlatAnswers(BaseEstimator):
     """An estimator of elements whose answers are flat, for scikit-learn's metrics."""
 
-    def __init__(self, estimator, labelled):
+    def __init__(self, estimator, sets, labelled):
         self.estimator = estimator
+        self.sets = sets
         self.labelled = labelled
         if is_classifier(estimator):
             self.classes_ = estimator.classes_
@@ -125,7 +126,7 @@ class _FlatAnswers(BaseEstimator):
         return self._flat(self.estimator.predict_proba(X))
 
     def _flat(self, answers):
-        return flatten(answers)[self.labelled]
+        return flatten(answers, self.sets)[self.labelled]
 
     def __sklearn_tags__(self):
         return self.estimator.__sklearn_tags__()

@@ -23,19 +23,58 @@ def read_targets(y, sets, name=""):
     if y is None:
         raise ValueError("One target for each element is required, but y is None.")
     if isinstance(y, pd.DataFrame):
-        raise ValueError(f"y{name} must be one column of targets, but is a DataFrame of {list(y.columns)}.")
+        if y.shape[1] != 1:
+            raise ValueError(f"y{name} must be one column of targets, but is a DataFrame of {list(y.columns)}.")
+        y = y.iloc[:, 0]
+    if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] == 1 and len(y) != len(sets):
+        y = y[:, 0]
     y = y.array.sets if isinstance(y, pd.Series) and isinstance(y.array, SetArray) else y
     if isinstance(y, RaggedSets):
-        return _cut(y, sets, name)
+        return _from_sets(y, sets, name)
     items = lists_from_arrow(y) if is_arrow(y) else list(y)
     if not any(isinstance(item, list | tuple) or getattr(item, "ndim", 0) for item in items):
         return _flat(y if isinstance(y, pd.Series) else items, sets, name)
-    parts = [_as_array(item).reshape(-1) for item in items]
-    _check_cuts(np.array([len(part) for part in parts]), sets, name)
-    parts = [part for part in parts if len(part)]
-    if len({part.dtype.kind in "US" for part in parts}) > 1:
-        parts = [part.astype(object) for part in parts]
-    return np.concatenate(parts) if parts else np.empty(0)
+    return _from_parts(items, sets, name)
+
+
+def _from_parts(items, sets, name):
+    """Targets that come as one sequence for each set; None for one stands for a set without targets."""
+    _check_number(len(items), sets, name)
+    missing = [item is None or item is pd.NA or isinstance(item, float) for item in items]
+    parts = [
+        np.full(size, None) if left_out else _as_array(item).reshape(-1)
+        for item, size, left_out in zip(items, sets.sizes, missing, strict=True)
+    ]
+    _check_sizes(np.array([len(part) for part in parts]), sets, name)
+    filled = [part for part in parts if len(part)]
+    if len({part.dtype.kind in "US" for part in filled}) > 1:
+        filled = [part.astype(object) for part in filled]
+    flat = np.concatenate(filled) if filled else np.empty(0)
+    if not all(isinstance(item, pd.Series) for item in items):
+        return flat
+    first, *others = [item.index for item in items]
+    return flat[_rows_of(first.append(others), sets)]
+
+
+def _from_sets(y, sets, name):
+    """Targets that are sets of one feature."""
+    if y.n_features != 1:
+        raise ValueError(f"y{name} must be one column of targets, but {y!r} has {y.n_features}.")
+    _check_number(len(y), sets, name)
+    _check_sizes(y.sizes, sets, name)
+    if not isinstance(y.elements, pd.DataFrame):
+        return y.elements[:, 0]
+    return _plain(y.elements.iloc[:, 0])[_rows_of(y.elements.index, sets)]
+
+
+def _rows_of(index, sets):
+    """Where the targets stand, whose labels these are: those of the elements, perhaps in another order within a set."""
+    if isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and index.is_unique:
+        rows = index.get_indexer(sets.elements.index)
+        numbers = np.repeat(np.arange(len(sets)), sets.sizes)
+        if (rows >= 0).all() and (numbers[rows] == numbers).all():
+            return rows
+    return slice(None)
 
 
 def with_rows(sets, X):
@@ -50,24 +89,12 @@ def with_rows(sets, X):
     return RaggedSets(elements, sets.offsets, context=sets.context, index=sets.index)
 
 
-def _cut(y, sets, name):
-    """Targets that are sets of one feature."""
-    if y.n_features != 1:
-        raise ValueError(f"y{name} must be one column of targets, but {y!r} has {y.n_features}.")
-    _check_cuts(y.sizes, sets, name)
-    if not isinstance(y.elements, pd.DataFrame):
-        return y.elements[:, 0]
-    values = y.elements.iloc[:, 0]
-    if isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and values.index.is_unique:
-        rows = values.index.get_indexer(sets.elements.index)
-        if (rows >= 0).all():  # the same rows, perhaps in another order within their sets
-            values = values.iloc[rows]
-    return _plain(values)
+def _check_number(n_parts, sets, name):
+    if n_parts != len(sets):
+        raise ValueError(f"X{name} has {len(sets)} sets, but y{name} has targets for {n_parts}.")
 
 
-def _check_cuts(sizes, sets, name):
-    if len(sizes) != len(sets):
-        raise ValueError(f"X{name} has {len(sets)} sets, but y{name} has targets for {len(sizes)}.")
+def _check_sizes(sizes, sets, name):
     wrong = np.flatnonzero(sizes != sets.sizes)
     if len(wrong):
         number = wrong[0]
@@ -87,17 +114,20 @@ def _as_array(values):
 
 def _flat(values, sets, name):
     """One value an element, in one array or Series."""
-    n_elements = len(sets.elements)
-    if len(values) != n_elements:
-        raise ValueError(
-            f"X{name} has {n_elements} elements in {len(sets)} sets, but y{name} has {len(values)} targets: one for "
-            "each element is wanted, as one flat array, or as one array for each set."
-        )
-    if not isinstance(values, pd.Series):
-        return _as_array(values)
-    if isinstance(sets.elements, pd.DataFrame):
-        values = _aligned(values, sets, name)
-    return _plain(values)
+    if isinstance(values, pd.Series) and isinstance(sets.elements, pd.DataFrame):
+        return _plain(_aligned(values, sets, name))
+    if len(values) != len(sets.elements):
+        raise ValueError(_wrong_length(values, sets, name))
+    if isinstance(values, pd.Series):
+        return _plain(values)
+    return _as_array(values)
+
+
+def _wrong_length(values, sets, name):
+    return (
+        f"X{name} has {len(sets.elements)} elements in {len(sets)} sets, but y{name} has {len(values)} targets: one "
+        "for each element is wanted, as one flat array, or as one array for each set."
+    )
 
 
 def _plain(values):
@@ -109,6 +139,8 @@ def _aligned(values, sets, name):
     """The targets in the order of the elements, by the labels of their rows: grouping a frame moves its rows."""
     index = sets.elements.index
     if not index.is_unique:
+        if len(values) != len(index):
+            raise ValueError(_wrong_length(values, sets, name))
         if values.index.equals(index) and _labels_stay_in_one_set(index, sets):
             return values
         raise ValueError(
@@ -117,6 +149,8 @@ def _aligned(values, sets, name):
         )
     rows = values.index.get_indexer(index) if values.index.is_unique else np.array([-1])
     if (rows < 0).any():
+        if len(values) != len(index):
+            raise ValueError(_wrong_length(values, sets, name))
         raise ValueError(
             f"The index of y{name} does not hold the rows of X{name}: pass the Series of the frame that the sets were "
             "made of, or an array in the order of the elements."

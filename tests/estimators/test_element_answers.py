@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 
 from sk_deepsets import DeepSetsElementClassifier, DeepSetsElementRegressor, RaggedSets, element_scorer
-from sk_deepsets.estimators._element_answers import RowAnswers, SetAnswers, cut_like
+from sk_deepsets.estimators._element_answers import RowAnswers, SetAnswers, cut_like, order_of_rows
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame(
@@ -73,7 +74,7 @@ def test_joined_answers_are_taken_by_sets(sizes, data):
     index, values = np.arange(n_elements) + 7, np.arange(n_elements) * 1.5
     starts = np.cumsum([0, *map(sum, sizes)])
     parts = [
-        RowAnswers.cut(values[a:b], index[a:b], np.r_[0, np.cumsum(part)])
+        RowAnswers.of_sets(values[a:b], index[a:b], np.repeat(np.arange(len(part)), part), len(part))
         for a, b, part in zip(starts, starts[1:], sizes, strict=False)
     ]
     joined = np.concatenate(parts)
@@ -82,6 +83,7 @@ def test_joined_answers_are_taken_by_sets(sizes, data):
     taken = joined[order]
     offsets = np.cumsum([0, *np.concatenate(sizes)]).astype(int)
     wanted = [k for number in order for k in range(offsets[number], offsets[number + 1])]
+    wanted = sorted(wanted)  # labels that rise in each set: the order of the frame
     assert taken.index.tolist() == index[wanted].tolist()
     assert taken.tolist() == values[wanted].tolist()
 
@@ -93,7 +95,7 @@ def test_answers_that_know_their_sets_are_a_series_like_any_other():
     pd.testing.assert_series_equal(answers + 0, plain)
     pd.testing.assert_series_equal(answers.sort_values(), plain.sort_values())
     pd.testing.assert_series_equal(pickle.loads(pickle.dumps(answers)), answers)
-    assert pickle.loads(pickle.dumps(answers)).offsets.tolist() == [0, 2, 3]
+    assert pickle.loads(pickle.dumps(answers)).numbers.tolist() == [0, 0, 1]
     assert (np.mean(answers), np.max(answers), np.where(answers > 1, 1, 0).tolist()) == (2.0, 3.0, [1, 0, 1])
     assert np.concatenate([answers, [5.0]]).tolist() == [3.0, 1.0, 2.0, 5.0]
     joined = np.concatenate([answers, answers.iloc[:0]])
@@ -101,4 +103,60 @@ def test_answers_that_know_their_sets_are_a_series_like_any_other():
     both = np.concatenate([answers, SetAnswers([np.array([7.0])])])
     assert [part.tolist() for part in both] == [[3.0, 1.0], [2.0], [7.0]]
     one = np.concatenate([answers])
-    assert (one["b"], one[one > 2].tolist(), one.iloc[:1].tolist()) == (1.0, [3.0], [3.0])
+    assert (one[-1], one[one > 2].tolist(), one[:1].tolist(), one[[2, 0, 1]].tolist()) == (
+        2.0,
+        [3.0],
+        [3.0],
+        [2.0, 3.0, 1.0],
+    )
+    assert one[np.argsort(one)].tolist() == [1.0, 2.0, 3.0]
+    assert (one + 1)[np.array([1, 0])].tolist() == [2.0, 4.0]
+
+
+def test_folds_put_together_by_hand_are_an_array_like_any_other():
+    frame = EVENTS.reset_index(drop=True)
+    sets = RaggedSets.from_frame(frame, by="id", columns=["a", "b"])
+    y = RaggedSets.from_frame(frame, by="id", columns=["value"])
+    parts = [clone(REGRESSOR).fit(sets[train], y[train]).predict(sets[test]) for train, test in FOLDS.split(sets)]
+    rows = np.concatenate([part.index for part in parts])
+    by_hand = np.concatenate(parts)[np.argsort(rows)]
+    assert type(by_hand) is np.ndarray
+    np.testing.assert_array_equal(by_hand, cross_val_predict(REGRESSOR, sets, y, cv=FOLDS))
+
+
+@pytest.mark.parametrize("index", [range(150), pd.date_range("2020", periods=150), [f"{i:03}" for i in range(150)]])
+def test_answers_stand_in_the_order_of_the_frame(index):
+    frame = EVENTS.set_axis(pd.Index(index), axis=0)
+    assert not frame["id"].is_monotonic_increasing
+    sets = RaggedSets.from_frame(frame, by="id", columns=["a", "b"])
+    model = clone(REGRESSOR).fit(sets, frame["value"])
+    predicted = model.predict(sets)
+    assert predicted.index.tolist() == frame.index.tolist()
+    np.testing.assert_allclose(np.concatenate(model.predict([*sets])), predicted[sets.elements.index], rtol=1e-5)
+    assert r2_score(frame["value"], predicted) == pytest.approx(model.score(sets, frame["value"]))
+    assert element_scorer("r2")(model, sets, frame["value"]) == pytest.approx(r2_score(frame["value"], predicted))
+    part = model.predict(sets[[7, 3]])
+    pd.testing.assert_series_equal(part, predicted[frame["id"].isin(sets.index[[7, 3]])])
+
+
+@settings(max_examples=60, deadline=None)
+@given(ids=st.lists(st.integers(0, 4), min_size=1, max_size=12), seed=st.integers(0, 9), rising=st.booleans())
+def test_the_order_of_rows_is_that_of_the_frame_or_set_by_set(ids, seed, rising):
+    rng = np.random.default_rng(seed)
+    labels = np.sort(rng.permutation(30)[: len(ids)])
+    frame = pd.DataFrame({"id": ids, "x": 0.0}, index=labels if rising else rng.permutation(labels))
+    sets = RaggedSets.from_frame(frame, by="id")
+    order = order_of_rows(sets.elements.index, sets.offsets)
+    found = sets.elements.index[order].tolist()
+    within = [one.index.is_monotonic_increasing for one in sets]
+    assert found == (sorted(labels) if all(within) else sets.elements.index.tolist())
+    if rising:
+        assert found == frame.index.tolist()
+
+
+def test_labels_without_an_order_leave_the_elements_as_they_are():
+    for index in (pd.Index([2, "a", 1]), pd.CategoricalIndex(["b", "a", "c"])):
+        assert order_of_rows(index, np.array([0, 1, 3])).tolist() == [0, 1, 2]
+    pairs = pd.MultiIndex.from_tuples([(1, "b"), (2, "a"), (1, "a")])
+    assert order_of_rows(pairs, np.array([0, 2, 3])).tolist() == [2, 0, 1]
+    assert order_of_rows(pd.Index([3.0, np.nan, 1.0]), np.array([0, 2, 3])).tolist() == [0, 1, 2]

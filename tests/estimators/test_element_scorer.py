@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from sklearn.pipeline import make_pipeline
 
 from sk_deepsets import (
+    DeepSetsClassifier,
     DeepSetsElementClassifier,
     DeepSetsElementRegressor,
     ElementTransformer,
@@ -188,3 +189,14 @@ def test_a_ranker_is_tuned_by_its_ndcg():
 def test_an_unknown_name_is_an_error(name):
     with pytest.raises(ValueError, match=name):
         element_scorer(name)
+
+
+def test_what_is_no_scorer_or_no_estimator_of_elements_says_so():
+    with pytest.raises(ValueError, match="looks like it is a metric function"):
+        element_scorer(metrics.roc_auc_score)
+    bags = [bag for bag in BAGS if len(bag)]
+    of_sets = DeepSetsClassifier(max_epochs=1).fit(bags, [len(bag) > 3 for bag in bags])
+    with pytest.raises(
+        TypeError, match="Expected one answer for each element, but the estimator gives one for each set"
+    ):
+        element_scorer("accuracy")(of_sets, bags, [part for part in Y if len(part)])

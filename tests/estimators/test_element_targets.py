@@ -94,7 +94,9 @@ def test_sets_of_one_size_have_a_table_of_targets(make, kind):
     X = RNG.normal(size=(30, 4, 2))
     y = (X[..., 0] > 0).astype(int)
     answers = make().fit(X, y if kind == "array" else y.tolist()).predict(X)
-    assert_cut(answers, make().fit(list(X), list(y)).predict(list(X)))
+    assert answers.shape == y.shape  # an array for an array
+    np.testing.assert_array_equal(answers, np.stack(make().fit(list(X), list(y)).predict(list(X))))
+    np.testing.assert_array_equal(make().fit(X, y).predict(torch.from_numpy(X)), answers)
     np.testing.assert_array_equal(read_targets(y, check_sets(X)), y.ravel())
 
 
@@ -148,7 +150,7 @@ def test_wrong_cuts_name_the_set(make):
         (pd.Series(FLAT[:-1]), rf"X has {len(FLAT)} elements in 43 sets, but y has {len(FLAT) - 1} targets"),
         (np.zeros(43), r"but y has 43 targets: one for each element"),
         (None, "y is None"),
-        (pd.DataFrame({"label": FLAT}), r"y must be one column of targets, but is a DataFrame of \['label'\]"),
+        (pd.DataFrame({"a": FLAT, "b": FLAT}), r"y must be one column of targets, but is a DataFrame of \['a', 'b'\]"),
         ([[None] * size for size in SIZES], "No element has a target in y"),
         (np.full(len(FLAT), np.nan), "No element has a target in y"),
     ],
@@ -353,3 +355,54 @@ def test_flat_targets_follow_the_rows_of_frames_of_numbers(make, wrap):
     assert by_label.score(wrap(frames), FRAME["label"]) == in_order.score(wrap(frames), FRAME["label"])
     scorer = element_scorer("r2" if isinstance(by_label, DeepSetsElementRegressor) else "accuracy")
     assert scorer(by_label, wrap(frames), FRAME["label"]) == pytest.approx(by_label.score(wrap(frames), FRAME["label"]))
+
+
+def test_one_column_of_a_table_is_a_column():
+    sets = check_sets(BAGS)
+    np.testing.assert_array_equal(read_targets(FLAT[:, None], sets), FLAT)
+    np.testing.assert_array_equal(read_targets(pd.DataFrame({"label": FLAT}), sets), FLAT)
+    np.testing.assert_array_equal(read_targets(FRAME[["label"]], SETS), IN_ORDER)
+
+
+def test_a_series_of_more_rows_gives_those_of_the_sets(make):
+    part = SETS[[3, 1, 8]]
+    np.testing.assert_array_equal(read_targets(FRAME["label"], part), IN_ORDER[part.elements.index])
+    model = make().fit(part, FRAME["label"])
+    assert model.score(part, FRAME["label"]) == model.score(part, IN_ORDER[part.elements.index])
+
+
+def test_one_series_a_set_follows_the_labels_of_its_rows():
+    shuffled = FRAME.sample(frac=1, random_state=3)
+    y = [shuffled.loc[shuffled["id"] == number, "label"] for number in SETS.index]
+    assert pd.concat(y).index.tolist() != SETS.elements.index.tolist()
+    np.testing.assert_array_equal(read_targets(y, SETS), IN_ORDER)
+    # labels that are not those of the rows tell nothing
+    renumbered = np.array_split(IN_ORDER.reset_index(drop=True), SETS.offsets[1:-1])
+    np.testing.assert_array_equal(read_targets(renumbered, SETS), IN_ORDER)
+    reversed_labels = np.array_split(IN_ORDER.set_axis(SETS.elements.index[::-1]), SETS.offsets[1:-1])
+    np.testing.assert_array_equal(read_targets(reversed_labels, SETS), IN_ORDER)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_none_for_a_set_stands_for_no_targets(make, nothing):
+    number = int(np.argmax(SIZES))
+    y = [*Y[:number], nothing, *Y[number + 1 :]]
+    missing = pd.isna(read_targets(y, check_sets(BAGS)))
+    assert missing.sum() == SIZES[number]
+    explicit = [*Y[:number], [None] * SIZES[number], *Y[number + 1 :]]
+    for answer, wanted in zip(make().fit(BAGS, y).predict(BAGS), make().fit(BAGS, explicit).predict(BAGS), strict=True):
+        np.testing.assert_array_equal(answer, wanted)
+
+
+def test_what_no_estimator_can_learn_says_so():
+    words = [np.where(part, "yes", "no") for part in Y]
+    with pytest.raises(ValueError, match="y must hold numbers: could not convert string to float"):
+        ESTIMATORS["regressor"]().fit(BAGS, [part.astype(object) for part in words])
+    with pytest.raises(ValueError, match="y must hold numbers: it has dtype <U3"):
+        ESTIMATORS["regressor"]().fit(BAGS, words)
+    with pytest.raises(ValueError, match="y must hold numbers: it has dtype datetime64"):
+        ESTIMATORS["regressor"]().fit(BAGS, np.full(len(FLAT), np.datetime64("2020-01-01")))
+    with pytest.raises(ValueError, match=r"y holds labels of several types: '\w+' and some of"):
+        ESTIMATORS["classifier"]().fit(BAGS, [*words[:5], *Y[5:]])
+    with pytest.raises(ValueError, match='class_weight needs target="each"'):
+        ESTIMATORS["classifier"](target="one_per_set", class_weight="balanced").fit(BAGS, Y)
