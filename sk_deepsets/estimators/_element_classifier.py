@@ -176,8 +176,9 @@ warm_start, callbacks
 
         Returns
         -------
-        list of ndarray of shape (n_i,), or Series
-            One array a set; a Series with the rows of the frame, where the sets were made of one.
+        list of ndarray of shape (n_i,), Series, or ndarray of shape (n_sets, set_size)
+            One array a set; a Series with the rows of the frame, where the sets were made of one, in its order if
+            its labels rise; an array for an array.
         """
         return self._answers(X, self._labels)
 
@@ -191,9 +192,9 @@ warm_start, callbacks
 
         Returns
         -------
-        list of ndarray of shape (n_i, n_classes), or DataFrame
-            Columns as in ``classes_``; rows sum to 1. With ``target="one_per_set"``, the column of the chosen class
-            sums to 1 over each set.
+        list of ndarray of shape (n_i, n_classes), DataFrame, or ndarray of shape (n_sets, set_size, n_classes)
+            As in ``predict``. Columns as in ``classes_``; rows sum to 1. With ``target="one_per_set"``, the column of
+            the chosen class sums to 1 over each set.
         """
         return self._answers(X, self._probabilities, columns=getattr(self, "classes_", None))
 

@@ -150,8 +150,9 @@ warm_start, callbacks
 
         Returns
         -------
-        list of ndarray of shape (n_i,), or Series
-            One array a set; a Series with the rows of the frame, where the sets were made of one.
+        list of ndarray of shape (n_i,), Series, or ndarray of shape (n_sets, set_size)
+            One array a set; a Series with the rows of the frame, where the sets were made of one, in its order if
+            its labels rise; an array for an array.
         """
         return self._answers(X, self._values)
 

@@ -60,8 +60,9 @@ class SetLearner(BaseEstimator):
         X : sets
             Any form that :func:`check_sets` takes.
         y : array-like of shape (n_sets,), or (n_sets, n_outputs) for a regressor
-            Targets. Of the element-wise estimators a list with one array a set, or one flat array or Series with one
-            target an element.
+            Targets. Of the element-wise estimators one target an element: sets of one feature, such as a list with one
+            array a set; a flat Series, which is matched to the rows of the frame that the sets were made of; or a
+            flat array in the order of the elements, set by set.
         sample_weight : array-like of shape (n_sets,), default=None
             Weights of the sets in the loss, in the validation loss and in what ``standardize`` learns. A weight
             of 0 leaves the set out.

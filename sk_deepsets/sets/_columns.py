@@ -26,10 +26,9 @@ def is_category(column: pd.Series) -> bool:
 
 def as_floats(frame: pd.DataFrame) -> np.ndarray:
     """Columns of numbers as one table of float32, or float64 where a column may not fit; what is missing is NaN."""
-    exact = {_numpy_dtype(dtype) for dtype in frame.dtypes} <= EXACT_IN_FLOAT32
+    sparse = [isinstance(dtype, pd.SparseDtype) for dtype in frame.dtypes]
+    if any(sparse):
+        frame = frame.astype({name: dtype.subtype for name, dtype in frame.dtypes[sparse].items()})
+    exact = {np.dtype(getattr(dtype, "numpy_dtype", dtype)) for dtype in frame.dtypes} <= EXACT_IN_FLOAT32
     dtype = np.float32 if exact and frame.shape[1] else np.float64
     return frame.to_numpy(dtype, na_value=np.nan) if frame.isna().any(axis=None) else frame.to_numpy(dtype)
-
-
-def _numpy_dtype(dtype: Any) -> np.dtype:
-    return np.dtype(dtype.subtype if isinstance(dtype, pd.SparseDtype) else getattr(dtype, "numpy_dtype", dtype))

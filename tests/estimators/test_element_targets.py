@@ -5,8 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import polars as pl
-import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -299,15 +297,27 @@ def test_a_list_of_frames_matches_targets_by_the_rows_labels():
     assert read_targets(np.array([1, 3, 0, 2]), restarted).tolist() == [1, 3, 0, 2]
 
 
+def arrow(values):
+    return pytest.importorskip("pyarrow").array(values)
+
+
+def polars(values):
+    return pytest.importorskip("polars").Series(values)
+
+
+def arrow_series(values, kind):
+    pa = pytest.importorskip("pyarrow")
+    dtype = pa.int64() if kind == "flat" else pa.list_(pa.int64())
+    return pd.Series(values, dtype=pd.ArrowDtype(dtype))
+
+
 ARROW_FORMS = {
-    "pyarrow lists": lambda parts: pa.array(parts),
-    "pyarrow flat": lambda parts: pa.array([value for part in parts for value in part]),
-    "polars lists": lambda parts: pl.Series(parts),
-    "polars flat": lambda parts: pl.Series([value for part in parts for value in part]),
-    "pandas lists": lambda parts: pd.Series(parts, dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
-    "pandas flat": lambda parts: pd.Series(
-        [value for part in parts for value in part], dtype=pd.ArrowDtype(pa.int64())
-    ),
+    "pyarrow lists": arrow,
+    "pyarrow flat": lambda parts: arrow([value for part in parts for value in part]),
+    "polars lists": polars,
+    "polars flat": lambda parts: polars([value for part in parts for value in part]),
+    "pandas lists": lambda parts: arrow_series(parts, "lists"),
+    "pandas flat": lambda parts: arrow_series([value for part in parts for value in part], "flat"),
 }
 
 
@@ -324,7 +334,7 @@ def test_targets_in_arrow_are_read_and_nulls_are_no_targets(form):
 
 def test_a_null_list_of_targets_is_that_of_an_empty_set():
     sets = RaggedSets(np.zeros((2, 1)), [0, 2, 2])
-    assert read_targets(pa.array([[3, 1], None]), sets).tolist() == [3, 1]
+    assert read_targets(arrow([[3, 1], None]), sets).tolist() == [3, 1]
 
 
 def test_targets_that_are_sets_follow_the_labels_of_their_rows():
@@ -371,15 +381,19 @@ def test_a_series_of_more_rows_gives_those_of_the_sets(make):
     assert model.score(part, FRAME["label"]) == model.score(part, IN_ORDER[part.elements.index])
 
 
+def cut(series):
+    return [series.iloc[a:b] for a, b in pairwise(SETS.offsets)]
+
+
 def test_one_series_a_set_follows_the_labels_of_its_rows():
     shuffled = FRAME.sample(frac=1, random_state=3)
     y = [shuffled.loc[shuffled["id"] == number, "label"] for number in SETS.index]
     assert pd.concat(y).index.tolist() != SETS.elements.index.tolist()
     np.testing.assert_array_equal(read_targets(y, SETS), IN_ORDER)
     # labels that are not those of the rows tell nothing
-    renumbered = np.array_split(IN_ORDER.reset_index(drop=True), SETS.offsets[1:-1])
+    renumbered = cut(IN_ORDER.reset_index(drop=True))
     np.testing.assert_array_equal(read_targets(renumbered, SETS), IN_ORDER)
-    reversed_labels = np.array_split(IN_ORDER.set_axis(SETS.elements.index[::-1]), SETS.offsets[1:-1])
+    reversed_labels = cut(IN_ORDER.set_axis(SETS.elements.index[::-1]))
     np.testing.assert_array_equal(read_targets(reversed_labels, SETS), IN_ORDER)
 
 
