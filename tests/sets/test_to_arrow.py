@@ -136,7 +136,7 @@ TABLES = {
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 def test_a_table_of_polars_or_pyarrow_is_a_frame_with_a_column_of_sets(make):
-    filled = RaggedSets(KINDS.fillna(0.0), SETS.offsets)
+    filled = RaggedSets(KINDS.fillna({"amount": 0.0}), SETS.offsets)
     frame = pd.DataFrame({"age": [30, 40, 50], "events": filled.to_series(), "country": ["de", "fr", "de"]})
     sets = check_sets(make(frame), dtype=None)
     same(
