@@ -7,8 +7,6 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import RaggedSets, SetDtype
-
 
 def cut_like(flat, X, sets, columns=None, knows_sets=False):
     """Answers of elements in the form that the sets came in.
@@ -18,7 +16,7 @@ def cut_like(flat, X, sets, columns=None, knows_sets=False):
     flat : ndarray of shape (n_elements,) or (n_elements, n_columns)
     X : sets
         As passed by the user.
-    sets : RaggedSets
+    sets : RowSets
         As checked, before their elements are encoded.
     columns : array-like, optional
         Names of the columns of a table of answers.
@@ -34,9 +32,9 @@ def cut_like(flat, X, sets, columns=None, knows_sets=False):
     if getattr(X, "ndim", 0) == 3:
         return flat.reshape(*X.shape[:2], *flat.shape[1:])
     # by labels that rows share, pandas would align answers to the wrong rows
-    if not (isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and _holds_one_table(X)):
+    index = sets.rows
+    if index is None or not index.is_unique or not sets.in_one_table:
         return SetAnswers(np.split(flat, sets.offsets[1:-1]))
-    index = sets.elements.index
     order = order_of_rows(index, sets.offsets)
     if flat.ndim == 2:
         return pd.DataFrame(flat[order], index=index[order], columns=columns)
@@ -70,7 +68,7 @@ def flatten(answers, sets):
         if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype != object:
             raise TypeError("Expected one answer for each element, but the estimator gives one for each set.")
         return np.concatenate(list(answers))
-    return (answers.loc[sets.elements.index] if isinstance(sets.elements, pd.DataFrame) else answers).to_numpy()
+    return (answers if sets.rows is None else answers.loc[sets.rows]).to_numpy()
 
 
 class SetAnswers(list):
@@ -119,6 +117,9 @@ class _JoinedAnswers(np.ndarray):
     def __array_finalize__(self, source):
         self.rows = None
 
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array[()] if return_scalar else np.asarray(array)
+
     def __getitem__(self, key):
         flat = np.asarray(self)
         if self.rows is None or not isinstance(key, np.ndarray) or key.dtype.kind not in "iu":
@@ -145,10 +146,3 @@ def _joined(parts):
     joined = np.concatenate([part.to_numpy() for part in parts]).view(_JoinedAnswers)
     joined.rows = index, numbers, n_sets[-1]
     return joined
-
-
-def _holds_one_table(X):
-    """Whether the elements of X are rows of one table, whose index its user knows."""
-    if isinstance(X, pd.DataFrame):
-        return any(isinstance(dtype, SetDtype) for dtype in X.dtypes)
-    return isinstance(X, RaggedSets) or (isinstance(X, pd.Series) and isinstance(X.dtype, SetDtype))

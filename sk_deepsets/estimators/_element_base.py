@@ -9,9 +9,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._element_answers import cut_like
-from sk_deepsets.estimators._element_targets import read_targets, with_rows
 from sk_deepsets.estimators._learner import SetLearner
 from sk_deepsets.estimators._training import input_dimensions, widths
+from sk_deepsets.preprocessing import read_targets, with_rows
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import SetDataset, build_element_net
 

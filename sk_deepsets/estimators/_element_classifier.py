@@ -8,13 +8,13 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 
+from sk_deepsets.estimators._choice import first_largest, softmax_over_sets
 from sk_deepsets.estimators._element_base import (
     DeepSetsElementEstimator,
     ElementTargets,
     chosen_class,
     weights_of_classes,
 )
-from sk_deepsets.estimators._element_targets import first_largest, softmax_over_sets
 
 
 class DeepSetsElementClassifier(ClassifierMixin, DeepSetsElementEstimator):

@@ -12,7 +12,7 @@ from sklearn.metrics import check_scoring, get_scorer, ndcg_score
 from sklearn.utils.metaestimators import available_if
 
 from sk_deepsets.estimators._element_answers import flatten
-from sk_deepsets.estimators._element_targets import read_targets, with_rows
+from sk_deepsets.preprocessing import read_targets, with_rows
 from sk_deepsets.sets import check_sets
 
 

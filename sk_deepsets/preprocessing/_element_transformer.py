@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._element_rows import check_order, labels_of_elements
+from sk_deepsets.preprocessing._element_targets import with_rows
 from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
 from sk_deepsets.sets import RaggedSets, check_sets, put_sets
 
@@ -205,7 +206,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     def _fit(self, X, y, method):
         """The sets of X, and what the method of a clone gives for their elements; None for "passthrough"."""
         sets = check_sets(X, dtype=None, ensure_all_finite=False)
-        labels = None if y is None else labels_of_elements(y, sets)
+        labels = None if y is None else labels_of_elements(y, with_rows(sets, X))
         check_features(self, sets, reset=True)
         self._columns = columns_of_table(X)
         # a copy, which does not hold the whole table in memory

@@ -30,7 +30,9 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
 
 def columns_of_table(X: Any) -> list[Any] | None:
     """The columns of a table, one of which holds the sets; None for sets alone."""
-    return list(X.columns) if isinstance(X, pd.DataFrame) or is_arrow_table(X) else None
+    if is_arrow_table(X):  # where pyarrow's columns are data
+        return list(getattr(X, "column_names", X.columns))
+    return list(X.columns) if isinstance(X, pd.DataFrame) else None
 
 
 def are_columns_of_table(estimator: Any, input_features: Any) -> bool:

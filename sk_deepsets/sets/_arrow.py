@@ -35,7 +35,7 @@ def is_arrow_table(X: Any) -> bool:
     """Whether X is a table of polars, pyarrow or the like, with several columns."""
     if isinstance(X, pd.DataFrame | pd.Series) or not hasattr(X, "__arrow_c_stream__"):
         return False
-    return hasattr(X, "columns") or hasattr(X, "read_all")
+    return hasattr(X, "columns")
 
 
 def import_pyarrow() -> Any:

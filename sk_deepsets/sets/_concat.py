@@ -17,6 +17,21 @@ def offsets_of(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)])
 
 
+def without_rows(sets: RaggedSets) -> RaggedSets:
+    """Sets for a column, whose elements were rows of no frame that a user has: labelled by set and element.
+
+    Under any other labels, targets and answers would be matched to the rows of a frame that has these by chance.
+    """
+    if not isinstance(sets.elements, pd.DataFrame):
+        return sets
+    sizes, offsets = sets.sizes, sets.offsets
+    of_set: Any = np.repeat(np.arange(len(sets)), sizes)
+    within: Any = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
+    levels: Any = [pd.RangeIndex(len(sets)), pd.RangeIndex(sizes.max(initial=0))]
+    labels = pd.MultiIndex(levels, [of_set, within], names=["set", "element"], verify_integrity=False)
+    return RaggedSets(sets.elements.set_axis(labels), offsets, context=sets.context, index=sets.index)
+
+
 def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
     """The sets of all parts in one table."""
     offsets = offsets_of(np.concatenate([part.sizes for part in parts]))

@@ -75,10 +75,8 @@ def sets_from_arrow(X: Any, *, missing: bool = False) -> RaggedSets:
 
 
 def lists_from_arrow(X: Any) -> list[Any]:
-    """The values of any column as Python objects, where a null list is empty: a loop, for targets and not for sets."""
-    array = _as_one_array(X)
-    nothing: Any = [] if kind_of(array.type) in LISTS else None
-    return [nothing if value is None else value for value in array.to_pylist()]
+    """The values of any column as Python objects: a loop, for targets and not for sets."""
+    return _as_one_array(X).to_pylist()
 
 
 def _as_one_array(X: Any) -> Any:
@@ -93,7 +91,7 @@ def _as_one_array(X: Any) -> Any:
         what = f"a Series of dtype {X.dtype}" if isinstance(X, pd.Series) else type(X).__name__
         if not hasattr(array, "__arrow_c_array__") and not hasattr(array, "__arrow_c_stream__"):
             raise TypeError(f"Expected an Arrow array, but got {what}; wanted {WANTED}.")
-        if isinstance(array, pd.DataFrame) or is_arrow_table(array):
+        if isinstance(array, pd.DataFrame | pa.RecordBatchReader) or is_arrow_table(array):
             raise TypeError(f"Expected an Arrow array, but got {what}; pass the one column that holds the sets.")
         array = pa.array(array) if hasattr(array, "__arrow_c_array__") else pa.chunked_array(array)
     if isinstance(array, pa.ChunkedArray):
@@ -198,7 +196,7 @@ def _dtypes(lists: Any) -> list[str | None]:
 
 def _as_written(field: Any, dtype: str | None) -> Any:
     """One field with its nulls and, as Parquet knows fewer dtypes than pandas, the dtype that it had."""
-    column = field.to_pandas(integer_object_nulls=dtype == "category")
+    column = field.to_pandas(integer_object_nulls=dtype is not None)  # as floats, large integers would change
     return column if dtype is None else column.astype(dtype)
 
 

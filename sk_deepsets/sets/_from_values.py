@@ -18,10 +18,14 @@ WANTED: dict[type, str] = {str: "strings", dict: "dicts"}
 
 
 def kind_of_values(items: Sequence[Any]) -> type | None:
-    """``str`` or ``dict`` if the first set that has elements is a sequence of such; otherwise None."""
-    first: Any = next((item for item in items if not _is_sequence(item) or len(item)), None)
-    value = next(iter(first)) if _is_sequence(first) else None
-    return next((kind for kind in WANTED if isinstance(value, kind)), None)
+    """``str`` or ``dict`` if the first value that is not missing is one; otherwise None."""
+    for item in items:
+        if not _is_sequence(item):
+            return None
+        value = next((value for value in item if not is_missing(value)), None)
+        if value is not None:
+            return next((kind for kind in WANTED if isinstance(value, kind)), None)
+    return None
 
 
 def sets_from_values(items: Sequence[Any], kind: type, index: pd.Index | None = None) -> RaggedSets:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import LISTS, import_pyarrow, is_arrow, is_arrow_table, kind_of
+from sk_deepsets.sets._concat import without_rows
 from sk_deepsets.sets._from_arrow import sets_from_arrow
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
@@ -42,17 +43,16 @@ def put_sets(X: Any, sets: RaggedSets) -> Any:
 
 
 def table_from_arrow(X: Any) -> pd.DataFrame:
-    """A table of polars, pyarrow or the like in pandas, with lists as sets."""
+    """A table of polars, pyarrow or the like in pandas, with lists as sets, and with the index that pandas wrote."""
     table = import_pyarrow().table(X)
-    names = table.column_names
-    columns = [_from_arrow(column) for column in table.columns]
-    return pd.DataFrame(dict(enumerate(columns)), copy=False).set_axis(pd.Index(names), axis=1)
-
-
-def _from_arrow(column: Any) -> Any:
-    if kind_of(column.type) in LISTS:
-        return SetArray(sets_from_arrow(column))
-    return column.to_pandas()
+    of_sets = [place for place, column in enumerate(table.columns) if kind_of(column.type) in LISTS]
+    frame = table.select([place for place in range(table.num_columns) if place not in of_sets]).to_pandas()
+    if len(frame) != len(table):  # nothing but sets
+        frame = pd.DataFrame(index=pd.RangeIndex(len(table)))
+    for place in of_sets:
+        sets = SetArray(without_rows(sets_from_arrow(table.column(place))))
+        frame.insert(min(place, frame.shape[1]), table.column_names[place], sets, allow_duplicates=True)
+    return frame
 
 
 def row_labels(X: Any) -> pd.Index | None:

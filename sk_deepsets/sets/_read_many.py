@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._concat import concat_frames, concat_sets, is_missing, offsets_of
+from sk_deepsets.sets._concat import concat_frames, concat_sets, is_missing, offsets_of, without_rows
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._from_values import kind_of_values, sets_from_values
 from sk_deepsets.sets._ragged import RaggedSets
@@ -30,7 +30,7 @@ def read_many(items: Any) -> RaggedSets:
         return concat_sets([_read_one(item) for item in items])
     kind = kind_of_values(items)
     if kind is not None:
-        return sets_from_values(items, kind)
+        return without_rows(sets_from_values(items, kind))
     dtypes = {item.dtype if isinstance(item, np.ndarray) and item.ndim == 2 else None for item in items}
     sets = sets_from_arrays(items)
     if len(dtypes) == 1 and None not in dtypes and items[0].dtype.kind in "biuf" and len(items[0].T):

@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 
-from sk_deepsets.sets._concat import concat_sets, equal_sets, is_missing, is_one_set, offsets_of
+from sk_deepsets.sets._concat import concat_sets, equal_sets, is_missing, is_one_set, offsets_of, without_rows
 from sk_deepsets.sets._from_arrow import sets_from_arrow
 from sk_deepsets.sets._labels import is_printing, label
 from sk_deepsets.sets._ragged import RaggedSets
@@ -37,7 +37,7 @@ class SetDtype(ExtensionDtype):
 
     def __from_arrow__(self, array: Any) -> SetArray:
         """Back from Parquet, with what is missing in the elements; ``check_sets`` will say what it is."""
-        return SetArray(sets_from_arrow(array, missing=True))
+        return SetArray(without_rows(sets_from_arrow(array, missing=True)))
 
 
 def _refused(what: str) -> Callable[..., Any]:
@@ -72,7 +72,8 @@ class SetArray(ExtensionArray):
     -----
     Why not the dtype of nested-pandas, which holds such columns as well? It is one more dependency, and it stores
     what Arrow can hold; here every dtype pandas has is kept, categories included. Arrow columns are read as well, and
-    written: ``pandas.read_parquet`` gives such an array back once ``sk_deepsets`` is imported.
+    written: ``pandas.read_parquet`` gives such an array back once ``sk_deepsets`` is imported. The labels of the
+    elements' rows are not written; read back, they are the numbers of the set and of the element in it.
 
     Examples
     --------

@@ -15,7 +15,8 @@ def sets_to_arrow(sets: RaggedSets) -> Any:
     """A pyarrow array with one list a set; ``check_sets`` reads it.
 
     Elements with named features are structs, one field a feature and of its kind; those without are lists of one
-    size. Only offsets and values that Arrow stores in another way (booleans, strings) are copied.
+    size. Only offsets and values that Arrow stores in another way (booleans, strings) are copied. From Parquet,
+    categories that are no strings come back as those that occur, without an order.
     """
     pa = import_pyarrow()
     table = sets.elements

@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cros
 
 from sk_deepsets import DeepSetsElementClassifier, DeepSetsElementRegressor, RaggedSets, element_scorer
 from sk_deepsets.estimators._element_answers import RowAnswers, SetAnswers, cut_like, order_of_rows
+from sk_deepsets.preprocessing import with_rows
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame(
@@ -90,7 +91,7 @@ def test_joined_answers_are_taken_by_sets(sizes, data):
 
 def test_answers_that_know_their_sets_are_a_series_like_any_other():
     sets = RaggedSets(pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=list("abc")), [0, 2, 3])
-    answers = cut_like(np.array([3.0, 1.0, 2.0]), sets, sets, knows_sets=True)
+    answers = cut_like(np.array([3.0, 1.0, 2.0]), sets, with_rows(sets, sets), knows_sets=True)
     plain = pd.Series([3.0, 1.0, 2.0], index=list("abc"))
     pd.testing.assert_series_equal(answers + 0, plain)
     pd.testing.assert_series_equal(answers.sort_values(), plain.sort_values())
@@ -111,6 +112,7 @@ def test_answers_that_know_their_sets_are_a_series_like_any_other():
     )
     assert one[np.argsort(one)].tolist() == [1.0, 2.0, 3.0]
     assert (one + 1)[np.array([1, 0])].tolist() == [2.0, 4.0]
+    assert (type(one.mean()), type(one + 1)) == (np.float64, np.ndarray)
 
 
 def test_folds_put_together_by_hand_are_an_array_like_any_other():

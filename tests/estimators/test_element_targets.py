@@ -21,8 +21,9 @@ from sk_deepsets import (
     check_sets,
     element_scorer,
 )
+from sk_deepsets.estimators._choice import first_largest, softmax_over_sets
 from sk_deepsets.estimators._element_answers import cut_like
-from sk_deepsets.estimators._element_targets import first_largest, read_targets, softmax_over_sets
+from sk_deepsets.preprocessing import read_targets, with_rows
 
 SHORT = {"hidden_dims": (4,), "max_epochs": 2, "random_state": 0}
 ESTIMATORS = {
@@ -232,7 +233,7 @@ def test_one_frame_for_each_set_gives_one_array_for_each_set(make, wrap, kinds):
 def test_answers_are_cut_like_the_sets_and_numpy_takes_them_as_sets(sizes, n_columns):
     sets = RaggedSets(np.zeros((sum(sizes), 1)), np.r_[0, np.cumsum(sizes)])
     flat = np.arange(sum(sizes) * (n_columns or 1)).reshape(-1, *([n_columns] if n_columns else []))
-    answers = cut_like(flat, list(sets), sets)
+    answers = cut_like(flat, list(sets), with_rows(sets, list(sets)))
     assert [len(answer) for answer in answers] == sizes
     np.testing.assert_array_equal(np.concatenate(answers), flat)
     array = np.asarray(answers)
@@ -283,7 +284,9 @@ def test_rows_that_share_labels_are_never_matched_by_guess():
     with pytest.raises(ValueError, match="Rows of X share their labels"):
         read_targets(frame["x"].reset_index(drop=True), sets)
     assert read_targets(np.array([1, 3, 0, 2]), sets).tolist() == [1, 3, 0, 2]
-    assert isinstance(cut_like(np.zeros(4), sets, sets), list)  # a Series would be aligned to the wrong rows
+    assert isinstance(
+        cut_like(np.zeros(4), sets, with_rows(sets, sets)), list
+    )  # a Series would be aligned to the wrong rows
 
 
 def test_a_list_of_frames_matches_targets_by_the_rows_labels():
@@ -332,9 +335,9 @@ def test_targets_in_arrow_are_read_and_nulls_are_no_targets(form):
         read_targets(form([[3], [], [2, 4]]), sets)
 
 
-def test_a_null_list_of_targets_is_that_of_an_empty_set():
-    sets = RaggedSets(np.zeros((2, 1)), [0, 2, 2])
-    assert read_targets(arrow([[3, 1], None]), sets).tolist() == [3, 1]
+def test_a_null_list_of_targets_stands_for_none():
+    sets = RaggedSets(np.zeros((4, 1)), [0, 2, 2, 4])
+    assert pd.isna(read_targets(arrow([[3, 1], None, None]), sets)).tolist() == [False, False, True, True]
 
 
 def test_targets_that_are_sets_follow_the_labels_of_their_rows():

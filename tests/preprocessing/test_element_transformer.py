@@ -394,7 +394,7 @@ def test_labels_may_be_of_elements(form):
     y = {"arrays": cut, "flat": flat, "lists": [part.tolist() for part in cut]}[form]
     chosen = ElementTransformer(SelectKBest(k=1)).fit(sets, y)
     np.testing.assert_array_equal(chosen.transform(sets).elements, sets.elements[:, [1]])
-    with pytest.raises(ValueError, match=r"X has .* elements in 30 sets, but y has"):
+    with pytest.raises(ValueError, match=r"Set 0 of X has \d elements, but 9 targets in y"):
         ElementTransformer(SelectKBest(k=1)).fit(sets, [np.zeros(9)] * 29 + [np.zeros(2)])
 
 
@@ -417,3 +417,14 @@ def test_polars_may_hold_the_sets():
     np.testing.assert_array_equal(check_sets(out).elements, wanted.elements)
     np.testing.assert_allclose(check_sets(out).context.iloc[:, 0], [-np.sqrt(1.5), 0, np.sqrt(1.5)])
     assert isinstance(scale.set_output(transform="polars").fit_transform(sets), RaggedSets)
+
+
+def test_labels_of_elements_are_matched_as_the_estimators_match_them():
+    table = pd.DataFrame({"id": [1, 0, 1, 0], "x": [10.0, 11.0, 12.0, 13.0]}, index=[5, 6, 7, 8])
+    sets = RaggedSets.from_frame(table, by="id")
+    for y in (table["x"], RaggedSets.from_frame(table, by="id", columns=["x"])):
+        fitted = ElementTransformer(Frames()).fit(sets, y)
+        assert fitted.transformer_.labels_.tolist() == sets.elements["x"].tolist() == [11, 13, 10, 12]
+    shared = RaggedSets.from_frame(table.set_axis([5, 5, 7, 8]), by="id")
+    with pytest.raises(ValueError, match="Rows of X share their labels"):
+        ElementTransformer(Frames()).fit(shared, table["x"])

@@ -121,6 +121,12 @@ def test_dicts_are_elements_with_named_features():
     assert numbers.feature_names.tolist() == ["a", "b"]
 
 
+def test_what_is_missing_does_not_hide_the_kind():
+    sets = check_sets([[None, "b"], [np.nan], ["c"]], dtype=None, ensure_all_finite=False)
+    assert sets.elements["x0"].isna().tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(check_sets([[np.nan, 1.0], [2.0]], ensure_all_finite=False).elements[1:, 0], [1, 2])
+
+
 def test_dicts_that_lack_a_feature_name_the_set():
     with pytest.raises(ValueError, match=r"Set 1 holds NaN \(element 0, feature 'b'\)"):
         check_sets([[{"a": 1, "b": 2.5}], [{"a": 3}]])

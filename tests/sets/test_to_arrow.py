@@ -1,5 +1,7 @@
 """A column of sets in Arrow and back: Parquet, polars, pyarrow."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from pandas.testing import assert_frame_equal
 pa = pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
-from sk_deepsets import RaggedSets, check_sets  # noqa: E402 - only where pyarrow is
+from sk_deepsets import DeepSetsElementRegressor, ElementTransformer, RaggedSets, check_sets  # noqa: E402 - only where pyarrow is
 from sk_deepsets.sets import SetDtype, put_sets, row_labels  # noqa: E402
 from sk_deepsets.sets._to_arrow import sets_to_arrow  # noqa: E402
 
@@ -68,7 +70,7 @@ def test_parquet_keeps_what_is_missing_and_every_type_of_pandas(tmp_path):
     back = pd.read_parquet(tmp_path / "sets.parquet")["s"].array.sets
     assert back.sizes.tolist() == [2, 1]
     assert back.elements.isna().to_numpy().tolist() == [[False] * 3, [True] * 3, [False] * 3]
-    assert_frame_equal(back.elements, table)
+    assert_frame_equal(back.elements.reset_index(drop=True), table)
 
 
 def test_parquet_keeps_dtypes_that_it_has_no_word_for(tmp_path):
@@ -83,7 +85,8 @@ def test_parquet_keeps_dtypes_that_it_has_no_word_for(tmp_path):
     )
     pd.DataFrame({"s": RaggedSets(table, [0, 2, 3]).to_series()}).to_parquet(tmp_path / "sets.parquet")
     back = pd.read_parquet(tmp_path / "sets.parquet")["s"].array.sets.elements
-    assert_frame_equal(back, table)
+    assert back.index.tolist() == [(0, 0), (0, 1), (1, 0)]
+    assert_frame_equal(back.reset_index(drop=True), table)
 
 
 def test_values_that_arrow_cannot_hold_name_the_column():
@@ -130,7 +133,6 @@ TABLES = {
     "polars": pl.from_pandas,
     "pyarrow": pa.Table.from_pandas,
     "batch": pa.RecordBatch.from_pandas,
-    "reader": lambda frame: pa.Table.from_pandas(frame).to_reader(),
 }
 
 
@@ -173,3 +175,50 @@ def test_rows_have_labels_where_each_set_is_a_frame():
         assert row_labels(X).tolist() == ["p", "q", "r"]
     for X in ([], [frames[0], [[1.0]]], NUMBERS, NUMBERS.to_series(), np.ones((2, 2, 2)), pl.Series([[1.0]])):
         assert row_labels(X) is None
+
+
+def test_large_integers_beside_nulls_stay_what_they_are(tmp_path):
+    ids = pd.array([1, None, 2**62 + 1], dtype="Int64")
+    frame = pd.DataFrame({"s": RaggedSets(pd.DataFrame({"id": ids}), [0, 2, 3]).to_series()})
+    frame.to_parquet(tmp_path / "sets.parquet")
+    back = pd.read_parquet(tmp_path / "sets.parquet")["s"].array.sets.elements["id"]
+    assert back.array.equals(ids)
+
+
+def test_the_index_that_pandas_wrote_is_no_context():
+    frame = pd.DataFrame(
+        {"age": [1, 2, 3], "s": NUMBERS.to_series().array}, index=pd.Index(["p", "q", "r"], name="who")
+    )
+    sets = check_sets(pa.Table.from_pandas(frame))
+    assert sets.context.columns.tolist() == ["age"]
+    assert sets.index.tolist() == ["p", "q", "r"]
+    alone = check_sets(pa.Table.from_pandas(frame[["s"]]))
+    assert alone.context is None
+    assert alone.sizes.tolist() == [3, 0, 1]
+
+
+@pytest.mark.parametrize("way", ["parquet", "table", "strings", "dicts"])
+def test_rows_of_no_frame_are_matched_to_none(way, tmp_path):
+    events = pd.DataFrame({"g": [1, 0, 1, 0], "a": [10.0, 11.0, 12.0, 13.0]})
+    frame = pd.DataFrame({"s": RaggedSets.from_frame(events, by="g").to_series()})
+    if way == "parquet":
+        frame.to_parquet(tmp_path / "sets.parquet")
+        frame = pd.read_parquet(tmp_path / "sets.parquet")
+    elif way == "table":
+        frame = ElementTransformer("passthrough").fit_transform(pa.Table.from_pandas(frame))
+    else:
+        items = [["a", "b"], ["c", "d"]] if way == "strings" else [[{"a": 1.0}, {"a": 2.0}]] * 2
+        frame = pd.DataFrame({"s": pd.Series(items, dtype="sets")})
+    model = DeepSetsElementRegressor(max_epochs=1)
+    with pytest.raises(ValueError, match="The index of y does not hold the rows of X"):
+        model.fit(frame, events["a"])
+    answers = model.fit(frame, [[11.0, 13.0], [10.0, 12.0]]).predict(frame)
+    assert answers.index.tolist() == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+def test_columns_of_a_table_are_known_by_name():
+    frame = pd.DataFrame({"age": [1, 2, 3], "s": NUMBERS.to_series()})
+    for table in (pa.Table.from_pandas(frame), pa.RecordBatch.from_pandas(frame), pl.from_pandas(frame)):
+        fitted = ElementTransformer("passthrough").fit(table)
+        assert fitted.get_feature_names_out(["age", "s"]).tolist() == ["age", "s"]
+        assert len(pickle.dumps(fitted)) < 5000

@@ -5,7 +5,41 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import RaggedSets, SetArray, is_arrow, lists_from_arrow, row_labels
+from sk_deepsets.sets import RaggedSets, SetArray, SetDtype, is_arrow, lists_from_arrow, row_labels
+
+
+class RowSets(RaggedSets):
+    """Checked sets that know which rows of a frame their elements were.
+
+    Attributes
+    ----------
+    rows : Index or None
+        The labels of these rows; None where the sets came as arrays or in Arrow.
+    in_one_table : bool
+        Whether the rows are those of one frame; else of one for each set.
+    """
+
+    def __init__(self, sets, rows, in_one_table):
+        attached = {"context": sets.context, "index": sets.index, "feature_names": sets.feature_names}
+        super().__init__(sets.elements, sets.offsets, **attached)
+        self.rows = rows
+        self.in_one_table = in_one_table
+
+    def _like(self, elements, offsets, key):
+        return RaggedSets(elements, offsets, feature_names=self.feature_names)
+
+
+def with_rows(sets, X):
+    """Checked sets, and the labels of the rows that X held them in."""
+    column = X
+    if isinstance(X, pd.DataFrame):
+        column = next(
+            (X.iloc[:, place] for place in range(X.shape[1]) if isinstance(X.dtypes.iloc[place], SetDtype)), X
+        )
+    in_one_table = isinstance(column, RaggedSets) or isinstance(getattr(column, "dtype", None), SetDtype)
+    if in_one_table:
+        return RowSets(sets, sets.elements.index if isinstance(sets.elements, pd.DataFrame) else None, True)
+    return RowSets(sets, row_labels(X), False)
 
 
 def read_targets(y, sets, name=""):
@@ -15,11 +49,12 @@ def read_targets(y, sets, name=""):
     ----------
     y : sets of one feature, such as a list of arrays or a RaggedSets; or a flat array or Series, one value an element
         What is flat in pandas, or a column of a frame, is matched to a DataFrame of elements by its index.
-    sets : RaggedSets
+    sets : RowSets
         As checked, before their elements are encoded.
     name : str
         What follows X and y in messages.
     """
+    sets = sets if isinstance(sets, RowSets) else with_rows(sets, sets)
     if y is None:
         raise ValueError("One target for each element is required, but y is None.")
     if isinstance(y, pd.DataFrame):
@@ -69,24 +104,12 @@ def _from_sets(y, sets, name):
 
 def _rows_of(index, sets):
     """Where the targets stand, whose labels these are: those of the elements, perhaps in another order within a set."""
-    if isinstance(sets.elements, pd.DataFrame) and sets.elements.index.is_unique and index.is_unique:
-        rows = index.get_indexer(sets.elements.index)
+    if sets.rows is not None and sets.rows.is_unique and index.is_unique:
+        rows = index.get_indexer(sets.rows)
         numbers = np.repeat(np.arange(len(sets)), sets.sizes)
         if (rows >= 0).all() and (numbers[rows] == numbers).all():
             return rows
     return slice(None)
-
-
-def with_rows(sets, X):
-    """Checked sets whose elements have the labels of their rows, where X holds a DataFrame for each set.
-
-    Their numbers have become an array; a flat Series of targets is matched to the rows that they were.
-    """
-    index = row_labels(X) if isinstance(sets.elements, np.ndarray) else None
-    if index is None:
-        return sets
-    elements = pd.DataFrame(sets.elements, index=index, columns=sets.feature_names)
-    return RaggedSets(elements, sets.offsets, context=sets.context, index=sets.index)
 
 
 def _check_number(n_parts, sets, name):
@@ -114,7 +137,7 @@ def _as_array(values):
 
 def _flat(values, sets, name):
     """One value an element, in one array or Series."""
-    if isinstance(values, pd.Series) and isinstance(sets.elements, pd.DataFrame):
+    if isinstance(values, pd.Series) and sets.rows is not None:
         return _plain(_aligned(values, sets, name))
     if len(values) != len(sets.elements):
         raise ValueError(_wrong_length(values, sets, name))
@@ -137,7 +160,7 @@ def _plain(values):
 
 def _aligned(values, sets, name):
     """The targets in the order of the elements, by the labels of their rows: grouping a frame moves its rows."""
-    index = sets.elements.index
+    index = sets.rows
     if not index.is_unique:
         if len(values) != len(index):
             raise ValueError(_wrong_length(values, sets, name))
@@ -165,21 +188,3 @@ def _labels_stay_in_one_set(index, sets):
     first = np.empty(len(known), dtype=np.int64)
     first[labels[::-1]] = numbers[::-1]
     return (first[labels] == numbers).all()
-
-
-def softmax_over_sets(scores, offsets):
-    """Softmax of scores (n_elements,) over each set."""
-    sizes = np.diff(offsets)
-    starts = offsets[:-1][sizes > 0]
-    if not len(starts):
-        return scores
-    spread = sizes[sizes > 0]
-    weights = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), spread))
-    return weights / np.repeat(np.add.reduceat(weights, starts), spread)
-
-
-def first_largest(scores, offsets):
-    """The row of the largest score of each set that has elements."""
-    numbers = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((-scores, numbers))  # stable: the first of equal scores
-    return order[offsets[:-1][np.diff(offsets) > 0]]
