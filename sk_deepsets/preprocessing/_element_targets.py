@@ -25,9 +25,6 @@ class RowSets(RaggedSets):
         self.rows = rows
         self.in_one_table = in_one_table
 
-    def _like(self, elements, offsets, key):
-        return RaggedSets(elements, offsets, feature_names=self.feature_names)
-
 
 def with_rows(sets, X):
     """Checked sets, and the labels of the rows that X held them in."""
