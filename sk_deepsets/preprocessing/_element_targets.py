@@ -72,7 +72,7 @@ def read_targets(y, sets, name=""):
 def _from_parts(items, sets, name):
     """Targets that come as one sequence for each set; None for one stands for a set without targets."""
     _check_number(len(items), sets, name)
-    missing = [item is None or item is pd.NA or isinstance(item, float) for item in items]
+    missing = [item is None or item is pd.NA or (isinstance(item, float) and np.isnan(item)) for item in items]
     parts = [
         np.full(size, None) if left_out else _as_array(item).reshape(-1)
         for item, size, left_out in zip(items, sets.sizes, missing, strict=True)

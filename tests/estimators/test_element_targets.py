@@ -423,3 +423,10 @@ def test_what_no_estimator_can_learn_says_so():
         ESTIMATORS["classifier"]().fit(BAGS, [*words[:5], *Y[5:]])
     with pytest.raises(ValueError, match='class_weight needs target="each"'):
         ESTIMATORS["classifier"](target="one_per_set", class_weight="balanced").fit(BAGS, Y)
+
+
+def test_a_number_stands_for_the_target_of_a_set_of_one():
+    sets = RaggedSets(np.zeros((4, 1)), [0, 1, 3, 4])
+    assert read_targets([0.5, [1.0, 2.0], 3.0], sets).tolist() == [0.5, 1.0, 2.0, 3.0]
+    with pytest.raises(ValueError, match="Set 1 of X has 2 elements, but 1 targets"):
+        read_targets([0.5, 1.0, [3.0]], sets)
