@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -72,6 +74,7 @@ def read_targets(y, sets, name=""):
 def _from_parts(items, sets, name):
     """Targets that come as one sequence for each set; None for one stands for a set without targets."""
     _check_number(len(items), sets, name)
+    items = [item.iloc[:, 0] if isinstance(item, pd.DataFrame) and item.shape[1] == 1 else item for item in items]
     missing = [item is None or item is pd.NA or (isinstance(item, float) and np.isnan(item)) for item in items]
     parts = [
         np.full(size, None) if left_out else _as_array(item).reshape(-1)
@@ -82,10 +85,14 @@ def _from_parts(items, sets, name):
     if len({part.dtype.kind in "US" for part in filled}) > 1:
         filled = [part.astype(object) for part in filled]
     flat = np.concatenate(filled) if filled else np.empty(0)
-    if not all(isinstance(item, pd.Series) for item in items):
+    labelled = [isinstance(item, pd.Series) for item in items]
+    if sets.rows is None or not any(labelled) or not all(labelled | (sets.sizes == 0) | missing):
         return flat
-    first, *others = [item.index for item in items]
-    return flat[_rows_of(first.append(others), sets)]
+    cuts = pairwise(sets.offsets)
+    first, *others = [
+        item.index if own else sets.rows[a:b] for item, own, (a, b) in zip(items, labelled, cuts, strict=True)
+    ]
+    return flat[_rows_of(first.append(others), sets, name)]
 
 
 def _from_sets(y, sets, name):
@@ -96,17 +103,26 @@ def _from_sets(y, sets, name):
     _check_sizes(y.sizes, sets, name)
     if not isinstance(y.elements, pd.DataFrame):
         return y.elements[:, 0]
-    return _plain(y.elements.iloc[:, 0])[_rows_of(y.elements.index, sets)]
+    return _plain(y.elements.iloc[:, 0])[_rows_of(y.elements.index, sets, name)]
 
 
-def _rows_of(index, sets):
+def _rows_of(index, sets, name):
     """Where the targets stand, whose labels these are: those of the elements, perhaps in another order within a set."""
-    if sets.rows is not None and sets.rows.is_unique and index.is_unique:
-        rows = index.get_indexer(sets.rows)
-        numbers = np.repeat(np.arange(len(sets)), sets.sizes)
-        if (rows >= 0).all() and (numbers[rows] == numbers).all():
-            return rows
-    return slice(None)
+    if sets.rows is None or not sets.rows.is_unique or not index.is_unique:
+        return slice(None)
+    rows = index.get_indexer(sets.rows)
+    if (rows < 0).any():
+        return slice(None)  # labels of something else
+    numbers = np.repeat(np.arange(len(sets)), sets.sizes)
+    wrong = numbers[rows] != numbers
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        ours, theirs = numbers[row], numbers[rows[row]]
+        raise ValueError(
+            f"The row {sets.rows[row : row + 1].tolist()[0]!r} is in set {ours} of X{name}, but in set {theirs} of "
+            f"y{name}: give both the same ids in the same order, or pass arrays, which have no labels."
+        )
+    return rows
 
 
 def _check_number(n_parts, sets, name):

@@ -396,8 +396,21 @@ def test_one_series_a_set_follows_the_labels_of_its_rows():
     # labels that are not those of the rows tell nothing
     renumbered = cut(IN_ORDER.reset_index(drop=True))
     np.testing.assert_array_equal(read_targets(renumbered, SETS), IN_ORDER)
-    reversed_labels = cut(IN_ORDER.set_axis(SETS.elements.index[::-1]))
-    np.testing.assert_array_equal(read_targets(reversed_labels, SETS), IN_ORDER)
+    with_none = [None if len(part) == SETS.sizes.max() else part for part in y]
+    found = read_targets([part if part is None or len(part) else [] for part in with_none], SETS)
+    left_out = np.repeat(SETS.sizes == SETS.sizes.max(), SETS.sizes)
+    assert pd.isna(found).tolist() == left_out.tolist()
+    np.testing.assert_array_equal(found[~left_out].astype(int), IN_ORDER[~left_out])
+    np.testing.assert_array_equal(read_targets([part.to_frame() for part in y], SETS), IN_ORDER)
+
+
+def test_labels_that_belong_to_another_set_are_an_error():
+    with pytest.raises(ValueError, match=r"The row \d+ is in set \d+ of X, but in set \d+ of y"):
+        read_targets(cut(IN_ORDER.set_axis(SETS.elements.index[::-1])), SETS)
+    frame = pd.DataFrame({"id": [0, 1], "x": [0.0, 1.0]})
+    X, y = (RaggedSets.from_frame(frame, "id", ids=ids) for ids in ([0, 1], [1, 0]))
+    with pytest.raises(ValueError, match="The row 0 is in set 0 of X_val, but in set 1 of y_val"):
+        read_targets(y, X, "_val")
 
 
 @pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
