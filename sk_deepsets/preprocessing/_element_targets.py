@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import RaggedSets, SetArray, SetDtype, is_arrow, lists_from_arrow, row_labels
+from sk_deepsets.sets import RaggedSets, SetArray, SetDtype, is_arrow, is_missing, lists_from_arrow, row_labels
 
 
 class RowSets(RaggedSets):
@@ -30,13 +30,10 @@ class RowSets(RaggedSets):
 
 def with_rows(sets, X):
     """Checked sets, and the labels of the rows that X held them in."""
-    column = X
-    if isinstance(X, pd.DataFrame):
-        column = next(
-            (X.iloc[:, place] for place in range(X.shape[1]) if isinstance(X.dtypes.iloc[place], SetDtype)), X
-        )
-    in_one_table = isinstance(column, RaggedSets) or isinstance(getattr(column, "dtype", None), SetDtype)
-    if in_one_table:
+    if isinstance(X, RowSets):  # what a step of a pipeline made of them
+        return RowSets(sets, X.rows, X.in_one_table)
+    dtypes = X.dtypes if isinstance(X, pd.DataFrame) else [getattr(X, "dtype", None)]
+    if isinstance(X, RaggedSets) or any(isinstance(dtype, SetDtype) for dtype in dtypes):
         return RowSets(sets, sets.elements.index if isinstance(sets.elements, pd.DataFrame) else None, True)
     return RowSets(sets, row_labels(X), False)
 
@@ -75,7 +72,7 @@ def _from_parts(items, sets, name):
     """Targets that come as one sequence for each set; None for one stands for a set without targets."""
     _check_number(len(items), sets, name)
     items = [item.iloc[:, 0] if isinstance(item, pd.DataFrame) and item.shape[1] == 1 else item for item in items]
-    missing = [item is None or item is pd.NA or (isinstance(item, float) and np.isnan(item)) for item in items]
+    missing = [is_missing(item) for item in items]
     parts = [
         np.full(size, None) if left_out else _as_array(item).reshape(-1)
         for item, size, left_out in zip(items, sets.sizes, missing, strict=True)

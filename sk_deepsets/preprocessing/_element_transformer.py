@@ -253,7 +253,9 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     def _like(self, X: Any, sets: RaggedSets) -> Any:
         """The sets in the form that they came in."""
         output = put_sets(X, sets)
-        if isinstance(output, pd.DataFrame) and _get_output_config("transform", self)["dense"] == "polars":
+        if output is sets:
+            return with_rows(sets, X)  # so that a list of frames, say, has a list of answers after this step, too
+        if _get_output_config("transform", self)["dense"] == "polars":
             return import_module("polars").from_pandas(output)
         return output
 

@@ -3,6 +3,7 @@
 from sk_deepsets.sets._arrow import is_arrow, is_arrow_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._columns import as_floats, is_category, is_number
+from sk_deepsets.sets._concat import is_missing
 from sk_deepsets.sets._from_arrow import lists_from_arrow
 from sk_deepsets.sets._in_table import put_sets, row_labels
 from sk_deepsets.sets._padded import PaddedSets
@@ -19,6 +20,7 @@ __all__ = [
     "is_arrow",
     "is_arrow_table",
     "is_category",
+    "is_missing",
     "is_number",
     "lists_from_arrow",
     "put_sets",

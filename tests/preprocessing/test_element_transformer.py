@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTransformer, StandardScaler, TargetEncoder
 from sklearn.utils import get_tags
 
-from sk_deepsets import DeepSetsClassifier, ElementTransformer, RaggedSets, check_sets
+from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, ElementTransformer, RaggedSets, check_sets
 
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any)
 
@@ -428,3 +428,30 @@ def test_labels_of_elements_are_matched_as_the_estimators_match_them():
     shared = RaggedSets.from_frame(table.set_axis([5, 5, 7, 8]), by="id")
     with pytest.raises(ValueError, match="Rows of X share their labels"):
         ElementTransformer(Frames()).fit(shared, table["x"])
+
+
+FRAME = pd.DataFrame(
+    {"id": [1, 0, 1, 0, 2], "x": [1.0, -2.0, -3.0, 4.0, 5.0], "kind": list("abaab")}, index=[5, 6, 7, 8, 9]
+)
+LISTS = {
+    "frames": [FRAME.loc[FRAME["id"] == number, ["x", "kind"]] for number in range(3)],
+    "dicts": [FRAME.loc[FRAME["id"] == number, ["x", "kind"]].to_dict("records") for number in range(3)],
+    "strings": [FRAME.loc[FRAME["id"] == number, "kind"].tolist() for number in range(3)],
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_answers_for_a_list_are_a_list_after_this_step_too(form, output):
+    encode = make_column_transformer((OneHotEncoder(sparse_output=False), ["x0" if form == "strings" else "kind"]))
+    step = ElementTransformer(encode.set_output(transform=output))
+    pipe = make_pipeline(
+        step, ElementTransformer("passthrough"), DeepSetsElementRegressor(max_epochs=1, random_state=0)
+    )
+    y = [FRAME.loc[FRAME["id"] == number, "x"] for number in range(3)]
+    answers = pipe.fit(LISTS[form], [part.to_numpy() for part in y]).predict(LISTS[form])
+    assert isinstance(answers, list)
+    assert [len(answer) for answer in answers] == [2, 2, 1]
+    if form == "frames":  # whose rows have labels
+        flat = pipe.fit(LISTS[form], FRAME["x"]).predict(LISTS[form])
+        np.testing.assert_array_equal(np.concatenate(flat), np.concatenate(answers))
