@@ -1,41 +1,39 @@
-"""What comes from Arrow: its types, and how to tell its data without importing pyarrow for what has none."""
+"""Arrow data of any library, as arrays of pyarrow, which is imported only where there are some."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-LISTS = ("list", "large_list", "list_view", "large_list_view", "fixed_size_list")
-NUMBERS = ("integer", "floating", "boolean")
-STRINGS = ("string", "large_string", "string_view")
-# In the metadata of a field of a struct: the dtype of the column that it was.
-DTYPE = b"pandas_dtype"
+# Arrow's types by what is made of them, as the functions of pyarrow.types call them.
+KINDS = {
+    "list": ("list", "large_list", "list_view", "large_list_view", "fixed_size_list"),
+    "number": ("integer", "floating", "boolean"),
+    "string": ("string", "large_string", "string_view"),
+    "struct": ("struct",),
+    "dictionary": ("dictionary",),
+    "null": ("null",),
+}
 
 
 def is_arrow(X: Any) -> bool:
-    """Whether ``sets_from_arrow`` is the reader for X; never imports pyarrow for what does not hold Arrow data."""
+    """Whether X is Arrow data, in pandas of lists only; never imports pyarrow for what is not."""
     if isinstance(X, pd.Series | ExtensionArray):  # a Series of any dtype offers itself to Arrow
         if isinstance(X.dtype, pd.ArrowDtype):
-            return kind_of(X.dtype.pyarrow_dtype) in LISTS
+            return kind_of(X.dtype.pyarrow_dtype) == "list"
         return type(X.dtype).__name__ == "NestedDtype"
     if isinstance(X, pd.DataFrame):
         return False
-    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__") or is_awkward(X)
+    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__") or _is_awkward(X)
 
 
-def is_awkward(X: Any) -> bool:
-    """Whether X is an Awkward Array, which offers itself to Arrow by ``ak.to_arrow`` alone."""
-    return type(X).__module__ == "awkward.highlevel"
-
-
-def is_arrow_table(X: Any) -> bool:
-    """Whether X is a table of polars, pyarrow or the like, with several columns."""
-    if isinstance(X, pd.DataFrame | pd.Series) or not hasattr(X, "__arrow_c_stream__"):
-        return False
-    return hasattr(X, "columns")
+def is_table(kind: type) -> bool:
+    """Whether a type is that of tables: of pandas, polars, pyarrow or the like."""
+    return issubclass(kind, pd.DataFrame) or (hasattr(kind, "__arrow_c_stream__") and hasattr(kind, "columns"))
 
 
 def import_pyarrow() -> Any:
@@ -45,8 +43,46 @@ def import_pyarrow() -> Any:
         raise ImportError('Reading Arrow data needs pyarrow: pip install "sk-deepsets[arrow]".') from error
 
 
+def to_pandas(table: Any) -> Any:
+    """A table of any library as a DataFrame; what is none as it is."""
+    if isinstance(table, pd.DataFrame) or not is_table(type(table)):
+        return table
+    # polars' own knows columns of Python objects, of which Arrow gets addresses
+    return (table if hasattr(table, "to_pandas") else import_pyarrow().table(table)).to_pandas()
+
+
 def kind_of(dtype: Any) -> str:
-    """A short name for the Arrow types that are of use here; all others in their own words."""
+    """One of ``KINDS`` for an Arrow type; for all others, the type in its own words."""
     types = import_pyarrow().types
-    kinds = (*LISTS, *NUMBERS, *STRINGS, "struct", "dictionary", "null")
-    return next((kind for kind in kinds if getattr(types, f"is_{kind}")(dtype)), str(dtype))
+    of_type = (kind for kind, names in KINDS.items() if any(getattr(types, f"is_{name}")(dtype) for name in names))
+    return next(of_type, str(dtype))
+
+
+def from_arrow(X: Any) -> np.ndarray:
+    """The values of any column as an array, of arrays for lists; missing values are None or NaN."""
+    return as_one_array(X).to_pandas(integer_object_nulls=True).to_numpy()
+
+
+def _is_awkward(X: Any) -> bool:
+    """Whether X is an Awkward Array, which offers itself to Arrow by ``ak.to_arrow`` alone."""
+    return type(X).__module__ == "awkward.highlevel"
+
+
+def as_one_array(X: Any) -> Any:
+    """X as a pyarrow Array; copied only if it comes in several chunks."""
+    pa = import_pyarrow()
+    array = X.array if isinstance(X, pd.Series) else X
+    if isinstance(array, pa.RecordBatchReader) or is_table(type(array)):
+        raise TypeError(f"Expected one column in Arrow, but got {type(X).__name__}; pass the column that you mean.")
+    if _is_awkward(array):
+        try:
+            array = import_module("awkward").to_arrow(array, extensionarray=False)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise TypeError(f"X is an Awkward Array of type {X.type}, which Arrow cannot hold: {error}") from error
+    if isinstance(array, ExtensionArray):
+        array = pa.array(array)
+    if not isinstance(array, pa.Array | pa.ChunkedArray):
+        array = pa.array(array) if hasattr(array, "__arrow_c_array__") else pa.chunked_array(array)
+    if isinstance(array, pa.ChunkedArray):
+        return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
+    return array

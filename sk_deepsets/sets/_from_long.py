@@ -1,4 +1,4 @@
-"""From a long table, one row an element, to sets: what RaggedSets.from_frame does."""
+"""From a long table, one row per element, to sets: what RaggedSets.from_frame does."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._arrow import import_pyarrow, is_arrow_table
+from sk_deepsets.sets._arrow import to_pandas
 
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
     """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
-    if is_arrow_table(frame):
-        frame = import_pyarrow().table(frame).to_pandas()
+    frame = to_pandas(frame)
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"frame must be a DataFrame, one row an element, but is {type(frame).__name__}.")
+        raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
     if isinstance(by, pd.Series | np.ndarray):
         raise TypeError("by must name columns or index levels of the frame: make its values a column first.")
     names = list(by) if isinstance(by, list | tuple) else [by]
@@ -39,7 +38,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
                 f"{(numbers < 0).sum():,} rows belong to {len(unknown):,} sets that are not in ids: "
                 f"{_first(unknown)}. Drop these rows, or add their sets to ids."
             )
-    # a stable sort of small integers takes linear time, and rows that stand in order already are not moved
+    # a stable sort of small integers takes linear time, and rows that are in order already are not moved
     order = None if (np.diff(numbers) >= 0).all() else np.argsort(numbers, kind="stable")
     elements = frame[columns] if order is None else frame[columns].take(order)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(ids)))])
@@ -79,13 +78,8 @@ def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
 
 def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
     """The number of the set of each row, and the sorted ids of the sets."""
-    if not isinstance(keys, pd.MultiIndex):
-        numbers, ids = pd.factorize(keys, sort=True)
-        return np.asarray(numbers, dtype=np.int64), pd.Index(ids, name=keys.name)
     groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-    of_row = groups.ngroup().to_numpy()
-    _, first = np.unique(of_row, return_index=True)
-    return of_row, keys[first]
+    return groups.ngroup().to_numpy(), groups.size().index
 
 
 def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
@@ -102,7 +96,7 @@ def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
         raise ValueError(f"{missing.sum()} of the ids are missing.")
     if not ids.is_unique:
         twice = ids[ids.duplicated()].unique()
-        raise ValueError(f"{len(twice):,} ids stand more than once in ids: {_first(twice)}.")
+        raise ValueError(f"{len(twice):,} ids occur more than once in ids: {_first(twice)}.")
     return ids.set_names(names)
 
 
@@ -118,13 +112,13 @@ def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
 
 
 def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
-    """The context that stands in each row of the long frame, once for each set."""
+    """The context that is repeated in the rows of the long frame, once for each set."""
     present, first = np.unique(numbers, return_index=True)
     if len(present) < len(ids):
         empty = ids.delete(present)
         raise ValueError(
             f"{len(empty):,} sets have no rows to take their context from: {_first(empty)}. Pass the context as a "
-            "frame with one row a set."
+            "frame with one row per set."
         )
     context = values.iloc[first]
     for name in values.columns:
