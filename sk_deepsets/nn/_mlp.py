@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import nn
 
 from sk_deepsets.nn._dropout import Dropout
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),  # what a layer gives needs no memory of its own before it
     "gelu": nn.GELU,
     "silu": nn.SiLU,
     "elu": nn.ELU,
     "tanh": nn.Tanh,
 }
+MakeLinear = Callable[..., nn.Module]
+"""Makes a linear map of an input and an output dimension, and ``bias=False`` where it has none."""
 
 
 def make_activation(name: str) -> nn.Module:
@@ -29,7 +32,7 @@ def hidden_layers(
     hidden_dims: Sequence[int],
     activation: str = "relu",
     dropout: float = 0.0,
-    make_layer: Callable[[int, int], nn.Module] = nn.Linear,
+    make_layer: MakeLinear = nn.Linear,
 ) -> list[nn.Module]:
     """Layers, each followed by the activation and, when there is any, dropout."""
     layers: list[nn.Module] = []

@@ -2,15 +2,20 @@
 
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
 from sk_deepsets.training._train import Training, train
-from sk_deepsets.training._user_module import PaddedModule
+from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
 __all__ = [
     "OPTIMIZERS",
     "REGRESSION_LOSSES",
+    "BestEpoch",
     "ClassifierNet",
+    "MemberTraining",
+    "ModulePack",
     "PaddedModule",
     "RandomNumbers",
     "RegressorNet",

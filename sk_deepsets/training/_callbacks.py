@@ -19,13 +19,13 @@ class BestEpoch(Callback):
     ----------
     patience : int, optional
         Epochs without a new minimum after which training ends. None: never.
-    lower_lr : bool, default=True
+    sets_lr : bool, default=True
         Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
     """
 
-    def __init__(self, patience: int | None = None, lower_lr: bool = True) -> None:
+    def __init__(self, patience: int | None = None, sets_lr: bool = True) -> None:
         self.patience = patience
-        self.lower_lr = lower_lr
+        self.sets_lr = sets_lr
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
@@ -37,6 +37,7 @@ class BestEpoch(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Keep the weights of a new minimum; ask for the end, which the net brings when all callbacks have run."""
         record = net.history[-1]
+        self._last_epoch = record["epoch"]
         loss = record.get("valid_loss", record["train_loss"])
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
@@ -51,10 +52,17 @@ class BestEpoch(Callback):
         elif self.patience is not None:
             self._wait(net, record["epoch"] - (self.best_epoch_ or 0), self.patience)
 
+    @property
+    def falls_(self) -> bool:
+        """Whether the validation loss was still falling in the end, where that is asked for."""
+        if self.patience is None or self.best_epoch_ is None or self.stop_:
+            return False
+        return 2 * (self._last_epoch - self.best_epoch_) < self.patience
+
     def _wait(self, net: Any, waited: int, patience: int) -> None:
         if waited >= patience:
             self.stop_ = True
-        elif self.lower_lr and waited % max(1, patience // 2) == 0:
+        elif self.sets_lr and waited % max(1, patience // 2) == 0:
             for group in net.optimizer_.param_groups:
                 group["lr"] *= 0.3
 

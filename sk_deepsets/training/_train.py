@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sk_deepsets.training._batches import SetDataset
 from sk_deepsets.training._build import make_callbacks
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
 
@@ -26,17 +28,19 @@ class Training(NamedTuple):
     """Whether the loss was no number in the end"""
     interrupted: bool
     """Whether the user ended it, with Ctrl-C"""
+    unfinished: bool
+    """Whether the validation loss was still falling when the last epoch was over"""
 
 
 def train(
     net: SetNet,
     data: Split,
     random_numbers: RandomNumbers,
+    best_epoch: BestEpoch | MemberTraining,
     *,
     lr: float,
     batch_size: int,
     epochs: int,
-    patience: int | None,
     callbacks: Sequence[Any] | None,
     verbose: int,
 ) -> Training:
@@ -51,7 +55,7 @@ def train(
     try:
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
-        net.callbacks = make_callbacks(callbacks, patience, verbose)
+        net.callbacks = make_callbacks(callbacks, best_epoch, verbose)
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
@@ -63,10 +67,13 @@ def train(
 
 
 def _multiplications(net: SetNet, dataset: SetDataset) -> float:
-    """How much work a mini-batch is, forward."""
+    """How much work a mini-batch is, forward: most weights meet every element, those behind the pool every set."""
     n_sets = len(dataset)
-    elements_in_batch = int(dataset.sizes.sum()) / n_sets * min(net.batch_size, n_sets)
-    return elements_in_batch * sum(weight.numel() for weight in net.module_.parameters())
+    sets_in_batch = min(net.batch_size, n_sets)
+    elements_in_batch = int(dataset.sizes.sum()) / n_sets * sets_in_batch
+    of_sets = ("rho", "beside", "from_context", "fusion", "shift", "stretch", "moves")
+    weights = [(name.startswith(of_sets), weight.numel()) for name, weight in net.module_.named_parameters()]
+    return sum(count * (sets_in_batch if is_of_sets else elements_in_batch) for is_of_sets, count in weights)
 
 
 def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
@@ -81,7 +88,14 @@ def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
     if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
         what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
         raise ValueError(f"Training diverged: {what} not finite. Lower lr, or set standardize=True.")
-    return Training(rows, best.best_epoch_, diverged, len(rows) < epochs and not best.stop_)
+    interrupted = len(rows) < epochs and not best.stop_
+    return Training(rows, best.best_epoch_, diverged, interrupted, len(rows) == epochs and best.falls_)
+
+
+_CHANGED = [
+    *("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_"),
+    *("lr", "batch_size", "max_epochs", "verbose"),
+]
 
 
 class _Snapshot:
@@ -90,8 +104,7 @@ class _Snapshot:
     def __init__(self, net: SetNet) -> None:
         self.net = net
         self.history = net.history[:]
-        names = ("callbacks", "callbacks_", "batches_heard_", "lr", "batch_size", "max_epochs", "verbose")
-        self.attributes = {name: getattr(net, name) for name in names}
+        self.attributes = {name: getattr(net, name) for name in _CHANGED}
         self.modules = [(module, module.training) for module in (net.module_, net.criterion_)]
         optimizer = net.optimizer_
         self.state = {weight: dict(state) for weight, state in optimizer.state.items()}
