@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torch import nn
+from sk_deepsets.nn._dropout import Dropout
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -34,7 +35,7 @@ def hidden_layers(
     for hidden_dim in hidden_dims:
         layers += [make_layer(input_dim, hidden_dim), make_activation(activation)]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
         input_dim = hidden_dim
     return layers
 
