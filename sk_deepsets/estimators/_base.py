@@ -1,13 +1,11 @@
 """DeepSetsBase: what all estimators share, from sets of any form to a trained net."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 from functools import partial
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -80,8 +78,8 @@ class DeepSetsBase(BaseEstimator):
         training = self._fit(X, y, sample_weight, X_val, y_val, goes_on=goes_on, epochs=self.max_epochs)
         if training.diverged:
             warnings.warn(
-                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. Lower lr, or set standardize=True. "
-                f"The weights of epoch {self.best_iteration_} are kept.",
+                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. Lower lr, or set "
+                f"standardize=True. The weights of epoch {self.best_iteration_} are kept.",
                 ConvergenceWarning,
                 stacklevel=3,  # 2 is scikit-learn's wrapper
             )
@@ -241,6 +239,52 @@ class DeepSetsBase(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
+
+
+class ClassifierOfSets(ClassifierMixin):
+    """What classifiers of sets and of elements share."""
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch, on from where training stands.
+
+        What ``standardize`` learned in the first call stays.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that later calls will bring. Needed in the first call.
+
+        Returns
+        -------
+        self : estimator
+        """
+        if classes is None and not hasattr(self, "net_"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if self.class_weight == "balanced":
+            raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
+        return self._partial_fit(X, y, sample_weight, classes)
+
+
+class RegressorOfSets(RegressorMixin):
+    """What regressors of sets and of elements share."""
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch, on from where training stands.
+
+        What ``standardize`` learned in the first call stays.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return self._partial_fit(X, y, sample_weight)
 
 
 def comparable(value):

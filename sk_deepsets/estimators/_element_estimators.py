@@ -1,17 +1,12 @@
 """DeepSetsElementClassifier and DeepSetsElementRegressor: one answer for each element, that knows its set."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._base import DeepSetsBase
+from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
 from sk_deepsets.estimators._element_scorer import element_scorer
 from sk_deepsets.estimators._element_targets import (
     ChosenElementTarget,
@@ -21,7 +16,7 @@ from sk_deepsets.estimators._element_targets import (
 )
 from sk_deepsets.estimators._input_layers import check_widths, input_layers, sum_scale
 from sk_deepsets.estimators._parameters import ElementParameters, parameter, with_parameters
-from sk_deepsets.estimators._targets import check_first_classes, check_weight
+from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.nn import DeepSetsEquivariant
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import REGRESSION_LOSSES
@@ -81,7 +76,7 @@ class ElementEstimator(DeepSetsBase):
 
 
 @with_parameters
-class DeepSetsElementClassifier(ClassifierMixin, ElementEstimator, ElementParameters):
+class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParameters):
     """Deep Sets classifier of elements: one class for each, which depends on the whole set.
 
     A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
@@ -94,21 +89,7 @@ class DeepSetsElementClassifier(ClassifierMixin, ElementEstimator, ElementParame
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where the sets were DataFrames with string columns.
-    n_context_features_ : int or None
-        Columns of the context; None where the sets have none.
-    n_iter_ : int
-        Epochs trained.
-    best_iteration_ : int
-        The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
-    history_ : list of dict
-        One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (log loss of the sets held out), ``dur``, ….
-    net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``.
-    padder_ : SetPadder
+    {fitted}
 
     See Also
     --------
@@ -136,7 +117,7 @@ class DeepSetsElementClassifier(ClassifierMixin, ElementEstimator, ElementParame
     True
     """
 
-    target: Any = parameter(
+    target: str = parameter(
         "each",
         '{"each", "one_per_set"}',
         """``"each"``: every element has a class by itself. ``"one_per_set"``: of the two classes, exactly one element
@@ -145,7 +126,7 @@ class DeepSetsElementClassifier(ClassifierMixin, ElementEstimator, ElementParame
         have two elements), the second by order: 1 of 0 and 1, True of False.""",
         StrOptions({"each", "one_per_set"}),
     )
-    class_weight: Any = parameter(
+    class_weight: dict | str | None = parameter(
         None,
         'dict, "balanced" or None',
         'Weights of the classes of elements in the loss; with ``target="each"``.',
@@ -153,23 +134,6 @@ class DeepSetsElementClassifier(ClassifierMixin, ElementEstimator, ElementParame
         StrOptions({"balanced"}),
         None,
     )
-
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that later calls will bring. Needed in the first call.
-
-        Returns
-        -------
-        self : DeepSetsElementClassifier
-        """
-        check_first_classes(self, classes)
-        return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X):
         """The class of each element.
@@ -221,7 +185,7 @@ class DeepSetsElementClassifier(ClassifierMixin, ElementEstimator, ElementParame
 
 
 @with_parameters
-class DeepSetsElementRegressor(RegressorMixin, ElementEstimator, ElementParameters):
+class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParameters):
     """Deep Sets regressor of elements: one number for each, which depends on the whole set.
 
     A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
@@ -233,22 +197,7 @@ class DeepSetsElementRegressor(RegressorMixin, ElementEstimator, ElementParamete
 
     Attributes
     ----------
-    n_features_in_ : int
-        Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where the sets were DataFrames with string columns.
-    n_context_features_ : int or None
-        Columns of the context; None where the sets have none.
-    n_iter_ : int
-        Epochs trained.
-    best_iteration_ : int
-        The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
-    history_ : list of dict
-        One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (``loss`` on the standardised target of the sets
-        held out), ``dur``, ….
-    net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``.
-    padder_ : SetPadder
+    {fitted}
 
     See Also
     --------
@@ -275,7 +224,7 @@ class DeepSetsElementRegressor(RegressorMixin, ElementEstimator, ElementParamete
     True
     """
 
-    loss: Any = parameter(
+    loss: str = parameter(
         "squared_error",
         '{"squared_error", "absolute_error", "huber", "listnet"}',
         """On the standardised target. ``"huber"`` turns from squared to absolute at 1. ``"listnet"`` learns to rank:
@@ -284,20 +233,6 @@ class DeepSetsElementRegressor(RegressorMixin, ElementEstimator, ElementParamete
         within a set counts.""",
         StrOptions({*REGRESSION_LOSSES, "listnet"}),
     )
-
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-
-        Returns
-        -------
-        self : DeepSetsElementRegressor
-        """
-        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
         """The value, or with ``loss="listnet"`` the score, of each element.

@@ -1,7 +1,5 @@
 """element_scorer: any metric of scikit-learn for answers that are cut into sets."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

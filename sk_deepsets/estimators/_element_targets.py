@@ -3,8 +3,6 @@
 An element without a target is None or NaN in y, and NaN in what is read.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import torch

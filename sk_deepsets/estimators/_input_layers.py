@@ -1,7 +1,5 @@
 """The first layers of a model: numbers are standardised and categories embedded."""
 
-from __future__ import annotations
-
 from numbers import Integral
 
 import numpy as np

@@ -1,19 +1,15 @@
 """DeepSetsClassifier and DeepSetsRegressor: one answer for each set."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import numpy as np
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._base import DeepSetsBase
+from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
 from sk_deepsets.estimators._input_layers import check_widths, input_layers, sum_scale
 from sk_deepsets.estimators._parameters import SetParameters, parameter, with_parameters
-from sk_deepsets.estimators._targets import ClassTarget, ValueTarget, check_first_classes
+from sk_deepsets.estimators._targets import ClassTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, PaddedModule, SetDataset
@@ -87,7 +83,7 @@ SetEstimator.get_feature_names_out = available_if(_has_embedding)(SetEstimator.g
 
 
 @with_parameters
-class DeepSetsClassifier(ClassifierMixin, SetEstimator, SetParameters):
+class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
     """Deep Sets classifier: one class for each set of elements.
 
     Each element goes through a network phi, a pool makes one vector of each set, and a network rho makes a
@@ -101,22 +97,7 @@ class DeepSetsClassifier(ClassifierMixin, SetEstimator, SetParameters):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    n_features_in_ : int
-        Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where the sets were DataFrames with string columns.
-    n_context_features_ : int or None
-        Columns of the context; None where the sets have none.
-    n_iter_ : int
-        Epochs trained.
-    best_iteration_ : int
-        The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
-    history_ : list of dict
-        One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (log loss of the sets held out), ``dur``, ….
-    net_ : skorch.NeuralNetClassifier
-        The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``;
-        a ``module`` of your own is ``net_.module_.module``, behind the standardisation.
-    padder_ : SetPadder
+    {fitted}
 
     See Also
     --------
@@ -137,7 +118,7 @@ class DeepSetsClassifier(ClassifierMixin, SetEstimator, SetParameters):
     True
     """
 
-    class_weight: Any = parameter(
+    class_weight: dict | str | None = parameter(
         None,
         'dict, "balanced" or None',
         "Weights of the classes, in the loss and in the validation loss.",
@@ -145,25 +126,6 @@ class DeepSetsClassifier(ClassifierMixin, SetEstimator, SetParameters):
         StrOptions({"balanced"}),
         None,
     )
-
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        What ``standardize`` learned in the first call stays.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that later calls will bring. Needed in the first call.
-
-        Returns
-        -------
-        self : DeepSetsClassifier
-        """
-        check_first_classes(self, classes)
-        return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X):
         """The most likely class of each set.
@@ -199,7 +161,7 @@ class DeepSetsClassifier(ClassifierMixin, SetEstimator, SetParameters):
 
 
 @with_parameters
-class DeepSetsRegressor(RegressorMixin, SetEstimator, SetParameters):
+class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
     """Deep Sets regressor: one or several numbers for each set of elements.
 
     f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets": the result does not depend on
@@ -211,23 +173,7 @@ class DeepSetsRegressor(RegressorMixin, SetEstimator, SetParameters):
 
     Attributes
     ----------
-    n_features_in_ : int
-        Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where the sets were DataFrames with string columns.
-    n_context_features_ : int or None
-        Columns of the context; None where the sets have none.
-    n_iter_ : int
-        Epochs trained.
-    best_iteration_ : int
-        The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
-    history_ : list of dict
-        One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (``loss`` on the standardised target of the sets
-        held out), ``dur``, ….
-    net_ : skorch.NeuralNetRegressor
-        The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``;
-        a ``module`` of your own is ``net_.module_.module``, behind the standardisation.
-    padder_ : SetPadder
+    {fitted}
 
     See Also
     --------
@@ -248,28 +194,12 @@ class DeepSetsRegressor(RegressorMixin, SetEstimator, SetParameters):
     array([150.])
     """
 
-    loss: Any = parameter(
+    loss: str = parameter(
         "squared_error",
         '{"squared_error", "absolute_error", "huber"}',
         'On the standardised target. ``"huber"`` turns from squared to absolute at 1.',
         StrOptions(set(REGRESSION_LOSSES)),
     )
-
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        What ``standardize`` learned in the first call stays.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-
-        Returns
-        -------
-        self : DeepSetsRegressor
-        """
-        return self._partial_fit(X, y, sample_weight)
 
     def predict(self, X):
         """The value or values of each set.

@@ -1,7 +1,5 @@
 """mean_and_scale: what standardising needs to know, in bounded memory and without losing digits."""
 
-from __future__ import annotations
-
 import numpy as np
 
 ROWS_AT_ONCE = 65_536

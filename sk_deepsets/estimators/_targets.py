@@ -1,7 +1,5 @@
 """What an estimator learns to answer: how y is read, what the net has to give, and what its outputs mean."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
@@ -84,9 +82,7 @@ class ClassTarget(Target):
                 raise ValueError(f"y has {what} ({_shown(known)}), but a classifier needs {wanted}.")
             self.classes = known
         elif classes is not None and not np.array_equal(known, self.classes):
-            raise ValueError(
-                f"classes={_shown(known)} differ from those of the first call, {_shown(self.classes)}."
-            )
+            raise ValueError(f"classes={_shown(known)} differ from those of the first call, {_shown(self.classes)}.")
         unknown = np.setdiff1d(labels, self.classes)
         if len(unknown):
             one = unknown.tolist()[0]
@@ -149,14 +145,6 @@ class ValueTarget(Target):
         """Values of the form of y from outputs (n, n_outputs)."""
         values = outputs * self.scale + self.mean
         return values[:, 0] if self.is_flat else values
-
-
-def check_first_classes(estimator, classes):
-    """Raise if ``partial_fit`` cannot know the classes, or their weights."""
-    if classes is None and not hasattr(estimator, "net_"):
-        raise ValueError("classes must be passed on the first call to partial_fit.")
-    if estimator.class_weight == "balanced":
-        raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
 
 
 def check_targets(y, sets, name, **options):

@@ -82,9 +82,9 @@ class SetDataset(Dataset):
     def subset(self, numbers: np.ndarray) -> SetDataset:
         """The sets of these numbers, without a copy of their elements."""
         part = copy.copy(self)
-        part.numbers = torch.from_numpy(numbers)
+        part.numbers = chosen = torch.from_numpy(numbers)
         if self._weight is not None:
-            weight = self._weight[part.numbers if self.weight_of == "set" else self._find(part.numbers)[2]]
+            weight = self._weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
             part._weight = self._weight / weight[weight > 0].mean()
         return part
 
@@ -96,7 +96,7 @@ class SetDataset(Dataset):
         return self.X[number], 0 if self._y is None or self.y_of == "element" else self.y[number]
 
     @property
-    def X(self) -> RaggedSets:
+    def X(self) -> RaggedSets:  # noqa: N802 - skorch's name
         """The sets."""
         return self._sets if self.numbers is None else self._sets[self.numbers.numpy()]
 

@@ -56,7 +56,9 @@ def build_net(
         net, criterion = SetNet, LOSSES_OF_SETS[loss]
     else:
         options["criterion__reduction"] = "none"
-        net, criterion = (ClassifierNet, nn.CrossEntropyLoss) if loss == "log_loss" else (RegressorNet, REGRESSION_LOSSES[loss])
+        net, criterion = (
+            (ClassifierNet, nn.CrossEntropyLoss) if loss == "log_loss" else (RegressorNet, REGRESSION_LOSSES[loss])
+        )
     if loss == "log_loss":
         options["classes"] = list(range(dims["output_dim"]))
     # weight decay is always said, since torch's own default is not 0 everywhere; but not every optimizer has it

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sk_deepsets.nn import current_generator, random_generator
 
-# Multiplications in one mini-batch, forward. Measured by examples/benchmarks/threads.py: below, handing work to a second
-# thread that sleeps while it waits costs more than it saves (up to four times the step); above, it pays.
+# Multiplications in one mini-batch, forward, as measured by examples/benchmarks/threads.py: below, handing work to a
+# second thread that sleeps while it waits costs more than it saves (up to four times the step); above, it pays.
 WORTH_MORE_THREADS = 50_000_000
 
 CPU = torch.device("cpu")

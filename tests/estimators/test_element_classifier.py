@@ -318,7 +318,7 @@ def test_three_classes_and_numbers_that_are_no_classes():
     np.testing.assert_allclose(np.concatenate(model.predict_proba(BAGS)).sum(axis=1), 1)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         make_each().fit(BAGS, [bag[:, 0] for bag in BAGS])
-    with pytest.raises(ValueError, match="y has 1 class .*at least 2"):
+    with pytest.raises(ValueError, match=r"y has 1 class .*at least 2"):
         make_each().fit(BAGS, [np.zeros(len(bag)) for bag in BAGS])
     with pytest.raises(ValueError, match=r"y_val has the class .*3.*, which is not among"):
         make_each().fit(BAGS, y, X_val=BAGS, y_val=[part + 1 for part in y])

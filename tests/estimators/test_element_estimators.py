@@ -1,4 +1,4 @@
-"""Answers of elements: one array per set, also when scikit-learn puts those of several folds together; beside a frame."""
+"""Answers of elements: one array per set, also from several folds put together; and beside the rows of a frame."""
 
 import numpy as np
 import pandas as pd

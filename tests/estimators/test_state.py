@@ -20,7 +20,9 @@ MARK = 12345.678912345  # stands in the data, and in nothing that is learned fro
 class OneModule(nn.Module):
     def __init__(self, input_dim, output_dim, width=4):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(input_dim, width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(width, output_dim))
+        self.layers = nn.Sequential(
+            nn.Linear(input_dim, width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(width, output_dim)
+        )
 
     def forward(self, x, mask):
         return (self.layers(x) * mask.unsqueeze(-1)).sum(dim=1)
