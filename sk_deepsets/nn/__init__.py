@@ -5,8 +5,7 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 """
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
-from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
-from sk_deepsets.nn._element_losses import LossOfSets, ListNet, OnePerSet, log_softmax_over_sets
+from sk_deepsets.nn._element_losses import EachElement, ListNet, OnePerSet, log_softmax_over_sets
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant
 from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
 from sk_deepsets.nn._mixed_columns import MixedColumns
@@ -21,7 +20,7 @@ __all__ = [
     "DeepSetsConditional",
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
-    "LossOfSets", "Dropout", "current_generator", "random_generator",
+    "EachElement",
     "ListNet",
     "MixedColumns",
     "OnePerSet",

@@ -18,11 +18,19 @@ def log_softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
     return shifted - torch.where(total > 0, total, 1).log()[packed.segments]  # an empty set has no elements
 
 
-class LossOfSets(nn.Module):
-    pass
+class EachElement(nn.Module):
+    """A loss of torch, such as ``nn.CrossEntropyLoss``, for each element by itself: (n,)."""
+
+    def __init__(self, loss: type[nn.Module]) -> None:
+        super().__init__()
+        self.loss = loss(reduction="none")
+
+    def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
+        """Losses (n,) of ``output (n, k)`` for targets (n,)."""
+        return self.loss(output if isinstance(self.loss, nn.CrossEntropyLoss) else output[:, 0], target)
 
 
-class OnePerSet(LossOfSets):
+class OnePerSet(nn.Module):
     """Minus the log of the softmax over the set at the chosen element: the conditional logit (McFadden, 1974); (b,)."""
 
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
@@ -31,7 +39,7 @@ class OnePerSet(LossOfSets):
         return -pool(packed._replace(elements=chosen), "sum")[:, 0]
 
 
-class ListNet(LossOfSets):
+class ListNet(nn.Module):
     """Cross-entropy of the softmax of the scores with that of the relevance: ListNet (Cao et al., 2007); (b,)."""
 
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:

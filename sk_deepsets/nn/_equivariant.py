@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
-from sk_deepsets.nn._dropout import Dropout
 
 from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
 from sk_deepsets.nn._fusion import make_fusion
@@ -67,7 +66,6 @@ class DeepSetsEquivariant(nn.Module):
         residual: bool = False,
         layer_norm: bool = False,
         context_dim: int | None = None,
-        sum_scale: float = 1.0,
         fusion_type: str = "concat",
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
@@ -85,7 +83,7 @@ class DeepSetsEquivariant(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) if layer_norm else nn.Identity() for dim in hidden_dims)
         self.activation = make_activation(activation)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torch import nn
-from sk_deepsets.nn._dropout import Dropout
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -35,7 +34,7 @@ def hidden_layers(
     for hidden_dim in hidden_dims:
         layers += [make_layer(input_dim, hidden_dim), make_activation(activation)]
         if dropout:
-            layers.append(Dropout(dropout))
+            layers.append(nn.Dropout(dropout))
         input_dim = hidden_dim
     return layers
 

@@ -24,12 +24,8 @@ class RowSets(RaggedSets):
     def __init__(self, sets, rows, in_one_table):
         attached = {"context": sets.context, "index": sets.index, "feature_names": sets.feature_names}
         super().__init__(sets.elements, sets.offsets, **attached)
-        self._r = rows
+        self.rows = rows
         self.in_one_table = in_one_table
-
-    @property
-    def rows(self):
-        return self._r
 
 
 def with_rows(sets, X):

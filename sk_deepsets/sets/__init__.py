@@ -26,6 +26,3 @@ __all__ = [
     "put_sets",
     "row_labels",
 ]
-
-
-def check_labels(values, index, name): pass

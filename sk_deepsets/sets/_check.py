@@ -22,7 +22,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def check_sets(
-    X: Any, *, dtype: str | None = "numeric", ensure_all_finite: bool = True, ensure_min_elements: int = 1, missing_sets="error"
+    X: Any, *, dtype: str | None = "numeric", ensure_all_finite: bool = True, ensure_min_elements: int = 1
 ) -> RaggedSets:
     """Read sets of any accepted form as a :class:`RaggedSets`, and check every value.
 

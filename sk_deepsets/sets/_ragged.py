@@ -159,23 +159,6 @@ class RaggedSets:
         return pd.Series(SetArray(self), index=self.index, name="sets")
 
     @property
-    def segments(self): return np.repeat(np.arange(len(self)), self.sizes)
-    @property
-    def rows(self):
-        return self.elements.index if isinstance(self.elements, pd.DataFrame) else getattr(self, "_lab", None)
-    def locate(self, row):
-        n = int(np.searchsorted(self.offsets, row, side="right")) - 1
-        return n, int(row - self.offsets[n])
-    def replace(self, elements):
-        out = RaggedSets(elements, self.offsets, context=self.context, index=self.index)
-        out._lab = self.rows
-        return out
-    def to_rows(self, answers, columns=None):
-        flat = np.concatenate(list(answers))
-        out = pd.Series(flat, index=self.rows) if flat.ndim == 1 else pd.DataFrame(flat, index=self.rows, columns=columns)
-        return out.sort_index()
-
-    @property
     def sizes(self) -> np.ndarray:
         """Number of elements of each set, int64 of shape (n_sets,)."""
         return np.diff(self.offsets)
