@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from sk_deepsets.nn._dropout import current_generator, random_generator
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._parts import JOINTS, Parts
@@ -41,21 +44,34 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets) -
 
     parts, n_parts = _cut(packed, size)
 
-    def pool_parts(elements: Tensor, segments: Tensor, counts: Tensor) -> Tensor:
-        # phi may look a set's context up by its number in the batch, the pools count parts
-        hidden = PackedSets(phi(PackedSets(elements, segments, packed.sizes)), torch.repeat_interleave(counts), counts)
-        return torch.cat([JOINTS[name].part(pooling, hidden) for name in pooling.names], dim=1)
+    def pool_parts(elements: Tensor, segments: Tensor, counts: Tensor, seed: int | None) -> Tensor:
+        # with a generator of its own, a piece that is computed again drops the same as before
+        generator = None if seed is None else torch.Generator(elements.device).manual_seed(seed)
+        with random_generator(generator):
+            # phi may look a set's context up by its number in the batch, the pools count parts
+            hidden = phi(PackedSets(elements, segments, packed.sizes))
+        of_parts = PackedSets(hidden, torch.repeat_interleave(counts), counts)
+        return torch.cat([JOINTS[name].part(pooling, of_parts) for name in pooling.names], dim=1)
 
-    chunks = zip(packed.elements.split(size), packed.segments.split(size), parts.counts.split(n_parts), strict=True)
+    seeds = _draw_seeds(len(n_parts)) if encoder.drops_out else [None] * len(n_parts)
+    pieces = packed.elements.split(size), packed.segments.split(size), parts.counts.split(n_parts), seeds
+    chunks = zip(*pieces, strict=True)
     if not torch.is_grad_enabled():
         values = _filled(pool_parts, chunks, len(parts.counts))
-    elif packed.elements.shape[0] > KEPT_ELEMENTS:
-        values = torch.cat([checkpoint(pool_parts, *chunk, use_reentrant=False) for chunk in chunks])
     else:
-        values = torch.cat([pool_parts(*chunk) for chunk in chunks])
+        again = partial(checkpoint, pool_parts, use_reentrant=False, preserve_rng_state=False)
+        run = again if packed.elements.shape[0] > KEPT_ELEMENTS else pool_parts
+        values = torch.cat([run(*chunk) for chunk in chunks])
     widths = [JOINTS[name].width(pooling) for name in pooling.names]
     of_pool = zip(pooling.names, values.split(widths, dim=1), strict=True)
     return torch.cat([JOINTS[name].join(pooling, value, parts) for name, value in of_pool], dim=-1)
+
+
+def _draw_seeds(count: int) -> list[int]:
+    """Seeds for generators, from the current generator."""
+    generator = current_generator()
+    device = "cpu" if generator is None else generator.device
+    return torch.randint(2**63 - 1, (count,), generator=generator, device=device).tolist()
 
 
 def _cut(packed: PackedSets, size: int) -> tuple[Parts, list[int]]:
@@ -68,7 +84,7 @@ def _cut(packed: PackedSets, size: int) -> tuple[Parts, list[int]]:
     return Parts(packed.segments[starts], counts, packed.sizes), torch.bincount(starts // size).tolist()
 
 
-def _filled(pool_parts: Callable[..., Tensor], chunks: Iterable[tuple[Tensor, ...]], n_parts: int) -> Tensor:
+def _filled(pool_parts: Callable[..., Tensor], chunks: Iterable[tuple[Any, ...]], n_parts: int) -> Tensor:
     """What is known of all parts, in one table: small results kept one by one would litter the memory of chunks."""
     table, done = torch.empty(0), 0
     for chunk in chunks:

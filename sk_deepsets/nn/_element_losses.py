@@ -13,9 +13,14 @@ def log_softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
     """The logarithm of the softmax of scores (n, k) over the elements of each set; ``packed`` tells the sets."""
     # the largest score cancels out: it needs no gradient
     largest = pool(packed._replace(elements=scores.detach()), "max")
-    shifted = scores - largest[packed.segments]
+    shifted = scores - packed.spread(largest)
     total = pool(packed._replace(elements=shifted.exp()), "sum")
-    return shifted - torch.where(total > 0, total, 1).log()[packed.segments]  # an empty set has no elements
+    return shifted - packed.spread(torch.where(total > 0, total, 1).log())  # an empty set has no elements
+
+
+def softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
+    """The softmax of scores (n, k) over the elements of each set: shares that add up to 1 in each set."""
+    return log_softmax_over_sets(scores, packed).exp()
 
 
 class EachElement(nn.Module):
@@ -44,5 +49,5 @@ class ListNet(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
         """Losses (b,) of scores (n, 1); the target (n,) is the relevance."""
-        wanted = log_softmax_over_sets(target.unsqueeze(1), packed).exp()
+        wanted = softmax_over_sets(target.unsqueeze(1), packed)
         return -pool(packed._replace(elements=wanted * log_softmax_over_sets(output, packed)), "sum")[:, 0]

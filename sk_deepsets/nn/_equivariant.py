@@ -1,4 +1,4 @@
-"""DeepSetsEquivariant: a stack of equivariant layers."""
+"""Equivariant models: one output for each element, that knows its set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,66 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
-from sk_deepsets.nn._fusion import make_fusion
+from sk_deepsets.nn._dropout import Dropout
+from sk_deepsets.nn._fusion import SetModel
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
-from sk_deepsets.nn._pooling import SetPooling
+from sk_deepsets.nn._pooling import SetPooling, pool
 
 
-class DeepSetsEquivariant(nn.Module):
+class PermutationEquivariantLayer(nn.Module):
+    """f(x)_i = Lambda x_i + Gamma pool(X), Lemma 3 of Zaheer et al. (2017), "Deep Sets".
+
+    Parameters
+    ----------
+    input_dim, output_dim : int
+    pool_type : {"max", "sum"}, default="max"
+
+    Raises
+    ------
+    ValueError
+        For any other pool: a mean depends on the set's size, which breaks the lemma's form.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_deepsets.nn import PermutationEquivariantLayer
+    >>> layer = PermutationEquivariantLayer(3, 5, pool_type="sum")
+    >>> layer(torch.randn(2, 4, 3), mask=torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])).shape
+    torch.Size([2, 4, 5])
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, pool_type: str = "max") -> None:
+        super().__init__()
+        if pool_type not in ("max", "sum"):
+            raise ValueError(f'pool_type must be "max" or "sum", but got {pool_type!r}.')
+        self.pool_type = pool_type
+        self.Lambda = nn.Linear(input_dim, output_dim)
+        self.Gamma = nn.Linear(input_dim, output_dim, bias=False)
+
+    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
+        """One output for each element.
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, m, input_dim), or PackedSets
+        mask : Tensor of shape (b, m), optional
+            True or non-zero where an element stands; None: everywhere.
+
+        Returns
+        -------
+        Tensor of shape (b, m, output_dim), 0 under the mask; (n, output_dim) for PackedSets
+        """
+        packed = pack(x, mask)
+        of_set = self.Gamma(pool(packed, self.pool_type))  # (b, output_dim)
+        return unpack(self.Lambda(packed.elements) + packed.spread(of_set), x, mask)
+
+    def extra_repr(self) -> str:
+        """What ``print(module)`` shows of the pool."""
+        return f"pool_type={self.pool_type!r}"
+
+
+class DeepSetsEquivariant(SetModel):
     """A stack of equivariant layers with an activation between them; with ``final_pool`` an invariant model.
 
     Parameters
@@ -41,6 +93,10 @@ class DeepSetsEquivariant(nn.Module):
         How elements see the context, as in :class:`DeepSetsConditional`; in the first layer.
     input_layer, context_layer : nn.Module, optional
         What packed elements, and the context, go through first.
+
+    Attributes
+    ----------
+    layers : nn.ModuleList of PermutationEquivariantLayer
 
     Examples
     --------
@@ -70,20 +126,17 @@ class DeepSetsEquivariant(nn.Module):
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        first_dim = [*hidden_dims, output_dim][0]
+        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer)
         self.residual = residual
-        self.input_layer = input_layer
-        self.context_layer = context_layer
-        first_dim = hidden_dims[0] if len(hidden_dims) else output_dim
-        self.fusion = None if context_dim is None else make_fusion(fusion_type, input_dim, context_dim, first_dim)
-        dims = [input_dim if self.fusion is None else self.fusion.output_dim, *hidden_dims, output_dim]
         # a ModuleList rather than a Sequential, since each layer takes the mask (or the cuts) along
         self.layers = nn.ModuleList(
-            PermutationEquivariantLayer(before, after, pool_type) for before, after in pairwise(dims)
+            PermutationEquivariantLayer(before, after, pool_type)
+            for before, after in pairwise([self.fused_dim, *hidden_dims, output_dim])
         )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) if layer_norm else nn.Identity() for dim in hidden_dims)
         self.activation = make_activation(activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
@@ -102,30 +155,14 @@ class DeepSetsEquivariant(nn.Module):
             Of shape (b, m, output_dim), 0 under the mask ((n, output_dim) for PackedSets); of shape
             (b, output_dim) with ``final_pool``.
         """
-        packed = x if isinstance(x, PackedSets) else pack(x, mask)
-        elements = self._elements(packed, context)
-        if self.final_pool is not None:
-            return self.final_pool(packed._replace(elements=elements))
-        return elements if isinstance(x, PackedSets) else unpack(elements, mask, (x.shape[0], x.shape[1]))
-
-    def _elements(self, packed: PackedSets, context: Tensor | None) -> Tensor:
-        """Outputs of the packed elements, (n, output_dim)."""
-        if self.input_layer is not None:
-            packed = packed._replace(elements=self.input_layer(packed.elements))
-        if context is not None and self.context_layer is not None:
-            context = self.context_layer(context)
-        modulate = None
-        if self.fusion is not None:
-            packed, modulate = self.fusion(packed, context)
-        hidden = packed.elements
+        packed, modulate = self.fuse(pack(x, mask), None if context is None else self.context_layer(context))
         for number, layer in enumerate(self.layers):
             output = layer(packed)
             if number == 0 and modulate is not None:
                 output = modulate(output)
             if number < len(self.norms):
                 output = self.dropout(self.activation(self.norms[number](output)))
-                if self.residual and output.shape == hidden.shape:
-                    output = hidden + output
-            hidden = output
-            packed = packed._replace(elements=hidden)
-        return hidden
+                if self.residual and output.shape == packed.elements.shape:
+                    output = packed.elements + output
+            packed = packed._replace(elements=output)
+        return unpack(packed.elements, x, mask) if self.final_pool is None else self.final_pool(packed)

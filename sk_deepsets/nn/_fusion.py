@@ -1,22 +1,19 @@
-"""Three ways for elements to see the context of the set that they belong to.
+"""What every model begins with: layers for elements and context, and three ways for elements to see the context.
 
-Each takes packed elements (n, d) and context (b, c), and gives what goes into the first layer, (n, output_dim), and how
-the first layer's output is changed, if it is. What depends on the context alone is computed once a set and then looked
-up, never once an element.
+What depends on the context alone is computed once per set and then looked up, never once per element.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
 
 Fused = tuple[PackedSets, Callable[[Tensor], Tensor] | None]
+"""What goes into the first layer, and how the output of the first layer is changed, if it is."""
 
 
 class ConcatFusion(nn.Module):
@@ -27,8 +24,8 @@ class ConcatFusion(nn.Module):
         self.output_dim = input_dim + context_dim
 
     def forward(self, packed: PackedSets, context: Tensor) -> Fused:
-        """Elements with the context of their set behind."""
-        return packed._replace(elements=torch.cat([packed.elements, context[packed.segments]], dim=-1)), None
+        """Elements with the context of their set behind them."""
+        return packed._replace(elements=torch.cat([packed.elements, packed.spread(context)], dim=-1)), None
 
 
 class AddFusion(nn.Module):
@@ -41,7 +38,7 @@ class AddFusion(nn.Module):
 
     def forward(self, packed: PackedSets, context: Tensor) -> Fused:
         """Elements shifted by the projected context."""
-        return packed._replace(elements=packed.elements + self.projection(context)[packed.segments]), None
+        return packed._replace(elements=packed.elements + packed.spread(self.projection(context))), None
 
 
 class FilmFusion(nn.Module):
@@ -59,11 +56,7 @@ class FilmFusion(nn.Module):
     def forward(self, packed: PackedSets, context: Tensor) -> Fused:
         """Elements as they are, and the modulation of the first layer."""
         gamma, beta = self.gamma(context), self.beta(context)  # (b, h)
-
-        def modulate(hidden: Tensor) -> Tensor:
-            return gamma[packed.segments] * hidden + beta[packed.segments]
-
-        return packed, modulate
+        return packed, lambda hidden: packed.spread(gamma) * hidden + packed.spread(beta)
 
 
 FUSIONS: dict[str, type[ConcatFusion] | type[AddFusion] | type[FilmFusion]] = {
@@ -73,26 +66,47 @@ FUSIONS: dict[str, type[ConcatFusion] | type[AddFusion] | type[FilmFusion]] = {
 }
 
 
-def make_fusion(
-    name: str, input_dim: int, context_dim: int, first_dim: int | None
-) -> ConcatFusion | AddFusion | FilmFusion:
-    """The fusion of that name, before a first layer with ``first_dim`` outputs."""
-    if name not in FUSIONS:
-        raise ValueError(f"fusion_type must be one of {tuple(FUSIONS)}, but got {name!r}.")
-    return FUSIONS[name](input_dim, context_dim, first_dim)
+class SetModel(nn.Module):
+    """The base of all models: an input layer, a context layer, and a fusion of both where there is context.
 
+    Parameters
+    ----------
+    input_dim : int
+        Features of an element, behind the input layer.
+    first_dim : int, optional
+        Outputs of the first layer; None: there is no layer.
+    context_dim : int, optional
+        Features of the context of a set, behind the context layer. None: sets have no context.
+    fusion_type : {"concat", "add", "film"}, default="concat"
+    input_layer, context_layer : nn.Module, optional
 
-class FusedEncoder(nn.Module):
-    """A phi that sees the context: a fusion and the layers of an encoder."""
+    Attributes
+    ----------
+    fused_dim : int
+        Features that go into the first layer.
+    """
 
     def __init__(
-        self, fusion_type: str, input_dim: int, context_dim: int, hidden_dims: Sequence[int], **encoder: Any
+        self,
+        input_dim: int,
+        first_dim: int | None = None,
+        context_dim: int | None = None,
+        fusion_type: str = "concat",
+        input_layer: nn.Module | None = None,
+        context_layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        first_dim = hidden_dims[0] if len(hidden_dims) else None
-        self.fusion = make_fusion(fusion_type, input_dim, context_dim, first_dim)
-        self.encoder = Encoder(self.fusion.output_dim, hidden_dims, **encoder)
+        self.input_layer = nn.Identity() if input_layer is None else input_layer
+        self.context_layer = nn.Identity() if context_layer is None else context_layer
+        if fusion_type not in FUSIONS:
+            raise ValueError(f"fusion_type must be one of {tuple(FUSIONS)}, but got {fusion_type!r}.")
+        self.fusion = None if context_dim is None else FUSIONS[fusion_type](input_dim, context_dim, first_dim)
+        self.fused_dim = input_dim if self.fusion is None else self.fusion.output_dim
 
-    def forward(self, packed: PackedSets, context: Tensor) -> Tensor:
-        """Hidden features of the elements, (n, k)."""
-        return self.encoder(*self.fusion(packed, context))
+    def fuse(self, packed: PackedSets, context: Tensor | None = None) -> Fused:
+        """Elements as they came, and the context behind its layer, to what goes into the first layer."""
+        if (context is None) is not (self.fusion is None):
+            with_or_without = "without" if self.fusion is None else "with"
+            raise ValueError(f"The model was built {with_or_without} context_dim: call it {with_or_without} context.")
+        packed = packed._replace(elements=self.input_layer(packed.elements))
+        return (packed, None) if self.fusion is None else self.fusion(packed, context)

@@ -78,7 +78,7 @@ class Std(Sum):
         dtype = hidden.elements.dtype
         hidden = hidden._replace(elements=hidden.elements.double())
         mean = pool(hidden, "mean")
-        squares = pool(hidden._replace(elements=(hidden.elements - mean[hidden.segments]).square()), "sum")
+        squares = pool(hidden._replace(elements=(hidden.elements - hidden.spread(mean)).square()), "sum")
         rounded = mean.to(dtype)
         return torch.cat([rounded, (mean - rounded).to(dtype), squares.to(dtype)], dim=1)
 
@@ -88,7 +88,7 @@ class Std(Sum):
         means = rounded + rest
         count, size = parts.counts.unsqueeze(1), parts.sizes.clamp(min=1).unsqueeze(1)
         mean = parts.pool(means * count, "sum") / size
-        squares = squares + (means - mean[parts.segments]).square() * count
+        squares = squares + (means - mean.index_select(0, parts.segments)).square() * count
         return root(parts.pool(squares, "sum") / size).to(values.dtype)
 
 
@@ -103,14 +103,14 @@ class Attention(Sum):
         """See :class:`Sum`."""
         scores = pooling.scores(hidden.elements)
         largest = pool(hidden._replace(elements=scores.detach()), "max")  # cancels out: needs no gradient
-        weights = (scores - largest[hidden.segments]).exp()
+        weights = (scores - hidden.spread(largest)).exp()
         weighted = torch.cat([weights * hidden.elements, weights], dim=1)
         return torch.cat([pool(hidden._replace(elements=weighted), "sum"), largest], dim=1)
 
     def join(self, pooling: SetPooling, values: Tensor, parts: Parts) -> Tensor:
         """See :class:`Sum`."""
         weighted, largest = values[:, :-1], values[:, -1:].detach()
-        shrink = (largest - parts.pool(largest, "max")[parts.segments]).exp()
+        shrink = (largest - parts.pool(largest, "max").index_select(0, parts.segments)).exp()
         total = parts.pool(weighted * shrink, "sum")
         return total[:, :-1] / torch.where(parts.sizes > 0, total[:, -1], 1).unsqueeze(1)
 

@@ -76,7 +76,7 @@ def pool(packed: PackedSets, name: str) -> Tensor:
     mean = _sum(elements, segments, sizes.shape[0]) / count
     if name == "mean":
         return mean
-    variance = _sum((elements - mean[segments]).square(), segments, sizes.shape[0]) / count
+    variance = _sum((elements - packed.spread(mean)).square(), segments, sizes.shape[0]) / count
     return root(variance)
 
 
@@ -141,7 +141,7 @@ class SetPooling(nn.Module):
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
         """Pool ``x (b, m, k)`` under ``mask (b, m)``, or packed sets: ``(b, output_dim)``."""
-        packed = x if isinstance(x, PackedSets) else pack(x, mask)
+        packed = pack(x, mask)
         return torch.cat([self._pool(packed, name) for name in self.names], dim=-1)
 
     def _pool(self, packed: PackedSets, name: str) -> Tensor:
@@ -160,9 +160,9 @@ class SetPooling(nn.Module):
         scores = self.scores(packed.elements)
         # the largest score of each set cancels out of the softmax: it needs no gradient
         largest = pool(packed._replace(elements=scores.detach()), "max")
-        weights = (scores - largest[packed.segments]).exp()
+        weights = (scores - packed.spread(largest)).exp()
         total = pool(packed._replace(elements=weights), "sum")
-        return weights / total[packed.segments]
+        return weights / packed.spread(total)
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows of the pools."""

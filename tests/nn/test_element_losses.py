@@ -11,7 +11,7 @@ from torch import nn
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from sk_deepsets.nn import EachElement, ListNet, OnePerSet, PackedSets, log_softmax_over_sets
+from sk_deepsets.nn import EachElement, ListNet, OnePerSet, PackedSets, log_softmax_over_sets, softmax_over_sets
 
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=5).filter(any)
 
@@ -34,12 +34,13 @@ def one_chosen(sizes, rng):
 
 @settings(max_examples=50, deadline=None)
 @given(sizes=SIZES, seed=st.integers(0, 99), scale=st.sampled_from([1.0, 1e3, 1e30]))
-def test_log_softmax_of_each_set_is_that_of_scipy(sizes, seed, scale):
+def test_softmax_and_its_logarithm_of_each_set_are_those_of_scipy(sizes, seed, scale):
     scores = np.random.default_rng(seed).normal(scale=scale, size=(sum(sizes), 2))
     got = log_softmax_over_sets(torch.from_numpy(scores), packed_like(sizes))
     wanted = np.concatenate([log_softmax(part, axis=0) for part in parts(scores, sizes) if len(part)])
     assert_close(got, torch.from_numpy(wanted))
     assert got.isfinite().all()
+    assert_close(softmax_over_sets(torch.from_numpy(scores), packed_like(sizes)), torch.from_numpy(np.exp(wanted)))
 
 
 @settings(max_examples=50, deadline=None)

@@ -46,7 +46,7 @@ def test_pack_undoes_pad(make_batch, sizes, seed):
 def test_unpack_puts_elements_back_where_the_mask_had_them(make_batch):
     x, mask = make_batch([3, 0, 1, 5])
     poisoned = x.masked_fill(~mask[..., None], torch.nan)
-    assert torch.equal(unpack(pack(poisoned, mask).elements, mask, x.shape[:2]), x)
+    assert torch.equal(unpack(pack(poisoned, mask).elements, x, mask), x)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 3), (0, 4, 3), (2, 0, 3), (0, 0, 3)])
@@ -55,7 +55,7 @@ def test_no_mask_means_all_ones(shape):
     for one, other in zip(pack(x), pack(x, torch.ones(shape[:2])), strict=True):
         assert torch.equal(one, other)
         assert one.dtype == other.dtype
-    assert torch.equal(unpack(pack(x).elements, None, shape[:2]), x)
+    assert torch.equal(unpack(pack(x).elements, x), x)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float32, torch.float64])
@@ -72,6 +72,22 @@ def test_the_gradient_through_pack_is_zero_under_the_mask(make_batch, filler):
     pack(x, mask).elements.square().sum().backward()
     assert (x.grad[~mask] == 0).all()
     assert_close(x.grad[mask], 2 * x.detach()[mask])
+
+
+def test_packed_sets_stay_as_they_are_and_take_no_mask(make_batch):
+    x, mask = make_batch([3, 0, 1])
+    packed = pack(x, mask)
+    assert pack(packed) is packed
+    assert unpack(packed.elements, packed) is packed.elements
+    with pytest.raises(ValueError, match="x is a PackedSets, which holds no padding: call the module without a mask"):
+        pack(packed, mask)
+
+
+def test_spread_repeats_what_belongs_to_a_set_for_each_of_its_elements(make_batch):
+    packed = pack(*make_batch([3, 0, 1]))
+    values = torch.randn(3, 2, dtype=torch.float64).requires_grad_()
+    assert torch.equal(packed.spread(values), values[[0, 0, 0, 2]])
+    assert torch.autograd.gradcheck(packed.spread, values)
 
 
 def test_gradients_of_pack_and_pad_are_right(make_batch):
