@@ -13,7 +13,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
-from sk_deepsets.preprocessing._statistics import SetStatistics
+from sk_deepsets.preprocessing._set_statistics import SetStatistics
 from sk_deepsets.sets import RaggedSets, as_floats, check_sets, is_number
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")

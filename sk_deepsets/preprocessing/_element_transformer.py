@@ -13,10 +13,9 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._element_rows import check_order, labels_of_elements
-from sk_deepsets.preprocessing._element_targets import with_rows
+from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
-from sk_deepsets.sets import RaggedSets, check_sets, put_sets
+from sk_deepsets.sets import RaggedSets, check_labels, check_sets, is_table, put_sets
 
 
 def _transformer_has(method):
@@ -32,8 +31,8 @@ def _transformer_has(method):
 class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Apply a transformer of rows to the elements of sets.
 
-    The elements of all sets make one table, one row an element; the transformer is fitted to it and its output
-    is cut into the same sets. Context and index of the sets stay, and the index of a DataFrame of elements.
+    The elements of all sets make one table, one row per element; the transformer is fitted to it and its output
+    is cut into the same sets. Context and index of the sets stay, and so do the labels of the rows.
 
     Parameters
     ----------
@@ -57,8 +56,8 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     Notes
     -----
     Large sets have more elements, and with them more weight in what the transformer learns. A supervised
-    transformer gets the label of the set for each of its elements: elements of one set are no independent
-    samples, and its own cross-fitting (as in ``TargetEncoder``) may part a set.
+    transformer gets the label of the set for each of its elements: the elements of one set are not independent
+    samples, and its own cross-fitting (as in ``TargetEncoder``) may separate them.
 
     Examples
     --------
@@ -73,7 +72,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     >>> encoded.feature_names
     array(['minmaxscaler__price', 'onehotencoder__kind_cup',
            'onehotencoder__kind_tea'], dtype=object)
-    >>> encoded[0].to_numpy()
+    >>> encoded[0]
     array([[0., 0., 1.],
            [1., 1., 0.]])
     """
@@ -94,8 +93,8 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         X : sets
             Any form that :func:`check_sets` takes.
         y : array-like of shape (n_sets,) or (n_sets, n_outputs), or list of arrays, default=None
-            Labels of the sets; the transformer gets that of its set for each element. Or labels of the elements, one
-            array a set or one flat array.
+            Labels of the sets; the transformer gets that of its set for each element. Or labels of the elements: one
+            array per set, or one flat array or Series.
 
         Returns
         -------
@@ -132,28 +131,24 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         Returns
         -------
         RaggedSets or DataFrame
-            A DataFrame with a column of sets comes back as one, its other columns as they are. The sets hold an array
-            of elements, or a DataFrame: with the rows of the frame that the elements stood in, or where the
-            transformer gives one (after its ``set_output(transform="pandas")``), which keeps categories.
+            A table with a column of sets comes back as a DataFrame, its other columns as they are, and sets that are
+            missing in it stay missing. The sets hold an array of elements, or a DataFrame where the transformer gives
+            one (after its ``set_output(transform="pandas")``), which keeps categories.
 
         Raises
         ------
         ValueError
-            If the transformer gives more or fewer rows than it got.
+            If the transformer gives more or fewer rows than it got, or in another order; and for missing sets
+            elsewhere than in a table.
         """
         check_is_fitted(self)
-        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
-        sets = check_features(self, sets, reset=False)
-        return self._like(X, self._transform(sets))
-
-    def _transform(self, sets: RaggedSets) -> RaggedSets:
-        if isinstance(self.transformer_, str):
-            return sets
-        if len(sets.elements):
-            return self._cut(self.transformer_.transform(self._table(sets)), sets)
-        # many transformers refuse 0 rows: an element seen in fit shows what columns there would be
-        one = RaggedSets(self._first_element, [0, 1])
-        return _with_no_elements(self._cut(self.transformer_.transform(self._table(one)), one), sets)
+        sets = check_features(self, _read(X), reset=False)
+        if not isinstance(self.transformer_, str):
+            # many transformers refuse 0 rows
+            empty = not len(sets.elements)
+            output = self._no_output if empty else self.transformer_.transform(self._table(sets))
+            sets = self._cut(output, sets)
+        return self._like(X, sets)
 
     @available_if(_transformer_has("inverse_transform"))
     def inverse_transform(self, X):
@@ -170,20 +165,18 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             As in ``transform``.
         """
         check_is_fitted(self)
-        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
-        return self._like(X, self._inverse_transform(sets))
-
-    def _inverse_transform(self, sets: RaggedSets) -> RaggedSets:
-        if isinstance(self.transformer_, str):
-            return check_features(self, sets, reset=False)
-        if not len(sets.elements):
-            names = getattr(self, "feature_names_in_", None)
-            return _with_no_elements(RaggedSets(self._first_element, [0, 1], feature_names=names), sets)
-        # few inverses look at names, and some take no DataFrame; those that look want the names of fit
+        sets = _read(X)
         names, wanted = sets.feature_names, getattr(self, "feature_names_in_", None)
-        same = names is not None and wanted is not None and np.array_equal(names, wanted)
-        output = self.transformer_.inverse_transform(_named(sets.elements, names if same else None))
-        return self._cut(output, sets, inverse=True)
+        if isinstance(self.transformer_, str):
+            sets = check_features(self, sets, reset=False)
+        elif not len(sets.elements):
+            sets = sets.replace(self._no_input, feature_names=wanted)
+        else:
+            # few inverses look at names, and some take no DataFrame; those that look want the names of fit
+            same = names is not None and wanted is not None and np.array_equal(names, wanted)
+            output = self.transformer_.inverse_transform(_named(sets.elements, names if same else None))
+            sets = self._cut(output, sets, inverse=True)
+        return self._like(X, sets)
 
     @available_if(_transformer_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -205,18 +198,20 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
     def _fit(self, X, y, method):
         """The sets of X, and what the method of a clone gives for their elements; None for "passthrough"."""
-        sets = check_sets(X, dtype=None, ensure_all_finite=False)
-        labels = None if y is None else labels_of_elements(y, with_rows(sets, X))
+        sets = _read(X, ensure_min_elements=1)
+        labels = None if y is None else _labels_of_elements(y, sets)
         check_features(self, sets, reset=True)
         self._columns = columns_of_table(X)
-        # a copy, which does not hold the whole table in memory
-        self._first_element = sets.elements[:1].copy()
         if isinstance(self.transformer, str):
             self.transformer_ = self.transformer
             return sets, None
         transformer = clone(self.transformer)
-        output = method(transformer, self._table(sets), labels)
+        table = self._table(sets)
+        output = method(transformer, table, labels)
         self.transformer_ = transformer
+        # for sets that are all empty: the columns and their kinds, and no element of those of fit
+        self._no_input = _no_rows(sets.elements)
+        self._no_output = _no_rows(transformer.transform(table[:1]) if output is transformer else output)
         return sets, output
 
     def _table(self, sets: RaggedSets) -> Any:
@@ -224,11 +219,8 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         return _named(sets.elements, getattr(self, "feature_names_in_", None))
 
     def _cut(self, output: Any, sets: RaggedSets, *, inverse: bool = False) -> RaggedSets:
-        """The transformer's output, cut like the sets it was made of."""
-        if hasattr(output, "toarray"):
-            output = output.toarray()
-        if not isinstance(output, pd.DataFrame):
-            output = np.asarray(output)
+        """The transformer's output, cut like the sets that it was made of."""
+        output = _dense(output)
         name = type(self.transformer_).__name__
         if output.ndim != 2:
             raise ValueError(f"{name} gave an array of shape {output.shape}; wanted one row for each element.")
@@ -238,24 +230,16 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
                 "rows could not be told apart by sets."
             )
         if isinstance(output, pd.DataFrame):
-            check_order(output, self._table(sets), name)
-        names = None
-        if not isinstance(output, pd.DataFrame):
-            names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
-            names = names if names is not None and len(names) == output.shape[1] else None
-        if isinstance(sets.elements, pd.DataFrame) and not (inverse and names is None):
-            # elements of a frame stay rows of that frame, whose index tells which is which
-            columns = [f"x{number}" for number in range(output.shape[1])] if names is None else names
-            output = pd.DataFrame(output, columns=None if isinstance(output, pd.DataFrame) else columns)
-            output, names = output.set_axis(sets.elements.index), None
-        return RaggedSets(output, sets.offsets, context=sets.context, index=sets.index, feature_names=names)
+            _check_order(output, self._table(sets), name)
+            return sets.replace(output)
+        names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
+        elements = sets.replace(np.empty((len(output), 0)))  # whose names are not those of the output
+        return elements.replace(output, feature_names=names if np.size(names) == output.shape[1] else None)
 
     def _like(self, X: Any, sets: RaggedSets) -> Any:
         """The sets in the form that they came in."""
         output = put_sets(X, sets)
-        if output is sets:
-            return with_rows(sets, X)  # so that a list of frames, say, has a list of answers after this step, too
-        if _get_output_config("transform", self)["dense"] == "polars":
+        if output is not sets and _get_output_config("transform", self)["dense"] == "polars":
             return import_module("polars").from_pandas(output)
         return output
 
@@ -285,8 +269,50 @@ def _named(elements: Any, names: Any) -> Any:
     return elements if names is None or isinstance(elements, pd.DataFrame) else pd.DataFrame(elements, columns=names)
 
 
-def _with_no_elements(one: RaggedSets, sets: RaggedSets) -> RaggedSets:
-    """The empty sets, with the columns of another."""
-    return RaggedSets(
-        one.elements[:0], sets.offsets, context=sets.context, index=sets.index, feature_names=one.feature_names
+def _read(X: Any, ensure_min_elements: int = 0) -> RaggedSets:
+    """Checked sets; those that are missing in a table count as empty here, and stay missing there."""
+    return check_sets(
+        X,
+        dtype=None,
+        ensure_all_finite=False,
+        ensure_min_elements=ensure_min_elements,
+        missing_sets="empty" if is_table(type(X)) else "error",
     )
+
+
+def _labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
+    """The label of each element: its own, or that of its set, which may be several numbers."""
+    table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
+    sizes = [] if table else [np.size(item) if _is_sequence(item) else -1 for item in y]
+    of_each = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
+    if not of_each and len(y) == len(sets):
+        check_labels(y, sets.index, "y")
+        return np.asarray(y)[sets.segments]
+    if not of_each and len(y) != len(sets.elements):
+        raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
+    return np.asarray(y) if table else read_element_targets(y, sets)
+
+
+def _is_sequence(item: Any) -> bool:
+    return hasattr(item, "__len__") and not isinstance(item, str | bytes)
+
+
+def _check_order(output: pd.DataFrame, table: Any, name: str) -> None:
+    """Raise if the labels tell that rows have changed places."""
+    index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(len(table))
+    if output.index.equals(index) or not len(index):
+        return
+    known = index.is_unique and output.index.is_unique
+    if known and (output.index.get_indexer(index) >= 0).all():
+        raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
+
+
+def _dense(table: Any) -> Any:
+    table = table.toarray() if hasattr(table, "toarray") else table
+    return table if isinstance(table, pd.DataFrame) else np.asarray(table)
+
+
+def _no_rows(table: Any) -> Any:
+    """The columns of a table and their kinds, without its rows and their labels."""
+    table = _dense(table)[:0]
+    return table.reset_index(drop=True) if isinstance(table, pd.DataFrame) else table.copy()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
-from sk_deepsets.sets import RaggedSets, is_arrow_table
+from sk_deepsets.sets import RaggedSets, is_table
 
 
 def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSets:
@@ -19,8 +19,7 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     """
     if not reset and sets.n_features == 0:
         elements = np.empty((0, estimator.n_features_in_), dtype=np.float32)
-        names = getattr(estimator, "feature_names_in_", None)
-        sets = RaggedSets(elements, sets.offsets, context=sets.context, index=sets.index, feature_names=names)
+        sets = sets.replace(elements, feature_names=getattr(estimator, "feature_names_in_", None))
     names = sets.feature_names
     table = np.empty((0, sets.n_features)) if names is None else pd.DataFrame(columns=pd.Index(names))
     _check_feature_names(estimator, table, reset=reset)
@@ -29,10 +28,9 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
 
 
 def columns_of_table(X: Any) -> list[Any] | None:
-    """The columns of a table, one of which holds the sets; None for sets alone."""
-    if is_arrow_table(X):  # where pyarrow's columns are data
-        return list(getattr(X, "column_names", X.columns))
-    return list(X.columns) if isinstance(X, pd.DataFrame) else None
+    """The names of the columns of a table, one of which holds the sets; None for sets alone."""
+    # pyarrow's columns are data
+    return list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else None
 
 
 def are_columns_of_table(estimator: Any, input_features: Any) -> bool:

@@ -155,17 +155,14 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _cut(self, sets: RaggedSets) -> RaggedSets:
         """The same sets with at most ``max_set_size`` elements each."""
-        sizes = sets.sizes
-        numbers = np.repeat(np.arange(len(sets)), sizes)  # the set of each element
+        segments = sets.segments
+        rank = np.arange(len(segments))
         if self.truncate == "random":
             # rank the elements of each set by a random key; the lowest ranks stay, in their old order
-            key = check_random_state(self.random_state).random_sample(len(numbers))
-            rank = np.empty(len(numbers), dtype=np.int64)
-            rank[np.lexsort((key, numbers))] = np.arange(len(numbers))
-        else:
-            rank = np.arange(len(numbers))
-        kept = rank - sets.offsets[numbers] < self.max_set_size
-        offsets = np.concatenate([[0], np.cumsum(np.minimum(sizes, self.max_set_size))])
+            key = check_random_state(self.random_state).random_sample(len(segments))
+            rank[np.lexsort((key, segments))] = np.arange(len(segments))
+        kept = rank - sets.offsets[segments] < self.max_set_size
+        offsets = np.concatenate([[0], np.cumsum(np.minimum(sets.sizes, self.max_set_size))])
         return RaggedSets(
             sets.elements[kept],
             offsets,

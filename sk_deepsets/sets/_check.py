@@ -7,22 +7,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._arrow import is_arrow, is_arrow_table
-from sk_deepsets.sets._columns import as_floats, is_number
-from sk_deepsets.sets._concat import concat_frames, offsets_of
-from sk_deepsets.sets._from_arrays import common_columns, sets_from_arrays
-from sk_deepsets.sets._from_arrow import sets_from_arrow
-from sk_deepsets.sets._from_values import kind_of_values, sets_from_values
-from sk_deepsets.sets._in_table import find_sets, table_from_arrow
+from sk_deepsets.sets._arrow import is_arrow, is_table, sets_from_arrow
+from sk_deepsets.sets._dtypes import as_floats, is_number
+from sk_deepsets.sets._from_arrays import as_ndarray, sets_from_arrays
+from sk_deepsets.sets._from_objects import sets_from_objects
+from sk_deepsets.sets._missing import check_missing_sets
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
+from sk_deepsets.sets._set_column import find_sets, read_table
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def check_sets(
-    X: Any, *, dtype: str | None = "numeric", ensure_all_finite: bool = True, ensure_min_elements: int = 1
+    X: Any,
+    *,
+    dtype: str | None = "numeric",
+    ensure_all_finite: bool = True,
+    ensure_min_elements: int = 1,
+    missing_sets: str = "error",
 ) -> RaggedSets:
     """Read sets of any accepted form as a :class:`RaggedSets`, and check every value.
 
@@ -49,6 +53,9 @@ def check_sets(
         Whether missing values, NaN, infinity and values beyond float32 are errors.
     ensure_min_elements : int, default=1
         How many elements all sets together must hold at least.
+    missing_sets : {"error", "empty"}, default="error"
+        What to do with a set that is missing (None, NaN, NA, a null of Arrow, a label that pandas filled in), which is
+        not an empty set. "empty" reads it as one: for rows that a left join has left without elements.
 
     Returns
     -------
@@ -71,8 +78,9 @@ def check_sets(
         ...
     ValueError: Set 1 has 1 feature; the sets before it have 2.
     """
-    sets = _read(X)
-    if dtype == "numeric":
+    sets, missing = _read(X)
+    check_missing_sets(missing, sets.index, missing_sets)
+    if dtype == "numeric" or isinstance(sets.elements, np.ndarray):
         sets = _as_floating(sets)
     _check_shape(sets, ensure_min_elements)
     if ensure_all_finite:
@@ -80,66 +88,72 @@ def check_sets(
     return sets
 
 
-def _read(X: Any) -> RaggedSets:
-    """The sets of X, before their values are looked at."""
-    if isinstance(X, RaggedSets):
-        return X if isinstance(X.elements, pd.DataFrame) else _as_floating(X)
+def _read(X: Any) -> tuple[RaggedSets, np.ndarray]:
+    """The sets of X, before their values are looked at, and which of them are missing."""
     if isinstance(X, PaddedSets):
-        return _as_floating(X.to_ragged())
+        X = X.to_ragged()
+    if isinstance(X, RaggedSets):
+        return X, np.zeros(len(X), dtype=bool)
+    if isinstance(X, pd.Series | SetArray):
+        return _from_column(X)
+    if is_table(type(X)):
+        what = "DataFrame" if isinstance(X, pd.DataFrame) else type(X).__name__
+        return _from_table(read_table(X), what, "X.to_numpy()")
     if isinstance(X, list | tuple):
-        return _from_items(list(X))
-    if isinstance(X, pd.Series) and isinstance(X.array, SetArray):
-        sets = _read(X.array.sets)
-        return RaggedSets(sets.elements, sets.offsets, index=X.index, feature_names=sets.feature_names)
-    if is_arrow_table(X):
-        return _from_table(table_from_arrow(X), type(X).__name__, "X.to_numpy()")
+        return sets_from_objects(list(X))
     if is_arrow(X):
-        return _read(sets_from_arrow(X))
-    if isinstance(X, pd.Series):
-        if X.dtype != object:
-            raise ValueError(f"A Series of sets holds one array a row, but this one has dtype {X.dtype}.")
-        return _from_items(X.tolist(), X.index)
-    if isinstance(X, pd.DataFrame):
-        return _from_table(X, "DataFrame", "X.to_numpy()")
-    if hasattr(X, "toarray"):
-        raise TypeError("Sparse data was passed for X, but dense sets are required: use .toarray().")
-    if np.ma.is_masked(X):
-        raise ValueError("X has masked values: a set with fewer elements is a shorter array in a list of arrays.")
-    array = _as_array(X)
+        return sets_from_arrow(X)
+    if getattr(X, "is_nested", False):  # a nested tensor of torch
+        return sets_from_objects(list(X.unbind()))
+    return _from_ndarray(X)
+
+
+def _from_column(X: pd.Series | SetArray) -> tuple[RaggedSets, np.ndarray]:
+    """The sets of a column of any dtype, with the index of a Series."""
+    array = X.array if isinstance(X, pd.Series) else X
+    if isinstance(array, SetArray):
+        sets, missing = array.sets, array.missing
+    elif is_arrow(X):
+        sets, missing = sets_from_arrow(X)
+    elif X.dtype == object:
+        sets, missing = sets_from_objects(X.tolist())
+    else:
+        raise ValueError(f"A Series of sets holds one array per row, but this one has dtype {X.dtype}.")
+    return sets._with(index=X.index if isinstance(X, pd.Series) else None), missing
+
+
+def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.ndarray]:
+    """The sets of a table with one column of sets; the others are context."""
+    place = find_sets(X)
+    if place is None:
+        raise ValueError(_two_readings(kind, X.shape, array))
+    sets, missing = _from_column(X.iloc[:, place])
+    # not drop, which nested-pandas' frames warn about
+    context = X.iloc[:, np.arange(X.shape[1]) != place] if X.shape[1] > 1 else None
+    return sets._with(context=context), missing
+
+
+def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
+    """Sets of one size in a three-dimensional array; or an array of objects, of sets alone or beside their context."""
+    if X is None or isinstance(X, str | bytes) or not (hasattr(X, "__array__") or hasattr(X, "toarray")):
+        raise ValueError(f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.")
+    array = as_ndarray(X, "X")
     if array.dtype == object and array.ndim == 1:
-        return _from_items(list(array))
-    if array.ndim == 3 and array.dtype.kind not in "biuf":
-        return sets_from_arrays(list(array))  # one by one, to name the set that is no array of numbers
-    if array.ndim == 3:
-        n_sets, set_size, n_features = array.shape
-        table = sets_from_arrays([array.reshape(n_sets * set_size, n_features)])
-        return RaggedSets(table.elements, np.arange(n_sets + 1) * set_size)
+        return sets_from_objects(list(array))
     if array.ndim == 2:  # what a ColumnTransformer makes of a table with a column of sets
         return _from_table(pd.DataFrame(array).infer_objects(), "array", "X")
-    raise ValueError(
-        f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {type(X).__name__} "
-        f"of shape {array.shape}. Reshape your data either using [X] if it is one set of scalars or "
-        "X[:, None, None] if each number is a set of its own."
-    )
-
-
-def _from_items(items: list[Any], index: pd.Index | None = None) -> RaggedSets:
-    """One array or DataFrame for each set; strings, dicts and DataFrames of several kinds keep their kinds."""
-    kind = kind_of_values(items)
-    if kind is not None:
-        return sets_from_values(items, kind, index)
-    frames = [item for item in items if isinstance(item, pd.DataFrame)]
-    if len(frames) < len(items) or all(is_number(dtype) for frame in frames for dtype in frame.dtypes):
-        return sets_from_arrays(items, index=index)
-    common_columns(items)
-    elements = concat_frames(frames)
-    return RaggedSets(elements, offsets_of(np.array([len(frame) for frame in frames])), index=index)
-
-
-def _as_array(X: Any) -> np.ndarray:
-    if X is None or isinstance(X, str | bytes) or not hasattr(X, "__array__"):
-        raise ValueError(f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.")
-    return np.asarray(X.detach() if hasattr(X, "detach") else X)
+    if array.ndim != 3:
+        raise ValueError(
+            f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {type(X).__name__} "
+            f"of shape {array.shape}. Reshape your data either using [X] if it is one set of scalars or "
+            "X[:, None, None] if each number is a set of its own."
+        )
+    n_sets, set_size, n_features = array.shape
+    if array.dtype.kind in "biuf":
+        sets = RaggedSets(array.reshape(n_sets * set_size, n_features), np.arange(n_sets + 1) * set_size)
+    else:
+        sets = sets_from_arrays(list(array))  # one by one, to name the set that is no array of numbers
+    return sets, np.zeros(n_sets, dtype=bool)
 
 
 def _two_readings(kind: str, shape: tuple[int, ...], array: str) -> str:
@@ -149,17 +163,6 @@ def _two_readings(kind: str, shape: tuple[int, ...], array: str) -> str:
         f"row is a set of {shape[1]} scalars, or {array}[:, None, :] if each row is a set of one element with "
         f"{shape[1]} features."
     )
-
-
-def _from_table(X: pd.DataFrame, kind: str, array: str) -> RaggedSets:
-    """A table with one column of sets; the others are context."""
-    place = find_sets(X)
-    if place is None:
-        raise ValueError(_two_readings(kind, X.shape, array))
-    sets = _read(X.iloc[:, place])
-    # not drop, which nested-pandas' frames warn about
-    context = X.iloc[:, np.arange(X.shape[1]) != place] if X.shape[1] > 1 else None
-    return RaggedSets(sets.elements, sets.offsets, context=context, index=X.index, feature_names=sets.feature_names)
 
 
 def _as_floating(sets: RaggedSets) -> RaggedSets:
@@ -173,12 +176,11 @@ def _as_floating(sets: RaggedSets) -> RaggedSets:
                     "instance with ElementTransformer(OneHotEncoder()), or keep its kind with "
                     "check_sets(X, dtype=None), as the estimators do, which embed categories themselves."
                 )
-        table = as_floats(table)
     elif table.dtype in (np.float32, np.float64):
         return sets
-    else:
-        table = sets_from_arrays([table] if table.dtype.kind in "biuf" else list(sets)).elements
-    return RaggedSets(table, sets.offsets, context=sets.context, index=sets.index, feature_names=sets.feature_names)
+    elif table.dtype.kind not in "biuf":
+        table = sets_from_arrays(list(sets)).elements
+    return sets.replace(as_floats(table), feature_names=sets.feature_names)
 
 
 def _check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
@@ -207,10 +209,10 @@ def _check_finite(sets: RaggedSets) -> None:
         return
     with np.errstate(invalid="ignore"):
         row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]
-    number = int(np.searchsorted(sets.offsets, row, side="right")) - 1
+    number, place = sets.locate(row)
     feature = f"feature {column}" if names is None else f"feature {names[column]!r}"
     value = elements[row, column]
-    where = f"Set {number} holds {{}} (element {row - sets.offsets[number]}, {feature})"
+    where = f"Set {number} holds {{}} (element {place}, {feature})"
     if np.isnan(value):
         raise ValueError(where.format("NaN") + "; impute missing values, or drop those elements, first.")
     if np.isinf(value):
@@ -226,9 +228,9 @@ def _numbers_of(sets: RaggedSets) -> tuple[np.ndarray, list[str]]:
         missing = table[name].isna().to_numpy()
         if missing.any():
             row = int(np.argmax(missing))
-            number = int(np.searchsorted(sets.offsets, row, side="right")) - 1
+            number, place = sets.locate(row)
             raise ValueError(
-                f"Set {number} has no value in column {name!r} (element {row - sets.offsets[number]}; "
+                f"Set {number} has no value in column {name!r} (element {place}; "
                 f"{missing.sum():,} elements in all); impute missing values, or make them a category of their own."
             )
     return (as_floats(table[numbers]) if numbers else np.empty((len(table), 0))), numbers

@@ -1,4 +1,4 @@
-"""Several tables of sets as one, with the kinds of the columns kept; and which sets of two tables are equal."""
+"""Several tables of sets as one, with the kinds of the columns kept."""
 
 from __future__ import annotations
 
@@ -9,42 +9,32 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from sk_deepsets.sets._ragged import RaggedSets
-
-
-def offsets_of(sizes: np.ndarray) -> np.ndarray:
-    """Where sets of these sizes begin."""
-    return np.concatenate([[0], np.cumsum(sizes)])
-
-
-def without_rows(sets: RaggedSets) -> RaggedSets:
-    """Sets for a column, whose elements were rows of no frame that a user has: labelled by set and element.
-
-    Under any other labels, targets and answers would be matched to the rows of a frame that has these by chance.
-    """
-    if not isinstance(sets.elements, pd.DataFrame):
-        return sets
-    sizes, offsets = sets.sizes, sets.offsets
-    of_set: Any = np.repeat(np.arange(len(sets)), sizes)
-    within: Any = np.arange(offsets[-1]) - np.repeat(offsets[:-1], sizes)
-    levels: Any = [pd.RangeIndex(len(sets)), pd.RangeIndex(sizes.max(initial=0))]
-    labels = pd.MultiIndex(levels, [of_set, within], names=["set", "element"], verify_integrity=False)
-    return RaggedSets(sets.elements.set_axis(labels), offsets, context=sets.context, index=sets.index)
+from sk_deepsets.sets._ragged import RaggedSets, offsets_of
 
 
 def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
-    """The sets of all parts in one table."""
+    """The sets of all parts in one table, with the labels of their rows."""
     offsets = offsets_of(np.concatenate([part.sizes for part in parts]))
+    numbers = np.concatenate([part._numbers for part in parts])
     # without elements and features, nothing tells what the features would be
     parts = [part for part in parts if part.n_features or len(part.elements)] or list(parts[:1])
     names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
     tables = [_with_columns(part, names, parts[0]) for part in parts]
-    if not any(isinstance(table, pd.DataFrame) for table in tables):
-        elements: Any = np.concatenate([table for table in tables if len(table)] or tables[:1])
-        return RaggedSets(elements, offsets, feature_names=names)
-    columns = pd.Index(names, dtype=object) if names is not None else None
-    frames = [table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=columns) for table in tables]
-    return RaggedSets(concat_frames(frames), offsets)
+    if any(isinstance(table, pd.DataFrame) for table in tables):
+        sets = RaggedSets(
+            concat_frames([_as_frame(table, part, names) for table, part in zip(tables, parts, strict=True)]), offsets
+        )
+    else:
+        elements = np.concatenate([table for table in tables if len(table)] or tables[:1])
+        labelled = [part for part in parts if part._rows is not None]
+        rows = None if len(labelled) < len(parts) else parts[0].rows.append([part.rows for part in parts[1:]])
+        sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
+    sets._numbers = numbers
+    return sets
+
+
+def _as_frame(table: Any, part: RaggedSets, names: Any) -> pd.DataFrame:
+    return table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names), index=part.rows)
 
 
 def _with_columns(part: RaggedSets, names: list[str] | None, first: RaggedSets) -> Any:
@@ -83,37 +73,3 @@ def _concat_columns(name: Any, columns: list[pd.Series]) -> Any:
         return union_categoricals(arrays)
     except TypeError as error:
         raise TypeError(f"The categories of {name!r} differ: {error}") from error
-
-
-def equal_sets(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
-    """For each pair of sets, whether the elements are equal one by one."""
-    equal = ours.sizes == theirs.sizes
-    some = np.flatnonzero(equal & (ours.sizes > 0))
-    ours, theirs = ours[some], theirs[some]
-    try:
-        both = concat_sets([ours, theirs]).elements
-    except ValueError:  # other columns: only empty sets are equal
-        equal[some] = False
-        return equal
-    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
-    n_elements = len(ours.elements)
-    differs = np.zeros(n_elements, dtype=bool)
-    for name in table:
-        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
-        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
-        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
-    before = offsets_of(differs)  # how many elements differ before each
-    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
-    return equal
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value stands for a set that is not there."""
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
-
-
-def is_one_set(value: Any) -> bool:
-    """Whether a value is one set rather than a sequence of sets."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
-    return isinstance(value, pd.DataFrame) or is_missing(value)

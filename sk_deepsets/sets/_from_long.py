@@ -1,4 +1,4 @@
-"""From a long table, one row an element, to sets: what RaggedSets.from_frame does."""
+"""From a long table, one row per element, to sets: what RaggedSets.from_frame does."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._arrow import import_pyarrow, is_arrow_table
-
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
     """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
-    if is_arrow_table(frame):
-        frame = import_pyarrow().table(frame).to_pandas()
+    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
+        frame = frame.to_pandas()  # of polars or pyarrow
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"frame must be a DataFrame, one row an element, but is {type(frame).__name__}.")
+        raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
     if isinstance(by, pd.Series | np.ndarray):
         raise TypeError("by must name columns or index levels of the frame: make its values a column first.")
     names = list(by) if isinstance(by, list | tuple) else [by]
@@ -124,7 +122,7 @@ def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) 
         empty = ids.delete(present)
         raise ValueError(
             f"{len(empty):,} sets have no rows to take their context from: {_first(empty)}. Pass the context as a "
-            "frame with one row a set."
+            "frame with one row per set."
         )
     context = values.iloc[first]
     for name in values.columns:

@@ -1,21 +1,101 @@
-"""How sets look in a printed DataFrame: by their sizes."""
+"""The labels of sets, and those of the rows that their elements were in the user's frame."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 
-def is_printing(caller: Any) -> bool:
-    """Whether pandas' formatter asks for objects.
 
-    It prints a value that is a DataFrame in full, without a word to ``_formatter``; so it gets the sizes instead.
+def number_rows(numbers: np.ndarray, sizes: np.ndarray) -> pd.MultiIndex:
+    """Labels for elements that were rows of no frame: the number of the set, and that of the element in it."""
+    starts = np.cumsum(sizes) - sizes
+    within = np.arange(sizes.sum()) - np.repeat(starts, sizes)
+    levels: Any = [pd.RangeIndex(numbers.max(initial=-1) + 1), pd.RangeIndex(sizes.max(initial=0))]
+    codes: Any = [np.repeat(numbers, sizes), within]
+    return pd.MultiIndex(levels, codes, names=["set", "element"], verify_integrity=False)
+
+
+def label_answers(answers: Any, rows: pd.Index, sizes: np.ndarray, columns: Any = None) -> pd.Series | pd.DataFrame:
+    """One array of answers per set as a Series or DataFrame; the parameters are those of ``RaggedSets.to_rows``."""
+    flat = _join(answers, sizes)
+    if columns is not None and len(columns) != np.size(flat[:1], -1 if flat.ndim == 2 else None):
+        raise ValueError(f"There are {len(columns)} names of columns for answers of shape {flat.shape}.")
+    order = _order_of(rows)
+    if flat.ndim == 1 and columns is None:
+        return pd.Series(flat[order], index=rows[order])
+    return pd.DataFrame(flat[order], index=rows[order], columns=columns)
+
+
+def check_labels(values: Any, index: pd.Index | None, name: str) -> None:
+    """Raise where values, one per set, carry the labels of the sets in another order.
+
+    Values are matched to sets by position, as everywhere in scikit-learn. Nothing is said where one of the two has no
+    labels: no index, or the default range that pandas counts rows with.
+
+    Parameters
+    ----------
+    values : object
+        Targets or weights; only those of a Series or DataFrame have labels.
+    index : Index or None
+        Labels of the sets.
+    name : str
+        What the values are called in the message.
+
+    Raises
+    ------
+    ValueError
+        With the line that puts the values in the order of the sets.
     """
-    code, names = caller.f_code, caller.f_globals
-    printing = code.co_name == "_format_strings" and names.get("__name__") == "pandas.io.formats.format"
-    return printing and caller.f_locals.get("formatter") is None  # formatters of the user's get the sets
+    if not isinstance(values, pd.Series | pd.DataFrame) or index is None or len(values) != len(index):
+        return
+    labels = values.index
+    if _counts_rows(labels) or _counts_rows(index) or labels.equals(index):
+        return
+    if labels.isin(index).all() and index.isin(labels).all():
+        raise ValueError(
+            f"{name} has the labels of the sets in another order, but goes with them by position: pass "
+            f"{name}.loc[sets.index]."
+        )
 
 
-def label(one_set: Any) -> str:
-    """How a set looks in a printed frame."""
-    size = one_set if isinstance(one_set, int) else len(one_set)
-    return {0: "empty", 1: "1 element"}.get(size, f"{size:,} elements")
+def _counts_rows(index: pd.Index) -> bool:
+    """Whether an index is the one that pandas makes by default; a named one, such as that of ids, is not."""
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
+
+
+def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
+    """The answers of all elements, set by set: (n_elements,) or (n_elements, k)."""
+    if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype != object:
+        raise ValueError(f"One array of answers per set is wanted, but they come as one of shape {answers.shape}.")
+    parts = [np.asarray(part) for part in answers]
+    if len(parts) != len(sizes):
+        raise ValueError(f"There are answers for {len(parts)} sets, but there are {len(sizes)} sets.")
+    given = np.array([len(part) if part.ndim else -1 for part in parts], dtype=np.int64)
+    wrong = np.flatnonzero(given != sizes)
+    if len(wrong):
+        number = wrong[0]
+        what = f"{given[number]} answers" if given[number] >= 0 else f"{answers[number]!r:.80} as answers"
+        raise ValueError(f"Set {number} has {sizes[number]} elements, but {what} ({len(wrong)} sets differ).")
+    filled = [number for number, part in enumerate(parts) if len(part)] or list(range(len(parts)))[:1]
+    if not filled:
+        return np.empty(0)
+    shape = parts[filled[0]].shape[1:]
+    other = next((number for number in filled if parts[number].shape[1:] != shape or len(shape) > 1), None)
+    if other is not None:
+        raise ValueError(
+            f"The answers of set {other} have shape {parts[other].shape}; wanted are (n_elements,) or (n_elements, k), "
+            "with one k for all sets."
+        )
+    return np.concatenate([parts[number] for number in filled])
+
+
+def _order_of(rows: pd.Index) -> Any:
+    """The order of the labels, which is that of the frame for any default index; else that of the elements."""
+    if not rows.is_unique or rows.is_monotonic_increasing:
+        return slice(None)
+    try:
+        return rows.argsort()
+    except TypeError:  # labels of several types have no order
+        return slice(None)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._attached import check_attached, positions, take_attached
-from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._sequence import SetSequence
 
 
-class PaddedSets:
+class PaddedSets(SetSequence):
     """Sets filled up to a common size.
 
     Parameters
@@ -47,6 +46,8 @@ class PaddedSets:
         index: pd.Index | None = None,
         feature_names: Any = None,
     ) -> None:
+        if np.ma.is_masked(values) or np.ma.is_masked(mask):
+            raise ValueError("values and mask must not be masked arrays: say in mask where an element stands.")
         values = np.asarray(values)
         mask = np.asarray(mask)
         if values.ndim != 3:
@@ -59,9 +60,7 @@ class PaddedSets:
             mask = mask.astype(bool)
         self.values = values
         self.mask = mask
-        self.context, self.index, self.feature_names = check_attached(
-            len(values), values.shape[2], context, index, feature_names
-        )
+        self._attach(len(values), values.shape[2], context, index, feature_names)
 
     @classmethod
     def from_ragged(cls, sets: RaggedSets, max_set_size: int | None = None, pad_value: float = 0.0) -> PaddedSets:
@@ -79,14 +78,7 @@ class PaddedSets:
 
     def to_ragged(self) -> RaggedSets:
         """The elements without the filling."""
-        offsets = np.concatenate([[0], np.cumsum(self.mask.sum(axis=1))])
-        return RaggedSets(
-            self.values[self.mask],
-            offsets,
-            context=self.context,
-            index=self.index,
-            feature_names=self.feature_names,
-        )
+        return RaggedSets(self.values[self.mask], offsets_of(self.mask.sum(axis=1)), **self._attached(slice(None)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,17 +91,11 @@ class PaddedSets:
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self.to_ragged())
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """A one-dimensional object array of the sets; ``values`` is the padded one."""
-        return self.to_ragged().__array__(dtype, copy)
+    def _one(self, number: int) -> np.ndarray:
+        return self.values[number][self.mask[number]]
 
-    def __getitem__(self, key: Any) -> Any:
-        """One set without its filling for an integer; ``PaddedSets`` for a slice, integers or booleans."""
-        if isinstance(key, Integral):
-            return self.values[key][self.mask[key]]
-        numbers = positions(key, len(self))
-        attached = take_attached(self.context, self.index, numbers)
-        return PaddedSets(self.values[numbers], self.mask[numbers], feature_names=self.feature_names, **attached)
+    def _take(self, numbers: Any) -> PaddedSets:
+        return PaddedSets(self.values[numbers], self.mask[numbers], **self._attached(numbers))
 
     def __repr__(self) -> str:
         n_sets, width, n_features = self.values.shape

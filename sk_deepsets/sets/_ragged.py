@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._attached import check_attached, check_columns, positions, take_attached
-from sk_deepsets.sets._from_long import group_rows
+from sk_deepsets.sets._labels import number_rows
+from sk_deepsets.sets._pandas import PandasMixin
+from sk_deepsets.sets._sequence import SetSequence
 
 
-class RaggedSets:
+def offsets_of(sizes: np.ndarray) -> np.ndarray:
+    """Where sets of these sizes begin."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
+class RaggedSets(PandasMixin, SetSequence):
     """A sequence of sets, stored without padding.
 
     All elements of all sets stand in one table; set ``i`` is the rows ``offsets[i]`` to ``offsets[i + 1]``
@@ -23,8 +28,7 @@ class RaggedSets:
     Parameters
     ----------
     elements : ndarray or DataFrame of shape (n_elements, n_features)
-        The elements of set 0, then those of set 1, and so on. A DataFrame keeps the kinds of its columns, and its
-        index tells which row of a longer table each element is.
+        The elements of set 0, then those of set 1, and so on. A DataFrame keeps the kinds of its columns.
     offsets : ndarray of shape (n_sets + 1,)
         Where each set begins; rises from 0 to ``n_elements``. Two equal neighbours are an empty set.
     context : DataFrame or ndarray of shape (n_sets, n_context), optional
@@ -32,7 +36,9 @@ class RaggedSets:
     index : pandas Index of length n_sets, optional
         Labels of the sets, kept through indexing.
     feature_names : sequence of str, optional
-        Names of the columns of ``elements``; those of a DataFrame by themselves.
+        Names of the columns of ``elements``; a DataFrame has its own.
+    rows : pandas Index of length n_elements, optional
+        Labels of the elements: which row of a longer frame each one was. By default the index of a DataFrame.
 
     Attributes
     ----------
@@ -67,11 +73,11 @@ class RaggedSets:
         context: Any = None,
         index: pd.Index | None = None,
         feature_names: Any = None,
+        rows: pd.Index | None = None,
     ) -> None:
-        if isinstance(elements, pd.DataFrame):
-            feature_names = check_columns(elements)
-        else:
-            elements = np.asarray(elements)
+        if np.ma.is_masked(elements):
+            raise ValueError("elements have masked values; drop those elements, or fill them, first.")
+        elements = elements if isinstance(elements, pd.DataFrame) else np.asarray(elements)
         given = np.asarray(offsets)
         offsets = given.astype(np.int64)
         if elements.ndim != 2:
@@ -81,87 +87,65 @@ class RaggedSets:
             raise ValueError("offsets must be one-dimensional, begin with 0 and never fall, in whole numbers.")
         if offsets[-1] != len(elements):
             raise ValueError(f"offsets end at {offsets[-1]}, but there are {len(elements)} elements.")
+        if rows is not None and len(rows) != len(elements):
+            raise ValueError(f"rows has {len(rows)} labels for {len(elements)} elements.")
+        if isinstance(elements, pd.DataFrame):
+            feature_names = names_of_columns(elements, feature_names)
+            elements = elements if rows is None or rows.is_(elements.index) else elements.set_axis(rows)
+            rows = elements.index
         self.elements = elements
         self.offsets = offsets
-        self.context, self.index, self.feature_names = check_attached(
-            len(offsets) - 1, elements.shape[1], context, index, feature_names
-        )
+        self._rows = rows
+        # what the sets were numbered when they were put together: the labels of elements that were rows of no frame
+        self._numbers = np.arange(len(offsets) - 1)
+        self._attach(len(offsets) - 1, elements.shape[1], context, index, feature_names)
 
-    @classmethod
-    def from_frame(
-        cls, frame: pd.DataFrame, by: Any, columns: Any = None, ids: Any = None, context: Any = None
-    ) -> RaggedSets:
-        """Group the rows of a long table, one row an element, into sets.
-
-        Grouping makes fewer rows of many, so it is no step of a pipeline, which scikit-learn hands as many targets
-        as rows: group first, then split the sets.
+    def replace(self, elements: Any, *, feature_names: Any = None) -> RaggedSets:
+        """The same sets with other elements: offsets, context, index and rows stay.
 
         Parameters
         ----------
-        frame : DataFrame
-        by : str, or list of str
-            The columns or index levels that tell which set a row belongs to.
-        columns : list of str, optional
-            The features of an element, with their kinds. None: all columns but those of ``by`` and ``context``.
-        ids : Index or array-like, optional
-            The sets and their order. An id without rows is an empty set. None: the ids in ``frame``, sorted.
-        context : DataFrame or list of str, optional
-            What is known of the sets: a frame whose index holds the ids, or columns of ``frame`` with one value a
-            set.
+        elements : ndarray or DataFrame of shape (n_elements, n_features)
+            One row for each element that there is.
+        feature_names : sequence of str, optional
+            Names of the columns of an array. None: the names that there are, if their number fits.
 
         Returns
         -------
-        sets : RaggedSets
-            With ``ids`` as ``index``; rows keep their order within a set.
-
-        Raises
-        ------
-        ValueError, KeyError
-            For rows whose id is missing or not in ``ids``, duplicate ids, unknown or duplicate columns: no row and
-            no set is ever dropped silently.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sk_deepsets import RaggedSets
-        >>> events = pd.DataFrame({"customer": [7, 3, 7], "amount": [1.0, 2.0, 3.0]})
-        >>> sets = RaggedSets.from_frame(events, by="customer", ids=[3, 5, 7])
-        >>> sets.sizes
-        array([1, 0, 2])
+        RaggedSets
         """
-        return cls(**group_rows(frame, by, columns, ids, context))
+        in_frame = isinstance(elements, pd.DataFrame)
+        if feature_names is None and not in_frame and np.shape(elements)[1:] == (self.n_features,):
+            feature_names = self.feature_names
+        rows = self.rows if in_frame else self._rows
+        return self._with(elements=elements, feature_names=feature_names, rows=rows)
 
-    def to_frame(self) -> pd.DataFrame:
-        """The long table, one row an element: the id of its set, if not in its index already, then its features.
+    def _with(self, **parts: Any) -> RaggedSets:
+        """The same sets with other parts, which are named as in the constructor."""
+        names = ("elements", "offsets", "context", "index", "feature_names")
+        sets = RaggedSets(**{name: getattr(self, name) for name in names} | {"rows": self._rows} | parts)
+        sets._numbers = self._numbers
+        return sets
 
-        Sorted by its index, a frame that ``from_frame`` grouped comes back in its own order.
-        """
-        if isinstance(self.elements, pd.DataFrame):
-            frame = self.elements.copy()
-        else:
-            names = [f"x{i}" for i in range(self.n_features)] if self.feature_names is None else self.feature_names
-            frame = pd.DataFrame(self.elements, columns=pd.Index(names))
-        ids = pd.RangeIndex(len(self)) if self.index is None else self.index
-        of_element = ids.take(np.repeat(np.arange(len(self)), self.sizes))
-        for level in range(ids.nlevels):
-            name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
-            values = of_element.get_level_values(level)
-            at = list(frame.index.names).index(name) if name in frame.index.names else None
-            if at is not None and frame.index.get_level_values(at).equals(values):
-                continue  # the frame that from_frame grouped has its ids there
-            frame.insert(frame.shape[1] - self.n_features, name, values.array)
-        return frame
-
-    def to_series(self) -> pd.Series:
-        """A column of sets for a DataFrame, without their context; see :class:`SetArray`."""
-        from sk_deepsets.sets._set_array import SetArray
-
-        return pd.Series(SetArray(self), index=self.index, name="sets")
+    @property
+    def rows(self) -> pd.Index:
+        """The label of each element: its row in a frame or, if it was in none, the numbers of its set and its place."""
+        return number_rows(self._numbers, self.sizes) if self._rows is None else self._rows
 
     @property
     def sizes(self) -> np.ndarray:
         """Number of elements of each set, int64 of shape (n_sets,)."""
         return np.diff(self.offsets)
+
+    @property
+    def segments(self) -> np.ndarray:
+        """The set of each element, int64 of shape (n_elements,)."""
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def locate(self, row: int) -> tuple[int, int]:
+        """The set that a row of ``elements`` belongs to, and its place in that set."""
+        number = int(np.searchsorted(self.offsets, row, side="right")) - 1
+        return number, int(row - self.offsets[number])
 
     @property
     def n_features(self) -> int:
@@ -177,29 +161,7 @@ class RaggedSets:
         return len(self.offsets) - 1
 
     def __iter__(self) -> Iterator[Any]:
-        offsets = self.offsets.tolist()
-        return (self._rows(slice(a, b)) for a, b in pairwise(offsets))
-
-    def __getitem__(self, key: Any) -> Any:
-        """One set for an integer, as an array or a DataFrame; a ``RaggedSets`` for a slice, integers or booleans."""
-        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-            key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
-        if isinstance(key, Integral) and not isinstance(key, bool | np.bool_):
-            number = range(len(self))[int(key)]
-            return self._rows(slice(self.offsets[number], self.offsets[number + 1]))
-        if isinstance(key, slice) and key.step in (None, 1):
-            start, stop, _ = key.indices(len(self))
-            return self._slice(start, max(start, stop))
-        return self._take(positions(key, len(self)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """A one-dimensional object array of the sets."""
-        if dtype is not None and np.dtype(dtype) != object:
-            raise ValueError(f"Sets of unequal sizes do not fit into an array of {np.dtype(dtype)}; use .elements.")
-        array = np.empty(len(self), dtype=object)
-        for number, one_set in enumerate(self):
-            array[number] = one_set
-        return array
+        return (self._cut(slice(a, b)) for a, b in pairwise(self.offsets.tolist()))
 
     def __repr__(self) -> str:
         sizes = self.sizes
@@ -211,20 +173,38 @@ class RaggedSets:
             f"{self.n_features} features{kind:.100}{context})"
         )
 
-    def _rows(self, rows: Any) -> Any:
+    def _cut(self, rows: slice | np.ndarray) -> Any:
         return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
 
-    def _slice(self, start: int, stop: int) -> RaggedSets:
-        offsets = self.offsets[start : stop + 1]
-        return self._like(self._rows(slice(offsets[0], offsets[-1])), offsets - offsets[0], slice(start, stop))
+    def _one(self, number: int) -> Any:
+        return self._cut(slice(self.offsets[number], self.offsets[number + 1]))
+
+    def _slice(self, part: slice) -> RaggedSets:
+        offsets = self.offsets[part.start : part.stop + 1]
+        return self._part(slice(offsets[0], offsets[-1]), offsets - offsets[0], part, self._numbers[part])
 
     def _take(self, numbers: np.ndarray) -> RaggedSets:
-        sizes = self.sizes[numbers]
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        """The sets with these numbers; -1, for which there must be no index and context, gives an empty set."""
+        sizes = np.append(self.sizes, 0)[numbers]
+        offsets = offsets_of(sizes)
         # row r of the result stands in its set at r - offsets[set], and that set begins at self.offsets[number]
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[numbers] - offsets[:-1], sizes)
-        return self._like(self._rows(rows), offsets, numbers)
+        return self._part(rows, offsets, numbers, np.append(self._numbers, -1)[numbers])
 
-    def _like(self, elements: Any, offsets: np.ndarray, key: Any) -> RaggedSets:
-        attached = take_attached(self.context, self.index, key)
-        return RaggedSets(elements, offsets, feature_names=self.feature_names, **attached)
+    def _part(self, rows: slice | np.ndarray, offsets: np.ndarray, key: Any, numbers: np.ndarray) -> RaggedSets:
+        labels = None if self._rows is None or isinstance(self.elements, pd.DataFrame) else self._rows[rows]
+        sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
+        sets._numbers = numbers
+        return sets
+
+
+def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:
+    """The names of the columns, which must be different strings, and those given if some are."""
+    twice = table.columns[table.columns.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"{len(twice)} column names stand for several columns each: {list(twice)}.")
+    if not all(isinstance(name, str) for name in table.columns):
+        raise TypeError(f"The names of the columns of elements must be strings, but are {list(table.columns)}.")
+    if feature_names is not None and list(feature_names) != list(table.columns):
+        raise ValueError(f"feature_names are {list(feature_names)}, but the DataFrame has {list(table.columns)}.")
+    return table.columns

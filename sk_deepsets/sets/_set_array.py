@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,12 +10,11 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 
-from sk_deepsets.sets._concat import concat_sets, equal_sets, is_missing, is_one_set, offsets_of, without_rows
-from sk_deepsets.sets._from_arrow import sets_from_arrow
-from sk_deepsets.sets._labels import is_printing, label
-from sk_deepsets.sets._ragged import RaggedSets
-from sk_deepsets.sets._read_many import read_many
-from sk_deepsets.sets._to_arrow import sets_to_arrow
+from sk_deepsets.sets._arrow import sets_from_arrow, sets_to_arrow
+from sk_deepsets.sets._concat import concat_sets
+from sk_deepsets.sets._from_objects import sets_from_objects
+from sk_deepsets.sets._missing import is_missing
+from sk_deepsets.sets._ragged import RaggedSets, offsets_of
 
 
 @register_extension_dtype
@@ -25,7 +23,7 @@ class SetDtype(ExtensionDtype):
 
     name = "sets"
     type = object  # a set is an array or a DataFrame
-    na_value = pd.NA  # what an empty set may be given as; no set is ever missing
+    na_value = pd.NA
 
     def __repr__(self) -> str:
         return self.name
@@ -37,7 +35,7 @@ class SetDtype(ExtensionDtype):
 
     def __from_arrow__(self, array: Any) -> SetArray:
         """Back from Parquet, with what is missing in the elements; ``check_sets`` will say what it is."""
-        return SetArray(without_rows(sets_from_arrow(array, missing=True)))
+        return SetArray(*sets_from_arrow(array, missing_values=True))
 
 
 def _refused(what: str) -> Callable[..., Any]:
@@ -53,20 +51,22 @@ class SetArray(ExtensionArray):
     """A pandas array whose values are sets.
 
     A Series of objects would hold one array or DataFrame for each set; here all of them stay one table, so that
-    slicing, taking, concatenating, pickling and printing a column of 100,000 sets costs milliseconds. A missing set
-    is an empty set: wherever pandas fills in missing values, for labels without a set, there are empty sets.
+    slicing, taking, concatenating, pickling and printing a column of 100,000 sets costs milliseconds. Sets may be
+    missing, which does not mean empty: they are wherever pandas fills in missing values, for labels without a set.
 
-    Writing a set makes a new table: write many at once, not one by one. Views of the array do not see what is
-    written.
+    Writing a set makes a new table: write many at once, not one by one. Slices do not see what is written.
 
     Parameters
     ----------
     sets : RaggedSets
         Their context and index are left out: those are further columns and the index of the DataFrame.
+    missing : ndarray of shape (n_sets,), default=None
+        Which sets are missing; these must be empty. None: none is.
 
     Attributes
     ----------
     sets : RaggedSets
+    missing : ndarray of bool
 
     Notes
     -----
@@ -82,11 +82,11 @@ class SetArray(ExtensionArray):
     >>> from sk_deepsets import RaggedSets
     >>> column = SetArray(RaggedSets(np.arange(8.0).reshape(4, 2), offsets=[0, 3, 3, 4]))
     >>> data = pd.DataFrame({"age": [30, 40, 50], "orders": column})
-    >>> data
-       age      orders
-    0   30  3 elements
-    1   40       empty
-    2   50   1 element
+    >>> data.reindex([0, 1, 3])
+        age      orders
+    0  30.0  3 elements
+    1  40.0       empty
+    3   NaN        <NA>
     >>> data["orders"].iloc[2]
     array([[6., 7.]])
     """
@@ -94,33 +94,37 @@ class SetArray(ExtensionArray):
     __array_priority__ = 1000
     _readonly = False  # pandas 3 sets it on what it hands out
 
-    def __init__(self, sets: RaggedSets) -> None:
+    def __init__(self, sets: RaggedSets, missing: Any = None) -> None:
         if not isinstance(sets, RaggedSets):
             raise TypeError(f"sets must be a RaggedSets, but is {type(sets).__name__}.")
+        missing = np.zeros(len(sets), dtype=bool) if missing is None else np.asarray(missing, dtype=bool)
+        if missing.shape != (len(sets),) or sets.sizes[missing].any():
+            raise ValueError(
+                f"missing must have one boolean for each of {len(sets)} sets, False where it has elements."
+            )
         if sets.context is not None or sets.index is not None:
-            sets = RaggedSets(sets.elements, sets.offsets, feature_names=sets.feature_names)
-        self.sets = sets
+            sets = sets._with(context=None, index=None)
+        self._held = [sets, missing]  # shared with views of the whole array, which see what is written
 
     @classmethod
     def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> SetArray:
-        array = cls(read_many(scalars))
+        array = _read(scalars)
         return array.copy() if copy else array
 
     @classmethod
     def _concat_same_type(cls, to_concat: Sequence[SetArray]) -> SetArray:
-        return cls(concat_sets([array.sets for array in to_concat]))
+        missing = np.concatenate([array.missing for array in to_concat])
+        return cls(concat_sets([array.sets for array in to_concat]), missing)
 
-    def _cast_pointwise_result(self, values: Any) -> Any:
-        # results of a function applied to each value: sets only if they look it
-        if any(is_one_set(value) for value in values):
-            try:
-                return self._from_sequence(list(values))
-            except (TypeError, ValueError):
-                pass
-        array = np.empty(len(values), dtype=object)
-        for number, value in enumerate(values):
-            array[number] = value
-        return pd.Series(array).infer_objects().array
+    @property
+    def sets(self) -> RaggedSets:
+        """The sets, in which those that are missing are empty."""
+        return self._held[0]
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which sets are missing, booleans."""
+        return self._held[1]
 
     @property
     def dtype(self) -> SetDtype:
@@ -129,43 +133,41 @@ class SetArray(ExtensionArray):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the table and the offsets."""
+        """Bytes of the table, the offsets and the mask of missing sets."""
         table = self.sets.elements
         used = table.memory_usage(index=False).sum() if isinstance(table, pd.DataFrame) else table.nbytes
-        return int(used) + self.sets.offsets.nbytes
+        return int(used) + self.sets.offsets.nbytes + self.missing.nbytes
 
     def __len__(self) -> int:
         return len(self.sets)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.sets)
+        return (pd.NA if gone else one for gone, one in zip(self.missing, self.sets, strict=True))
 
     def __getitem__(self, key: Any) -> Any:
-        """One set for an integer, as an array or a DataFrame; otherwise a ``SetArray``."""
+        """One set for an integer, as an array or a DataFrame, or NA; otherwise a ``SetArray``."""
         key = self._check_key(key)
         if isinstance(key, int):
-            return self.sets[key]
-        array = SetArray(self.sets[key])
+            return pd.NA if self.missing[key] else self.sets[key]
+        array = SetArray(self.sets[key], self.missing[key])
         if isinstance(key, slice):
             array._readonly = self._readonly
+            array._held = self._held if key == slice(None) else array._held
         return array
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._readonly:
             raise ValueError("Cannot modify read-only array")
-        if isinstance(value, float) and np.isnan(value):
-            # what `df.loc[label, "sets"] = frame` makes of the frame, by aligning its columns
-            raise TypeError("NaN is no set: write None for an empty set, and a DataFrame with df.at[label, column].")
         key = self._check_key(key)
         numbers = np.arange(len(self))[[key] if isinstance(key, int) else key]
-        single = is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
-        values = read_many([value]) if single else read_many(value)
+        single = _is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
+        values = _read([value] if single else value)
         if len(values) != len(numbers) and not single:
             raise ValueError(f"cannot set {len(values)} sets at {len(numbers)} positions.")
         if len(numbers):
             order = np.arange(len(self))
             order[numbers] = len(self) + (0 if single else np.arange(len(numbers)))
-            self.sets = concat_sets([self.sets, values])[order]
+            self._held[:] = self._concat_same_type([self, values])[order]._held
 
     def _check_key(self, key: Any) -> Any:
         """A key as an int, a slice or an array of integers or booleans."""
@@ -184,83 +186,72 @@ class SetArray(ExtensionArray):
         return int(key)
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> SetArray:
-        """The sets at these positions; with ``allow_fill``, -1 is ``fill_value``: an empty set unless given."""
+        """The sets at these positions; with ``allow_fill``, -1 is ``fill_value``: missing unless given."""
         numbers = np.asarray(indices, dtype=np.intp)
+        if allow_fill and (numbers < -1).any():
+            raise ValueError("With allow_fill, positions must be -1 or more.")
         if len(numbers) and not len(self) and (not allow_fill or (numbers >= 0).any()):
             raise IndexError("cannot do a non-empty take from an empty axes.")
         if not allow_fill:
-            return SetArray(self.sets[numbers])
-        if (numbers < -1).any():
-            raise ValueError("With allow_fill, positions must be -1 or more.")
+            return self[numbers]
         if (numbers >= len(self)).any():
             raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
-        there = numbers >= 0
-        if not there.all() and not is_missing(fill_value):
-            return SetArray(concat_sets([self.sets, read_many([fill_value])])[np.where(there, numbers, len(self))])
-        taken = self.sets[numbers[there]]
-        sizes = np.zeros(len(numbers), dtype=np.int64)
-        sizes[there] = taken.sizes
-        return SetArray(RaggedSets(taken.elements, offsets_of(sizes), feature_names=taken.feature_names))
+        if is_missing(fill_value):
+            return SetArray(self.sets._take(numbers), np.append(self.missing, True)[numbers])
+        return self._concat_same_type([self, _read([fill_value])])[numbers]
 
     def copy(self) -> SetArray:
         """A copy of the table, too."""
-        return SetArray(
-            RaggedSets(self.sets.elements.copy(), self.sets.offsets.copy(), feature_names=self.sets.feature_names)
-        )
+        return SetArray(self.sets.replace(self.sets.elements.copy()), self.missing.copy())
 
     def isna(self) -> np.ndarray:
-        """False for all: an empty set is a value."""
-        return np.zeros(len(self), dtype=bool)
+        """Which sets are missing; an empty set is not."""
+        return self.missing.copy()
 
-    def _where(self, mask: np.ndarray, value: Any) -> SetArray:
-        # pandas asks is_list_like of the value, which an array that is one set is as well
-        array = SetArray(self.sets)
-        if is_missing(value):
-            array[~mask] = None
-        else:
-            array[~mask] = value if is_one_set(value) else self._from_sequence(value)[~mask]
-        return array
-
-    def fillna(self, *args: Any, copy: bool = True, **kwargs: Any) -> SetArray:
-        """The same sets: none is missing."""
-        return self.copy() if copy else self[:]
+    def fillna(self, value: Any, limit: int | None = None, copy: bool = True) -> SetArray:
+        """Fill missing sets, the first ``limit`` of them if given, with one set or with those of as many rows."""
+        if not isinstance(value, dict):
+            value = _read([value])[np.zeros(len(self), dtype=np.intp)] if _is_one_set(value) else _read(value)
+        return super().fillna(value=value, limit=limit, copy=copy)
 
     def __eq__(self, other: Any) -> Any:
         """For each set, whether it has the same elements in the same order; a missing feature equals a missing one."""
-        if isinstance(other, pd.Series | pd.Index):
+        if isinstance(other, pd.Series | pd.Index | pd.DataFrame) and not _is_one_set(other):
             return NotImplemented
-        if is_one_set(other):
-            theirs = read_many([other])[np.zeros(len(self), dtype=np.intp)]
+        if _is_one_set(other):
+            theirs = _read([other])[np.zeros(len(self), dtype=np.intp)]
         elif isinstance(other, Sequence | np.ndarray | ExtensionArray) and not isinstance(other, str):
             if len(other) != len(self):
                 raise ValueError("Lengths must match to compare")
-            theirs = read_many(other)
+            theirs = _read(other)
         else:
             return np.zeros(len(self), dtype=bool)
-        return equal_sets(self.sets, theirs)
+        return _equal(self.sets, theirs.sets) & ~self.missing & ~theirs.missing
 
     def __ne__(self, other: Any) -> Any:
         equal = self.__eq__(other)
         return equal if equal is NotImplemented else ~equal
 
     def __contains__(self, item: Any) -> Any:
-        return not is_missing(item) and bool((self == item).any())
+        return bool(self.missing.any() if item is pd.NA else (self == item).any())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """A one-dimensional object array of the sets: one object for each."""
         if copy is False:
             raise ValueError("Unable to avoid copy while creating an array as requested.")
-        if is_printing(sys._getframe(1)):
-            return self.sets.sizes.astype(object)
-        return self.sets.__array__(dtype)
+        objects = self.sets.__array__(dtype)
+        if isinstance(self.sets.elements, pd.DataFrame):
+            objects = np.fromiter(map(_Frame, objects), dtype=object, count=len(objects))
+        objects[self.missing] = pd.NA
+        return objects
 
     def __arrow_array__(self, type: Any = None) -> Any:
         """Lists of structs, or of lists of one size where features have no names; ``check_sets`` reads them."""
-        array = sets_to_arrow(self.sets)
+        array = sets_to_arrow(self.sets, self.missing)
         return array if type is None else array.cast(type)
 
-    def _formatter(self, boxed: bool = False) -> Callable[[Any], str | None]:
-        return label
+    def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:
+        return _label
 
     def _get_repr_footer(self) -> str:
         sets = self.sets
@@ -271,3 +262,58 @@ class SetArray(ExtensionArray):
     factorize = _values_for_factorize = _hash_pandas_object = _refused("grouping or hash")
     unique = duplicated = value_counts = _mode = isin = _refused("finding of equal values")
     _reduce = _accumulate = _refused("sum, mean or other reduction")
+
+
+class _Frame(pd.DataFrame):
+    """One set as an object: pandas prints frames among its values by ``str``, in full."""
+
+    def __str__(self) -> str:
+        return _label(self)
+
+
+def _label(one_set: Any) -> str:
+    """How a set looks in a printed column."""
+    if one_set is pd.NA:
+        return str(one_set)
+    return {0: "empty", 1: "1 element"}.get(len(one_set), f"{len(one_set):,} elements")
+
+
+def _read(values: Any) -> SetArray:
+    """The sets of a column, a RaggedSets or a sequence of objects, of which some may be missing."""
+    values = values.array if isinstance(values, pd.Series | pd.Index) else values
+    if isinstance(values, SetArray):
+        return values
+    if isinstance(values, RaggedSets):
+        return SetArray(values)
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        raise ValueError(f"An array of shape {values.shape} is one set, not many: put it into a list.")
+    return SetArray(*sets_from_objects(list(values)))
+
+
+def _is_one_set(value: Any) -> bool:
+    """Whether a value is one set, or a missing one, rather than a sequence of sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
+    return isinstance(value, pd.DataFrame) or is_missing(value)
+
+
+def _equal(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
+    """For each pair of sets, whether the elements are equal one by one."""
+    equal = ours.sizes == theirs.sizes
+    some = np.flatnonzero(equal & (ours.sizes > 0))
+    ours, theirs = ours[some], theirs[some]
+    try:
+        both = concat_sets([ours, theirs]).elements
+    except ValueError:  # other columns: only empty sets are equal
+        equal[some] = False
+        return equal
+    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
+    n_elements = len(ours.elements)
+    differs = np.zeros(n_elements, dtype=bool)
+    for name in table:
+        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
+        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
+        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
+    before = offsets_of(differs)  # how many elements differ before each
+    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
+    return equal

@@ -14,7 +14,14 @@ from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTransformer, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    QuantileTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 from sklearn.utils import get_tags
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, ElementTransformer, RaggedSets, check_sets
@@ -112,8 +119,8 @@ def test_columns_are_found_by_name_and_sparse_output_is_densified(mixed):
     assert hasattr(clone(encode).fit_transform(mixed.elements), "toarray")
     transformer = ElementTransformer(encode)
     out = transformer.fit_transform(mixed)
-    assert out.elements.index.equals(mixed.elements.index)
-    assert out.elements.to_numpy().tolist() == [[1, 0, 0, 1], [3, 1, 0, 0], [4, 0, 0, 1], [8, 0, 1, 0]]
+    assert out.rows.equals(mixed.rows)
+    assert out.elements.tolist() == [[1, 0, 0, 1], [3, 1, 0, 0], [4, 0, 0, 1], [8, 0, 1, 0]]
     assert list(out.feature_names) == ["price", "kind_cup", "kind_pot", "kind_tea"]
     assert list(transformer.get_feature_names_out()) == list(out.feature_names)
     np.testing.assert_array_equal(transformer.transform(mixed).elements, out.elements)
@@ -232,10 +239,29 @@ def test_empty_sets_of_a_frame_keep_columns_kinds_context_and_index(mixed):
     assert array.elements.shape == (0, len(array.feature_names))
 
 
-def test_what_fit_keeps_is_one_element_not_the_table():
-    transformer = ElementTransformer(StandardScaler()).fit(sets_of([1000]))
-    assert transformer._first_element.base is None
-    assert len(pickle.dumps(transformer)) < 2000
+def test_no_element_of_fit_is_kept():
+    table = pd.DataFrame(
+        {"secret": [123456.789] * 1000, "x": np.arange(1000.0)}, index=[f"row {i}" for i in range(1000)]
+    )
+    keep_x = make_column_transformer((MinMaxScaler(), ["x"]))
+    for fit in ("fit", "fit_transform"):
+        transformer = ElementTransformer(keep_x)
+        getattr(transformer, fit)(RaggedSets(table, [0, 1000]))
+        pickled = pickle.dumps(transformer)
+        assert len(pickled) < 5000
+        assert np.float64(123456.789).tobytes() not in pickled
+        assert transformer.transform(RaggedSets(table[:0], [0, 0])).elements.shape == (0, 1)
+
+
+def test_missing_sets_stay_missing_in_a_table(mixed):
+    events = mixed.to_series().reindex(["r", "x", "p", "q"])
+    table = pd.DataFrame({"age": [1, 2, 3, 4], "events": events})
+    encode = ElementTransformer(OneHotEncoder())
+    for out in (encode.fit_transform(table), encode.fit(table).transform(table)):
+        assert out["events"].isna().tolist() == [False, True, False, False]
+        assert out["events"].array.sets.sizes.tolist() == [1, 0, 3, 0]
+    with pytest.raises(ValueError, match="1 of 4 sets are missing"):
+        encode.fit(events)
 
 
 @pytest.mark.parametrize("names", [None, ["a", "b"]])

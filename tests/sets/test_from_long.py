@@ -107,7 +107,7 @@ def test_duplicate_columns_of_the_frame_are_named():
     frame = pd.concat([EVENTS, EVENTS[["amount"]]], axis=1)
     with pytest.raises(ValueError, match=r"more than one column: \['amount'\]"):
         RaggedSets.from_frame(frame, "customer")
-    with pytest.raises(TypeError, match="frame must be a DataFrame, one row an element, but is list"):
+    with pytest.raises(TypeError, match="frame must be a DataFrame, one row per element, but is list"):
         RaggedSets.from_frame([1, 2], "customer")
 
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import KFold, cross_validate, train_test_split
 from sklearn.utils import _safe_indexing, shuffle
 
-from sk_deepsets import RaggedSets
+from sk_deepsets import RaggedSets, check_sets
 
 
 def labelled(sizes, context="frame"):
@@ -160,6 +160,11 @@ def test_repr_tells_counts_sizes_dtype_and_context():
         ({"context": np.zeros(2)}, "context"),
         ({"index": pd.RangeIndex(4)}, "index has 4 rows for 2 sets"),
         ({"feature_names": ["a"]}, "1 feature names for 2 features"),
+        ({"rows": pd.RangeIndex(2)}, "rows has 2 labels for 3 elements"),
+        (
+            {"elements": pd.DataFrame(np.zeros((3, 2)), columns=["a", "b"]), "feature_names": ["b", "a"]},
+            r"feature_names are \['b', 'a'\], but the DataFrame has \['a', 'b'\]",
+        ),
     ],
 )
 def test_the_constructor_refuses_parts_that_do_not_fit(arguments, message):
@@ -213,3 +218,83 @@ class NumberOfTheSet(ClassifierMixin, BaseEstimator):
 def test_cross_validation_indexes_ragged_sets_as_one_object():
     result = cross_validate(NumberOfTheSet(), labelled([1, 0, 2, 3, 1, 2]), np.arange(6.0), cv=KFold(3), scoring="r2")
     assert result["test_score"].tolist() == [1, 1, 1]
+
+
+def test_segments_and_locate_tell_the_set_of_each_element():
+    for sizes in ([2, 0, 0, 3, 1, 0], [0], [], [0, 4]):
+        sets = labelled(sizes)
+        wanted = [(number, place) for number, size in enumerate(sizes) for place in range(size)]
+        assert sets.segments.tolist() == [number for number, _ in wanted]
+        assert sets.segments.dtype == np.int64
+        assert [sets.locate(row) for row in range(len(wanted))] == wanted
+
+
+def test_replace_keeps_all_but_the_elements():
+    sets = labelled([2, 0, 1])[[2, 0]]
+    doubled = sets.replace(2 * sets.elements)
+    assert [one.tolist() for one in doubled] == [[[400, 402]], [[0, 2], [20, 22]]]
+    assert list(doubled.index) == ["set 2", "set 0"]
+    assert doubled.context["up"].tolist() == [2, 0]
+    assert list(doubled.feature_names) == ["a", "b"]
+    assert doubled.rows.tolist() == sets.rows.tolist() == [(2, 0), (0, 0), (0, 1)]
+    assert sets.elements.max() == 201
+    assert sets.replace(np.zeros((3, 5))).feature_names is None
+    assert list(sets.replace(np.zeros((3, 1)), feature_names=["c"]).feature_names) == ["c"]
+    frame = pd.DataFrame({"p": [1, 2, 3]}, index=[7, 8, 9])
+    in_frame = sets.replace(frame)
+    assert list(in_frame.feature_names) == ["p"]
+    assert in_frame.elements.index.tolist() == in_frame.rows.tolist() == [(2, 0), (0, 0), (0, 1)]
+    assert frame.index.tolist() == [7, 8, 9]
+    with pytest.raises(ValueError, match="offsets end at 3, but there are 2 elements"):
+        sets.replace(np.zeros((2, 2)))
+
+
+ROWS = pd.Index(list("pqrstu"), name="event")
+
+
+@pytest.mark.parametrize("given", ["argument", "frame", "frame and argument", "numbers"])
+@pytest.mark.parametrize(
+    "key", [slice(1, 3), [3, 0, 0], np.array([False, True, True, False]), slice(None, None, -1), []]
+)
+def test_the_labels_of_rows_survive(given, key):
+    table = np.arange(12.0).reshape(6, 2)
+    frame = pd.DataFrame(table, columns=["a", "b"], index=ROWS if given == "frame" else None)
+    elements, rows = {
+        "argument": (table, ROWS),
+        "frame": (frame, None),
+        "frame and argument": (frame, ROWS),
+        "numbers": (table, None),
+    }[given]
+    sets = RaggedSets(elements, [0, 2, 2, 5, 6], rows=rows)
+    wanted = [(s, e) for s, size in enumerate([2, 0, 3, 1]) for e in range(size)] if given == "numbers" else list(ROWS)
+    assert sets.rows.tolist() == wanted
+    numbers = np.arange(4)[key]
+    chosen = [wanted[row] for number in numbers for row in range(sets.offsets[number], sets.offsets[number + 1])]
+    part = sets[key]
+    assert part.rows.tolist() == chosen
+    if isinstance(part.elements, pd.DataFrame):
+        assert part.elements.index.equals(part.rows)
+    for other in (
+        pickle.loads(pickle.dumps(part)),
+        copy.deepcopy(part),
+        part.replace(np.zeros((len(chosen), 1))),
+        part.replace(pd.DataFrame({"z": np.zeros(len(chosen))})),
+        part.to_series().array.sets,
+        pd.DataFrame({"s": part.to_series()})["s"].array.sets,
+    ):
+        assert other.rows.tolist() == chosen
+        assert other.rows.names == sets.rows.names
+    assert part[::-1][::-1].rows.tolist() == chosen
+
+
+def test_the_rows_of_a_frame_are_those_it_had():
+    events = pd.DataFrame({"by": [1, 0, 1], "x": [1.0, 2.0, 3.0]}, index=list("pqr"))
+    sets = RaggedSets.from_frame(events, by="by")
+    assert sets.rows.tolist() == check_sets(sets).rows.tolist() == ["q", "p", "r"]
+    assert check_sets([events[["x"]], events[["x"]][:1]]).rows.tolist() == ["p", "q", "r", "p"]
+    assert check_sets(pd.DataFrame({"age": [1, 2], "s": sets.to_series()})).rows.tolist() == ["q", "p", "r"]
+
+
+def test_masked_elements_are_refused():
+    with pytest.raises(ValueError, match="elements have masked values"):
+        RaggedSets(np.ma.array([[1.0], [2.0]], mask=[[0], [1]]), [0, 2])

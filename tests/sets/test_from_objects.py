@@ -81,12 +81,11 @@ def test_any_strings(items):
         ([["a"], ["b", 2]], "Set 1 holds 2; wanted strings"),
         ([["a"], [["b", "c"]]], r"Set 1 holds \['b', 'c'\]; wanted strings"),
         ([["a"], "bc"], "Set 1 is 'bc'; wanted a sequence of strings"),
-        ([["a"], None], "Set 1 is None; wanted a sequence of strings"),
         ([["a"], np.array([["b"]])], r"Set 1 is array\(.*; wanted a sequence of strings"),
         (["a", "b"], "Set 0 is 'a'; wanted an array"),
         ([[1.0], ["a"]], "Set 1 .*string|Set 1 has dtype <U1; wanted numbers"),
         ([["a", None]], "Set 0 has no value in column 'x0' \\(element 1"),
-        ([[b"a"]], r"Set 0 has dtype \|S1; wanted numbers"),
+        ([[b"a"]], "Set 0 holds strings; wanted numbers"),
     ],
 )
 def test_what_is_no_basket_names_the_set(X, message):
@@ -114,7 +113,9 @@ def test_dicts_are_elements_with_named_features():
     sets = check_sets([[{"price": 1.5, "kind": "tea"}], [], [{"kind": "cup", "price": 2}]], dtype=None)
     assert sets.sizes.tolist() == [1, 0, 1]
     pd.testing.assert_frame_equal(
-        sets.elements, pd.DataFrame({"price": [1.5, 2.0], "kind": ["tea", "cup"]}), check_dtype=False
+        sets.elements.reset_index(drop=True),
+        pd.DataFrame({"price": [1.5, 2.0], "kind": ["tea", "cup"]}),
+        check_dtype=False,
     )
     numbers = check_sets([[{"a": 1, "b": 2.5}], [{"a": 3, "b": 4.5}]])
     np.testing.assert_array_equal(numbers.elements, [[1, 2.5], [3, 4.5]])
@@ -132,3 +133,62 @@ def test_dicts_that_lack_a_feature_name_the_set():
         check_sets([[{"a": 1, "b": 2.5}], [{"a": 3}]])
     with pytest.raises(ValueError, match="Set 1 holds 'x'; wanted dicts"):
         check_sets([[{"a": 1}], ["x"]])
+
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": [3, 4]}, index=["p", "q"])
+
+
+def test_frames_keep_their_columns_and_the_labels_of_their_rows():
+    sets = check_sets([FRAME, [], FRAME[:0], FRAME[1:]])
+    assert sets.sizes.tolist() == [2, 0, 0, 1]
+    assert list(sets.feature_names) == ["a", "b"]
+    assert sets.feature_names.dtype == object
+    assert sets.rows.tolist() == ["p", "q", "q"]
+    np.testing.assert_array_equal(sets.elements, [[1, 3], [2, 4], [2, 4]], strict=False)
+    mixed = check_sets([FRAME.assign(kind=["x", "y"]), FRAME.assign(kind=["y", "z"])], dtype=None)
+    assert mixed.elements["kind"].tolist() == ["x", "y", "y", "z"]
+    assert mixed.rows.tolist() == ["p", "q", "p", "q"]
+
+
+def test_columns_whose_names_are_no_strings_are_columns_of_an_array():
+    for columns in ([0, 1], ["a", 0]):
+        sets = check_sets([FRAME.set_axis(columns, axis=1), FRAME[:1].set_axis(columns, axis=1)])
+        assert sets.feature_names is None
+        assert sets.elements.tolist() == [[1, 3], [2, 4], [1, 3]]
+        assert sets.rows.tolist() == ["p", "q", "p"]
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_other_libraries_are_matched_by_column_and_have_no_labels(library):
+    make = getattr(pytest.importorskip(library), {"polars": "DataFrame", "pyarrow": "table"}[library])
+    tables = [make({"a": [1.0, 2.0], "b": ["x", "y"]}), make({"a": [3.0], "b": ["z"]})]
+    sets = check_sets([*tables, []], dtype=None)
+    assert sets.elements["b"].tolist() == ["x", "y", "z"]
+    assert sets.rows.tolist() == [(0, 0), (0, 1), (1, 0)]
+    with pytest.raises(ValueError, match=r"Set 2 has the columns \['b', 'a'\]; the sets before it have \['a', 'b'\]"):
+        check_sets([*tables, make({"b": ["z"], "a": [3.0]})], dtype=None)
+    with pytest.raises(ValueError, match="Sets 0 and 1 are tables of different libraries"):
+        check_sets([FRAME, tables[0]], dtype=None)
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([FRAME, FRAME[["a"]]], r"Set 1 has the columns \['a'\]; the sets before it have \['a', 'b'\]"),
+        ([[], FRAME, FRAME[["b", "a"]]], r"Set 2 has the columns \['b', 'a'\]; the sets before it have \['a', 'b'\]"),
+        ([FRAME, np.ones((1, 2))], "Set 0 is a table, but set 1 is ndarray; wanted all or none"),
+        ([np.ones((1, 2)), FRAME], "Set 1 is a table, but set 0 is ndarray; wanted all or none"),
+        ([FRAME.set_axis(["a", "a"], axis=1)] * 2, r"1 column names stand for several columns each: \['a'\]"),
+        ([FRAME, FRAME.assign(b="x")], "The column 'b' of the elements has dtype object; wanted numbers"),
+    ],
+)
+def test_frames_that_do_not_go_together_name_the_set(items, message):
+    with pytest.raises(ValueError, match=message):
+        check_sets(items)
+
+
+def test_kinds_of_columns_are_united():
+    ours, theirs = (pd.DataFrame({"k": pd.Categorical(list(values))}) for values in ("xy", "pz"))
+    column = check_sets([ours, theirs], dtype=None).elements["k"]
+    assert column.tolist() == ["x", "y", "p", "z"]
+    assert isinstance(column.dtype, pd.CategoricalDtype)

@@ -1,0 +1,79 @@
+"""SetSequence: what RaggedSets and PaddedSets share, which is what stands beside the sets and how they are indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+class SetSequence:
+    """A sequence of sets with a context, labels and the names of features, all taken along by indexing."""
+
+    context: Any
+    index: pd.Index | None
+    feature_names: np.ndarray | None
+
+    def _attach(self, n_sets: int, n_features: int, context: Any, index: pd.Index | None, feature_names: Any) -> None:
+        """Check the lengths of what stands beside the sets, and keep it."""
+        if context is not None and not isinstance(context, pd.DataFrame):
+            context = np.asarray(context)
+            if context.ndim != 2:
+                raise ValueError(f"context must have shape (n_sets, n_context), but has shape {context.shape}.")
+        for what, value in (("context", context), ("index", index)):
+            if value is not None and len(value) != n_sets:
+                raise ValueError(f"{what} has {len(value)} rows for {n_sets} sets.")
+        if feature_names is not None:
+            feature_names = np.array(list(feature_names), dtype=object)
+            if len(feature_names) != n_features:
+                raise ValueError(f"{len(feature_names)} feature names for {n_features} features.")
+        self.context, self.index, self.feature_names = context, index, feature_names
+
+    def _attached(self, key: slice | np.ndarray) -> dict[str, Any]:
+        """The context and index of the sets at these positions, and the names."""
+        context = self.context.iloc if isinstance(self.context, pd.DataFrame) else self.context
+        return {
+            "context": None if context is None else context[key],
+            "index": None if self.index is None else self.index[key],
+            "feature_names": self.feature_names,
+        }
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def _one(self, number: int) -> Any:
+        raise NotImplementedError
+
+    def _take(self, numbers: Any) -> Any:
+        raise NotImplementedError
+
+    def _slice(self, part: slice) -> Any:
+        return self._take(part)
+
+    def __getitem__(self, key: Any) -> Any:
+        """One set for an integer, as an array or a DataFrame; several for a slice, integers or booleans."""
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
+        if isinstance(key, Integral) and not isinstance(key, bool):
+            return self._one(range(len(self))[int(key)])
+        if isinstance(key, slice) and key.step in (None, 1):
+            start, stop, _ = key.indices(len(self))
+            return self._slice(slice(start, max(start, stop)))
+        if isinstance(key, list) and not key:
+            key = np.empty(0, dtype=np.int64)
+        numbers = np.arange(len(self))[key]
+        if numbers.ndim != 1:
+            raise IndexError(f"Sets are indexed along one axis, but the key has shape {np.shape(key)}.")
+        return self._take(numbers)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """A one-dimensional object array of the sets."""
+        if dtype is not None and np.dtype(dtype) != object:
+            raise ValueError(f"Sets of unequal sizes do not fit into an array of {np.dtype(dtype)}; use .elements.")
+        return np.fromiter(self, dtype=object, count=len(self))
