@@ -5,6 +5,7 @@ import warnings
 from functools import partial
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +18,7 @@ from sk_deepsets.training import (
     RandomNumbers,
     SetDataset,
     Split,
-    as_global_generators,
+    as_global_generator,
     build_net,
     find_device,
     train,
@@ -148,18 +149,18 @@ class DeepSetsBase(BaseEstimator):
     def _begin(self, sets, weight, device, seed):
         """Make a net for these training sets."""
         self._random_numbers = RandomNumbers(seed)
-        core, dims = self._make_core(sets, weight)
-        self.net_ = build_net(
-            core,
-            {**dims, "output_dim": self._target.output_dim},
-            self._target.loss,
-            optimizer=self.optimizer,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            device=device,
-        )
-        with self._random_numbers.drawn(device), as_global_generators(device):
-            self.net_.initialize()
+        # modules are made on the CPU, and draw their weights from the global generator
+        with self._random_numbers.drawn(torch.device("cpu")), as_global_generator():
+            core, dims = self._make_core(sets, weight)
+            self.net_ = build_net(
+                core,
+                {**dims, "output_dim": self._target.output_dim},
+                self._target.loss,
+                optimizer=self.optimizer,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                device=device,
+            ).initialize()
         self._built_with = self._model_parameters()
 
     def _holds_out(self, n_sets):

@@ -14,7 +14,7 @@ from sk_deepsets.estimators._element_targets import (
     ElementValueTarget,
     RankingTarget,
 )
-from sk_deepsets.estimators._input_layers import check_widths, input_layers, sum_scale
+from sk_deepsets.estimators._input_layers import check_widths, input_layers
 from sk_deepsets.estimators._parameters import ElementParameters, parameter, with_parameters
 from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.nn import DeepSetsEquivariant
@@ -68,7 +68,6 @@ class ElementEstimator(DeepSetsBase):
             "activation": self.activation,
             "residual": self.residual,
             "layer_norm": self.layer_norm,
-            "sum_scale": sum_scale(sets, weight),
         }
         if sets.context is not None:
             dims["fusion_type"] = self.fusion_type
@@ -181,7 +180,11 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
         return self._score(X, y, sample_weight, "labels", lambda y, p, weight: np.average(y == p, weights=weight))
 
     def _make_target(self):
-        return ElementClassTarget() if self.target == "each" else ChosenElementTarget()
+        if self.target == "each":
+            return ElementClassTarget()
+        if self.class_weight is not None:
+            raise ValueError('class_weight needs target="each": with "one_per_set" each set has one chosen element.')
+        return ChosenElementTarget()
 
 
 @with_parameters

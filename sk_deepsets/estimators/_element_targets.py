@@ -9,7 +9,7 @@ import torch
 
 from sk_deepsets.estimators._statistics import mean_and_scale
 from sk_deepsets.estimators._targets import ClassTarget, Target, class_weights
-from sk_deepsets.nn import PackedSets, log_softmax_over_sets
+from sk_deepsets.nn import PackedSets, softmax_over_sets
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import SetDataset
 
@@ -99,8 +99,6 @@ class ChosenElementTarget(ElementClassTarget):
 
     def learn_weights(self, values, sets, weight, class_weight):
         """Nothing: each set has one chosen element."""
-        if class_weight is not None:
-            raise ValueError('class_weight needs target="each": with "one_per_set" each set has one chosen element.')
 
     def dataset(self, values, sets, weight):
         """1 for the chosen elements, 0 for the others; the loss is of whole sets."""
@@ -109,7 +107,7 @@ class ChosenElementTarget(ElementClassTarget):
     def probabilities(self, outputs, sets):
         """Probabilities (n_elements, 2), of which those of the chosen class sum to 1 over each set."""
         packed = PackedSets(*map(torch.from_numpy, (outputs, sets.segments, sets.sizes)))
-        chosen = log_softmax_over_sets(packed.elements, packed).exp()[:, 0].numpy()
+        chosen = softmax_over_sets(packed.elements, packed)[:, 0].numpy()
         return np.column_stack([1 - chosen, chosen] if self.chosen == 1 else [chosen, 1 - chosen])
 
     def labels(self, outputs, sets):

@@ -6,7 +6,7 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
-from sk_deepsets.nn._element_losses import EachElement, ListNet, OnePerSet, log_softmax_over_sets, softmax_over_sets
+from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
@@ -21,8 +21,8 @@ __all__ = [
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
     "Dropout",
-    "EachElement",
     "ListNet",
+    "LossOfSets",
     "MixedColumns",
     "OnePerSet",
     "PackedSets",

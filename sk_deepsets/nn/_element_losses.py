@@ -1,4 +1,4 @@
-"""Losses of one output for each element: of elements by themselves, or of the whole set that they belong to."""
+"""Losses of one output for each element that look at the whole set: which one is chosen, or their order."""
 
 from __future__ import annotations
 
@@ -23,19 +23,11 @@ def softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
     return log_softmax_over_sets(scores, packed).exp()
 
 
-class EachElement(nn.Module):
-    """A loss of torch, such as ``nn.CrossEntropyLoss``, for each element by itself: (n,)."""
-
-    def __init__(self, loss: type[nn.Module]) -> None:
-        super().__init__()
-        self.loss = loss(reduction="none")
-
-    def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
-        """Losses (n,) of ``output (n, k)`` for targets (n,)."""
-        return self.loss(output if isinstance(self.loss, nn.CrossEntropyLoss) else output[:, 0], target)
+class LossOfSets(nn.Module):
+    """A loss that looks at whole sets: one for each set, (b,), from outputs and targets of the elements."""
 
 
-class OnePerSet(nn.Module):
+class OnePerSet(LossOfSets):
     """Minus the log of the softmax over the set at the chosen element: the conditional logit (McFadden, 1974); (b,)."""
 
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
@@ -44,7 +36,7 @@ class OnePerSet(nn.Module):
         return -pool(packed._replace(elements=chosen), "sum")[:, 0]
 
 
-class ListNet(nn.Module):
+class ListNet(LossOfSets):
     """Cross-entropy of the softmax of the scores with that of the relevance: ListNet (Cao et al., 2007); (b,)."""
 
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:

@@ -3,7 +3,7 @@
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
-from sk_deepsets.training._runtime import RandomNumbers, as_global_generators, find_device, threads_for
+from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
 from sk_deepsets.training._train import Training, train
 from sk_deepsets.training._user_module import PaddedModule
 
@@ -20,7 +20,7 @@ __all__ = [
     "SetNet",
     "Split",
     "Training",
-    "as_global_generators",
+    "as_global_generator",
     "build_net",
     "find_device",
     "threads_for",

@@ -215,7 +215,9 @@ class SetBatches:
         return -(-len(self.dataset) // self.batch_size) if self.shuffle else len(self._bounds()) - 1
 
     def _shuffled(self) -> Iterator[tuple[SetBatch, Tensor | int]]:
-        order = torch.randperm(len(self.dataset), generator=current_generator(torch.device("cpu")))
+        generator = current_generator()
+        device = None if generator is None else generator.device
+        order = torch.randperm(len(self.dataset), generator=generator, device=device).cpu()
         for places in order.split(self.batch_size):
             yield self.dataset.take(places)
 

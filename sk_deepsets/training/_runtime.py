@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -18,7 +18,7 @@ from sk_deepsets.nn import current_generator, random_generator
 WORTH_MORE_THREADS = 50_000_000
 
 CPU = torch.device("cpu")
-_GLOBAL_GENERATORS = threading.RLock()
+_GLOBAL_GENERATOR = threading.RLock()
 
 
 def find_device(device: str | torch.device) -> torch.device:
@@ -50,14 +50,14 @@ def find_device(device: str | torch.device) -> torch.device:
 
 
 class RandomNumbers:
-    """The random numbers of one model: generators of its own on the CPU and on its device.
+    """The random numbers of one model, from a generator of its own.
 
     Torch's global generators are shared by all threads, so fits side by side would take numbers away from each other.
 
     Parameters
     ----------
     seed : int
-        Where each generator begins.
+        Where the generator begins, on each device that it is asked for.
     """
 
     def __init__(self, seed: int) -> None:
@@ -67,34 +67,32 @@ class RandomNumbers:
     @contextmanager
     def drawn(self, device: torch.device) -> Iterator[None]:
         """Run a block of this thread on these numbers; after an error, the next block draws the same ones again."""
-        generators = {one.type: torch.Generator(one).manual_seed(self.seed) for one in (CPU, device)}
-        for kind, state in self._states.items():
-            if kind in generators:
-                generators[kind].set_state(state)
-        with ExitStack() as stack:
-            for generator in generators.values():
-                stack.enter_context(random_generator(generator))
+        generator = torch.Generator(device).manual_seed(self.seed)
+        if device.type in self._states:
+            generator.set_state(self._states[device.type])
+        with random_generator(generator):
             yield
-        self._states |= {kind: generator.get_state() for kind, generator in generators.items()}
+        self._states[device.type] = generator.get_state()
 
 
 @contextmanager
-def as_global_generators(device: torch.device) -> Iterator[None]:
-    """Let code that knows only torch's global generators draw from those of this thread, and put the global ones back.
+def as_global_generator() -> Iterator[None]:
+    """Let code that knows only torch's global generator draw from that of this thread, and put the global one back.
 
     One thread at a time does so: for the making of modules, and for the users' own.
     """
-    ours = [g for g in map(current_generator, {CPU, device}) if g is not None]
-    with _GLOBAL_GENERATORS:
-        before = [_get_state(generator.device) for generator in ours]
-        for generator in ours:
-            _set_state(generator.device, generator.get_state())
+    ours = current_generator()
+    if ours is None:
+        yield
+        return
+    with _GLOBAL_GENERATOR:
+        before = _get_state(ours.device)
+        _set_state(ours.device, ours.get_state())
         try:
             yield
         finally:
-            for generator, state in zip(ours, before, strict=True):
-                generator.set_state(_get_state(generator.device))
-                _set_state(generator.device, state)
+            ours.set_state(_get_state(ours.device))
+            _set_state(ours.device, before)
 
 
 def _get_state(device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sk_deepsets.nn import PackedSets, pad
-from sk_deepsets.training._runtime import as_global_generators
+from sk_deepsets.training._runtime import as_global_generator
 
 
 class PaddedModule(nn.Module):
@@ -66,5 +66,5 @@ class PaddedModule(nn.Module):
             call = partial(function, x, mask=mask, context=context)
         if not self.training:
             return call()
-        with as_global_generators(x.device):  # where its dropout draws from
+        with as_global_generator():  # where its dropout draws from
             return call()

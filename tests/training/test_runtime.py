@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sk_deepsets.nn import current_generator
-from sk_deepsets.training import RandomNumbers, as_global_generators, find_device, threads_for
+from sk_deepsets.training import RandomNumbers, as_global_generator, find_device, threads_for
 from sk_deepsets.training._runtime import WORTH_MORE_THREADS
 
 NOT_THERE = "cuda:97"
@@ -51,7 +51,7 @@ def test_the_accelerator_is_found_by_its_name():
 
 def draw(random_numbers, n=4):
     with random_numbers.drawn(CPU):
-        return torch.rand(n, generator=current_generator(CPU))
+        return torch.rand(n, generator=current_generator())
 
 
 def test_the_seed_alone_decides_the_numbers_and_the_global_generator_is_left_alone():
@@ -60,7 +60,7 @@ def test_the_seed_alone_decides_the_numbers_and_the_global_generator_is_left_alo
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
-    assert current_generator(CPU) is None
+    assert current_generator() is None
 
 
 def test_the_next_block_goes_on_where_the_last_one_ended_also_from_a_pickle():
@@ -77,28 +77,28 @@ def test_after_an_error_the_same_numbers_are_drawn_again():
     random_numbers = RandomNumbers(0)
     draw(random_numbers)
     with pytest.raises(RuntimeError, match="size"), random_numbers.drawn(CPU):
-        torch.randn(3, generator=current_generator(CPU)) @ torch.randn(4)
+        torch.randn(3, generator=current_generator()) @ torch.randn(4)
     again = draw(random_numbers)
     fresh = RandomNumbers(0)
     draw(fresh)
     assert torch.equal(again, draw(fresh))
-    assert current_generator(CPU) is None
+    assert current_generator() is None
 
 
 def test_code_that_knows_the_global_generator_only_draws_from_that_of_the_fit():
     before = torch.get_rng_state()
     random_numbers = RandomNumbers(5)
     with random_numbers.drawn(CPU):
-        with as_global_generators(CPU):
+        with as_global_generator():
             first = torch.rand(8)
         assert torch.equal(torch.get_rng_state(), before)
-        second = torch.rand(8, generator=current_generator(CPU))
+        second = torch.rand(8, generator=current_generator())
     assert torch.equal(torch.cat([first, second]), draw(RandomNumbers(5), 16))
 
 
 def test_the_global_generator_is_put_back_after_an_error():
     before = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="size"), RandomNumbers(0).drawn(CPU), as_global_generators(CPU):
+    with pytest.raises(RuntimeError, match="size"), RandomNumbers(0).drawn(CPU), as_global_generator():
         torch.randn(3) @ torch.randn(4)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -107,7 +107,7 @@ def test_threads_side_by_side_draw_what_each_draws_alone():
     def numbers(seed):
         random_numbers, drawn = RandomNumbers(seed), []
         for _ in range(30):
-            with random_numbers.drawn(CPU), as_global_generators(CPU):
+            with random_numbers.drawn(CPU), as_global_generator():
                 drawn.append(torch.randn(5))
             drawn.append(draw(random_numbers, 5))
         return torch.stack(drawn)
@@ -168,7 +168,7 @@ def test_the_generator_of_the_accelerator_follows_the_seed():
 
     def numbers(seed):
         with RandomNumbers(seed).drawn(device):
-            return torch.randn(4, device=device, generator=current_generator(device)).cpu()
+            return torch.randn(4, device=device, generator=current_generator()).cpu()
 
     assert torch.equal(numbers(1), numbers(1))
     assert not torch.equal(numbers(1), numbers(2))
