@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._hold_out import hold_out
 from sk_deepsets.estimators._targets import check_weight
+from sk_deepsets.estimators._validation_part import hold_out
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (

@@ -14,8 +14,8 @@ from sk_deepsets.estimators._element_targets import (
     ElementValueTarget,
     RankingTarget,
 )
-from sk_deepsets.estimators._input_layers import check_widths, input_layers
-from sk_deepsets.estimators._parameters import ElementParameters, parameter, with_parameters
+from sk_deepsets.estimators._parameters import ElementParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._scaling import input_layers
 from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.nn import DeepSetsEquivariant
 from sk_deepsets.preprocessing import read_element_targets

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sk_deepsets.estimators._statistics import mean_and_scale
+from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.estimators._targets import ClassTarget, Target, class_weights
 from sk_deepsets.nn import PackedSets, softmax_over_sets
 from sk_deepsets.preprocessing import read_element_targets

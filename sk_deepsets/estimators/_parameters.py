@@ -276,3 +276,11 @@ class SetParameters(Run, TrainingParameters, Data, SharedArchitecture, SetArchit
 @with_parameters
 class ElementParameters(Run, TrainingParameters, Data, SharedArchitecture, ElementArchitecture):
     """The parameters of the estimators with one answer per element."""
+
+
+def check_widths(dims, name):
+    """The widths of hidden layers that a parameter holds, as a tuple."""
+    dims = tuple(dims)
+    if not all(isinstance(dim, Integral) and not isinstance(dim, bool) and dim > 0 for dim in dims):
+        raise ValueError(f"{name} must hold whole numbers of at least 1, one for each hidden layer, but is {dims}.")
+    return dims

@@ -7,8 +7,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
-from sk_deepsets.estimators._input_layers import check_widths, input_layers, sum_scale
-from sk_deepsets.estimators._parameters import SetParameters, parameter, with_parameters
+from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import ClassTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.sets import RaggedSets

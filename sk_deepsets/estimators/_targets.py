@@ -6,7 +6,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
-from sk_deepsets.estimators._statistics import mean_and_scale
+from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.sets import check_labels
 from sk_deepsets.training import SetDataset
 
