@@ -11,7 +11,7 @@ from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivari
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._packed import PackedSets, pack, pad
-from sk_deepsets.nn._pooling import POOL_TYPES, SetPooling, masked_pool
+from sk_deepsets.nn._pools import POOL_TYPES, SetPooling, masked_pool
 from sk_deepsets.nn._standardize import Standardize
 
 __all__ = [

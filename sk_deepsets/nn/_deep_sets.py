@@ -12,7 +12,7 @@ from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._fusion import SetModel
 from sk_deepsets.nn._mlp import mlp
 from sk_deepsets.nn._packed import PackedSets, pack
-from sk_deepsets.nn._pooling import PoolType, SetPooling
+from sk_deepsets.nn._pools import PoolType, SetPooling
 
 
 class DeepSetsInvariant(SetModel):

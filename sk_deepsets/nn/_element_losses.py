@@ -6,15 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._pooling import pool
 
 
 def log_softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
     """The logarithm of the softmax of scores (n, k) over the elements of each set; ``packed`` tells the sets."""
     # the largest score cancels out: it needs no gradient
-    largest = pool(packed._replace(elements=scores.detach()), "max")
+    largest = packed.max(scores.detach())
     shifted = scores - packed.spread(largest)
-    total = pool(packed._replace(elements=shifted.exp()), "sum")
+    total = packed.sum(shifted.exp())
     return shifted - packed.spread(torch.where(total > 0, total, 1).log())  # an empty set has no elements
 
 
@@ -33,7 +32,7 @@ class OnePerSet(LossOfSets):
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
         """Losses (b,) of scores (n, 1); the target (n,) is 1 for the chosen element and 0 elsewhere."""
         chosen = target.unsqueeze(1) * log_softmax_over_sets(output, packed)
-        return -pool(packed._replace(elements=chosen), "sum")[:, 0]
+        return -packed.sum(chosen)[:, 0]
 
 
 class ListNet(LossOfSets):
@@ -42,4 +41,4 @@ class ListNet(LossOfSets):
     def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
         """Losses (b,) of scores (n, 1); the target (n,) is the relevance."""
         wanted = softmax_over_sets(target.unsqueeze(1), packed)
-        return -pool(packed._replace(elements=wanted * log_softmax_over_sets(output, packed)), "sum")[:, 0]
+        return -packed.sum(wanted * log_softmax_over_sets(output, packed))[:, 0]

@@ -11,7 +11,7 @@ from sk_deepsets.nn._dropout import Dropout
 from sk_deepsets.nn._fusion import SetModel
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
-from sk_deepsets.nn._pooling import SetPooling, pool
+from sk_deepsets.nn._pools import SetPooling
 
 
 class PermutationEquivariantLayer(nn.Module):
@@ -21,6 +21,8 @@ class PermutationEquivariantLayer(nn.Module):
     ----------
     input_dim, output_dim : int
     pool_type : {"max", "sum"}, default="max"
+    sum_scale : float, default=1.0
+        Constant factor of the sum, as in :class:`SetPooling`.
 
     Raises
     ------
@@ -36,11 +38,12 @@ class PermutationEquivariantLayer(nn.Module):
     torch.Size([2, 4, 5])
     """
 
-    def __init__(self, input_dim: int, output_dim: int, pool_type: str = "max") -> None:
+    def __init__(self, input_dim: int, output_dim: int, pool_type: str = "max", *, sum_scale: float = 1.0) -> None:
         super().__init__()
         if pool_type not in ("max", "sum"):
             raise ValueError(f'pool_type must be "max" or "sum", but got {pool_type!r}.')
         self.pool_type = pool_type
+        self.sum_scale = sum_scale
         self.Lambda = nn.Linear(input_dim, output_dim)
         self.Gamma = nn.Linear(input_dim, output_dim, bias=False)
 
@@ -58,12 +61,15 @@ class PermutationEquivariantLayer(nn.Module):
         Tensor of shape (b, m, output_dim), 0 under the mask; (n, output_dim) for PackedSets
         """
         packed = pack(x, mask)
-        of_set = self.Gamma(pool(packed, self.pool_type))  # (b, output_dim)
-        return unpack(self.Lambda(packed.elements) + packed.spread(of_set), x, mask)
+        if self.pool_type == "max":
+            pooled = packed.max(packed.elements)  # (b, input_dim)
+        else:
+            pooled = packed.sum(packed.elements) * self.sum_scale
+        return unpack(self.Lambda(packed.elements) + packed.spread(self.Gamma(pooled)), x, mask)
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows of the pool."""
-        return f"pool_type={self.pool_type!r}"
+        return f"pool_type={self.pool_type!r}, sum_scale={self.sum_scale:.4g}"
 
 
 class DeepSetsEquivariant(SetModel):
@@ -87,6 +93,9 @@ class DeepSetsEquivariant(SetModel):
         Whether a layer between two of the same width adds to its input.
     layer_norm : bool, default=False
         Whether the hidden features of each element are normalised before each activation (Ba et al., 2016).
+    sum_scale : float, default=1.0
+        Constant factor of the sums of ``pool_type="sum"`` (and of a sum as ``final_pool``): one over a typical set
+        size keeps training stable.
     context_dim : int, optional
         Features of the context of a set.
     fusion_type : {"concat", "add", "film"}, default="concat"
@@ -121,6 +130,7 @@ class DeepSetsEquivariant(SetModel):
         activation: str = "relu",
         residual: bool = False,
         layer_norm: bool = False,
+        sum_scale: float = 1.0,
         context_dim: int | None = None,
         fusion_type: str = "concat",
         input_layer: nn.Module | None = None,
@@ -131,13 +141,13 @@ class DeepSetsEquivariant(SetModel):
         self.residual = residual
         # a ModuleList rather than a Sequential, since each layer takes the mask (or the cuts) along
         self.layers = nn.ModuleList(
-            PermutationEquivariantLayer(before, after, pool_type)
+            PermutationEquivariantLayer(before, after, pool_type, sum_scale=sum_scale)
             for before, after in pairwise([self.fused_dim, *hidden_dims, output_dim])
         )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) if layer_norm else nn.Identity() for dim in hidden_dims)
         self.activation = make_activation(activation)
         self.dropout = Dropout(dropout)
-        self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim)
+        self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim, sum_scale)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """One output for each element, or with ``final_pool`` for each set.

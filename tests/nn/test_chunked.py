@@ -135,7 +135,7 @@ def test_equal_elements_have_std_zero(monkeypatch, dtype):
 @pytest.mark.parametrize("chunk_size", [1, 2, 4])
 def test_attention_withstands_large_scores(monkeypatch, chunk_size):
     model = DeepSetsInvariant(2, [], [], 1, "attention")
-    torch.nn.init.constant_(model.pooling.score.weight, 1e4)
+    torch.nn.init.constant_(model.pooling.pools[0].score.weight, 1e4)
     x = torch.randn(3, 7, 2)
     whole = model.embed(x)
     monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)

@@ -111,16 +111,17 @@ def test_each_thread_has_a_generator_of_its_own():
 
 
 @pytest.mark.parametrize(
-    "model",
+    "make_model",
     [
-        DeepSetsInvariant(3, [4], [4], 2, dropout=0.5),
-        DeepSetsInvariant(3, [4], [4], 2, dropout=0.5, encoder="equivariant"),
-        DeepSetsConditional(3, 2, [4], [4], 2, dropout=0.5),
-        DeepSetsEquivariant(3, [4], 2, dropout=0.5),
+        lambda: DeepSetsInvariant(3, [50], [50], 2, dropout=0.5),
+        lambda: DeepSetsInvariant(3, [50], [50], 2, dropout=0.5, encoder="equivariant"),
+        lambda: DeepSetsConditional(3, 2, [50], [50], 2, dropout=0.5),
+        lambda: DeepSetsEquivariant(3, [50], 2, dropout=0.5),
     ],
     ids=["invariant", "equivariant encoder", "conditional", "equivariant"],
 )
-def test_every_model_draws_from_the_generator_alone(model):
+def test_every_model_draws_from_the_generator_alone(make_model):
+    model = make_model()
     inputs = (torch.randn(2, 5, 3), *([torch.randn(2, 2)] if isinstance(model, DeepSetsConditional) else []))
     before = torch.get_rng_state()
     outputs = []
