@@ -95,8 +95,9 @@ def packed_of(sizes, values):
     return PackedSets(values, torch.repeat_interleave(sizes), sizes)
 
 
+# blocks of 2 would never become fewer: a run of 4 may lie in 4 // 2 + 2 of them
 @settings(max_examples=100, deadline=None)
-@given(sizes=st.lists(st.integers(0, 9), max_size=6), block=st.integers(2, 4), seed=st.integers(0, 99))
+@given(sizes=st.lists(st.integers(0, 9), max_size=6), block=st.integers(3, 5), seed=st.integers(0, 99))
 def test_sums_in_blocks_are_the_sums_of_the_sets(sizes, block, seed):
     values = torch.randn(sum(sizes), 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     expected = torch.stack([part.sum(dim=0) for part in values.split(sizes)]) if sizes else values.new_zeros(0, 2)
