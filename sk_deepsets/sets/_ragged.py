@@ -91,7 +91,9 @@ class RaggedSets(PandasMixin, SetSequence):
             raise ValueError(f"rows has {len(rows)} labels for {len(elements)} elements.")
         if isinstance(elements, pd.DataFrame):
             feature_names = names_of_columns(elements, feature_names)
-            elements = elements if rows is None or rows.is_(elements.index) else elements.set_axis(rows)
+            if rows is not None and not rows.is_(elements.index):
+                elements = elements.copy(deep=False)
+                elements.index = rows
             rows = elements.index
         self.elements = elements
         self.offsets = offsets

@@ -694,3 +694,30 @@ def test_columns_of_a_table_are_known_by_name():
         fitted = ElementTransformer("passthrough").fit(table)
         assert fitted.get_feature_names_out(["age", "s"]).tolist() == ["age", "s"]
         assert len(pickle.dumps(fitted)) < 5000
+
+
+@pytest.mark.parametrize("sets", [SETS, NUMBERS], ids=["mixed", "numbers"])
+def test_missing_sets_are_nulls_and_stay_missing(sets, tmp_path):
+    column = sets.to_series().reindex([0, 7, 1, 2])
+    written = pa.array(column)
+    assert written.is_null().to_pylist() == [False, True, False, False]
+    frame = pd.DataFrame({"age": [1, 2, 3, 4], "s": column.array})
+    frame.to_parquet(tmp_path / "sets.parquet")
+    back = pd.read_parquet(tmp_path / "sets.parquet")["s"]
+    through_polars = pl.from_pandas(frame)["s"]
+    assert through_polars.is_null().to_list() == [False, True, False, False]
+    for again in (back, through_polars):
+        with pytest.raises(ValueError, match="1 of 4 sets are missing; the first is set 1"):
+            check_sets(again, dtype=None, ensure_all_finite=False)
+        if again is back or sets is NUMBERS:
+            read = check_sets(again, dtype=None, ensure_all_finite=False, missing_sets="empty")
+            assert read.sizes.tolist() == [sets.sizes[0], 0, *sets.sizes[1:]]
+    assert back.array.missing.tolist() == [False, True, False, False]
+
+
+def test_a_null_struct_of_lists_is_missing_and_an_empty_one_is_not():
+    lists = [pa.array([[0.5], [1.0, 1.5], []]), pa.array([["a"], ["b", "c"], []])]
+    array = pa.StructArray.from_arrays(lists, names=["price", "name"], mask=pa.array([False, True, False]))
+    sets, missing = sets_from_arrow(array)
+    assert missing.tolist() == [False, True, False]
+    assert sets.sizes.tolist() == [1, 0, 0]

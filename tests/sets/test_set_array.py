@@ -317,7 +317,7 @@ def test_missing_sets_are_filled_with_one_set_or_those_of_their_rows(table):
     assert sizes_of(pd.Series(array).fillna(table["sets"])) == [2, 0, 1, 3]
     assert sizes_of(array.fillna(array[0][:0])) == [2, 0, 0, 3]
     assert sizes_of(array) == [2, None, None, 3]
-    with pytest.raises(ValueError, match="Length of 'value' does not match"):
+    with pytest.raises(ValueError, match="Got 2 sets for 4 rows"):
         array.fillna(array[:2])
 
 
