@@ -1,4 +1,4 @@
-"""A column of sets in a pandas DataFrame: an extension array over one table of elements, as GeoPandas' of shapes."""
+"""A column of sets in a pandas DataFrame: an extension array over one table of elements, like GeoPandas' of shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 
-from sk_deepsets.sets._arrow import sets_from_arrow, sets_to_arrow
+from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
 from sk_deepsets.sets._concat import concat_sets
 from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._missing import is_missing
@@ -35,8 +35,8 @@ class SetDtype(ExtensionDtype):
         return SetArray
 
     def __from_arrow__(self, array: Any) -> SetArray:
-        """Back from Parquet, with what is missing in the elements; ``check_sets`` will say what it is."""
-        return SetArray(*sets_from_arrow(array, missing_values=True))
+        """Back from Parquet, missing values in the elements included, which ``check_sets`` refuses."""
+        return SetArray(*sets_from_arrow(array, as_written=True))
 
 
 def _refused(what: str) -> Callable[..., Any]:
@@ -122,7 +122,7 @@ class SetArray(ExtensionArray):
     def _from_scalars(cls, scalars: Any, *, dtype: Any) -> SetArray:
         """What a function made of each set: a column of sets if these are arrays and DataFrames, and not just lists."""
         if not all(map(is_one_set, scalars)):
-            raise ValueError("These are no sets.")
+            raise ValueError("These are not sets.")
         return cls._from_sequence(scalars)
 
     @classmethod
