@@ -149,7 +149,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         return names
 
     def __sklearn_tags__(self):
-        """Sets are no two-dimensional arrays."""
+        """Sets are not two-dimensional arrays."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True

@@ -55,6 +55,21 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
     return _of_parts(list(column), sets, name)
 
 
+def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
+    """The label of each element: its own, or that of its set, which may be several numbers."""
+    table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
+    sizes = (
+        [] if table else [len(item) if isinstance(item, list | tuple) or getattr(item, "ndim", 0) else -1 for item in y]
+    )
+    of_each = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
+    if not of_each and len(y) == len(sets):
+        check_labels(y, sets.index, "y")
+        return np.asarray(y)[sets.segments]
+    if not of_each and len(y) != len(sets.elements):
+        raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
+    return np.asarray(y) if table else read_element_targets(y, sets)
+
+
 def _column(y: Any) -> Any:
     """Targets as RaggedSets, an array or a list, in which missing values stay what they are."""
     array = y.array if isinstance(y, pd.Series) else y

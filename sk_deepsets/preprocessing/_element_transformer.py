@@ -13,9 +13,9 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._element_targets import read_element_targets
+from sk_deepsets.preprocessing._element_targets import labels_of_elements
 from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
-from sk_deepsets.sets import RaggedSets, check_labels, check_sets, is_table, put_sets
+from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
 def _transformer_has(method):
@@ -100,7 +100,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         -------
         self : ElementTransformer
         """
-        self._fit(X, y, lambda transformer, table, labels: transformer.fit(table, labels))
+        self._fit(X, y, transform=False)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -117,7 +117,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         RaggedSets or DataFrame
             As in ``transform``.
         """
-        sets, output = self._fit(X, y, _fit_transform)
+        sets, output = self._fit(X, y, transform=True)
         return self._like(X, sets if output is None else self._cut(output, sets))
 
     def transform(self, X):
@@ -144,10 +144,8 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         check_is_fitted(self)
         sets = check_features(self, _read(X), reset=False)
         if not isinstance(self.transformer_, str):
-            # many transformers refuse 0 rows
-            empty = not len(sets.elements)
-            output = self._no_output if empty else self.transformer_.transform(self._table(sets))
-            sets = self._cut(output, sets)
+            some = len(sets.elements) > 0
+            sets = self._cut(self.transformer_.transform(self._table(sets)) if some else self._no_output, sets)
         return self._like(X, sets)
 
     @available_if(_transformer_has("inverse_transform"))
@@ -196,10 +194,10 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             self._sklearn_output_config = {"transform": transform}  # where scikit-learn's own set_output has it
         return self
 
-    def _fit(self, X, y, method):
-        """The sets of X, and what the method of a clone gives for their elements; None for "passthrough"."""
+    def _fit(self, X, y, *, transform):
+        """The sets of X, and their elements as transformed, for which "passthrough" has None."""
         sets = _read(X, ensure_min_elements=1)
-        labels = None if y is None else _labels_of_elements(y, sets)
+        labels = None if y is None else labels_of_elements(y, sets)
         check_features(self, sets, reset=True)
         self._columns = columns_of_table(X)
         if isinstance(self.transformer, str):
@@ -207,11 +205,13 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             return sets, None
         transformer = clone(self.transformer)
         table = self._table(sets)
-        output = method(transformer, table, labels)
+        if transform and hasattr(transformer, "fit_transform"):
+            output = transformer.fit_transform(table, labels)
+        else:
+            output = transformer.fit(table, labels).transform(table if transform else table[:1])
         self.transformer_ = transformer
-        # for sets that are all empty: the columns and their kinds, and no element of those of fit
-        self._no_input = _no_rows(sets.elements)
-        self._no_output = _no_rows(transformer.transform(table[:1]) if output is transformer else output)
+        # many transformers refuse 0 rows; so these are kept, as columns and their kinds, for sets that are all empty
+        self._no_input, self._no_output = _no_rows(sets.elements), _no_rows(output)
         return sets, output
 
     def _table(self, sets: RaggedSets) -> Any:
@@ -233,8 +233,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             _check_order(output, self._table(sets), name)
             return sets.replace(output)
         names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
-        elements = sets.replace(np.empty((len(output), 0)))  # whose names are not those of the output
-        return elements.replace(output, feature_names=names if np.size(names) == output.shape[1] else None)
+        return sets.replace(output, feature_names=names if np.size(names) == output.shape[1] else None)
 
     def _like(self, X: Any, sets: RaggedSets) -> Any:
         """The sets in the form that they came in."""
@@ -250,18 +249,12 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             return None
 
     def __sklearn_tags__(self):
-        """Sets are no two-dimensional arrays."""
+        """Sets are not two-dimensional arrays."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _fit_transform(transformer: Any, table: Any, labels: Any) -> Any:
-    if hasattr(transformer, "fit_transform"):
-        return transformer.fit_transform(table, labels)
-    return transformer.fit(table, labels).transform(table)
 
 
 def _named(elements: Any, names: Any) -> Any:
@@ -278,23 +271,6 @@ def _read(X: Any, ensure_min_elements: int = 0) -> RaggedSets:
         ensure_min_elements=ensure_min_elements,
         missing_sets="empty" if is_table(type(X)) else "error",
     )
-
-
-def _labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
-    """The label of each element: its own, or that of its set, which may be several numbers."""
-    table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
-    sizes = [] if table else [np.size(item) if _is_sequence(item) else -1 for item in y]
-    of_each = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
-    if not of_each and len(y) == len(sets):
-        check_labels(y, sets.index, "y")
-        return np.asarray(y)[sets.segments]
-    if not of_each and len(y) != len(sets.elements):
-        raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
-    return np.asarray(y) if table else read_element_targets(y, sets)
-
-
-def _is_sequence(item: Any) -> bool:
-    return hasattr(item, "__len__") and not isinstance(item, str | bytes)
 
 
 def _check_order(output: pd.DataFrame, table: Any, name: str) -> None:

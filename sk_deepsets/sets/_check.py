@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._arrow import is_arrow, is_table, sets_from_arrow
+from sk_deepsets.sets._arrow import is_arrow, is_table
+from sk_deepsets.sets._arrow_lists import sets_from_arrow
 from sk_deepsets.sets._dtypes import as_floats, is_number
 from sk_deepsets.sets._from_arrays import as_ndarray, sets_from_arrays
 from sk_deepsets.sets._from_objects import sets_from_objects
@@ -48,11 +49,11 @@ def check_sets(
           polars, Awkward Array;
         - a :class:`RaggedSets` or a :class:`PaddedSets`.
     dtype : "numeric" or None, default="numeric"
-        Whether elements must be numbers. None keeps the kinds of the columns, where elements stand in DataFrames.
+        Whether elements must be numbers. None keeps the kinds of the columns, where elements are DataFrames.
     ensure_all_finite : bool, default=True
         Whether missing values, NaN, infinity and values beyond float32 are errors.
     ensure_min_elements : int, default=1
-        How many elements all sets together must hold at least.
+        How many elements all sets together must have at least.
     missing_sets : {"error", "empty"}, default="error"
         What to do with a set that is missing (None, NaN, NA, a null of Arrow, a label that pandas filled in), which is
         not an empty set. "empty" reads it as one: for rows that a left join has left without elements.
@@ -152,7 +153,7 @@ def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     if array.dtype.kind in "biuf":
         sets = RaggedSets(array.reshape(n_sets * set_size, n_features), np.arange(n_sets + 1) * set_size)
     else:
-        sets = sets_from_arrays(list(array))  # one by one, to name the set that is no array of numbers
+        sets = sets_from_arrays(list(array))  # one by one, to name the set that is not an array of numbers
     return sets, np.zeros(n_sets, dtype=bool)
 
 

@@ -49,10 +49,10 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(
-            f"{what} is no array: its elements have unequal numbers of features or nested parts ({error})."
+            f"{what} is not an array: its elements have unequal numbers of features or nested parts ({error})."
         ) from error
     except (TypeError, RuntimeError) as error:  # a torch tensor of a dtype that NumPy lacks, or on another device
-        raise TypeError(f"{what} is no array: {error}") from error
+        raise TypeError(f"{what} is not an array: {error}") from error
 
 
 def _to_array(item: Any, what: str) -> np.ndarray:
@@ -98,7 +98,7 @@ def _to_numbers(array: np.ndarray, number: int) -> np.ndarray:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"Set {number} holds what is no number: {error}") from error
+        raise type(error)(f"Set {number} holds values that are not numbers: {error}") from error
     except OverflowError as error:
         raise ValueError(f"Set {number} holds a number beyond float64: {error}") from error
 

@@ -37,7 +37,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
                 f"{(numbers < 0).sum():,} rows belong to {len(unknown):,} sets that are not in ids: "
                 f"{_first(unknown)}. Drop these rows, or add their sets to ids."
             )
-    # a stable sort of small integers takes linear time, and rows that stand in order already are not moved
+    # a stable sort of small integers takes linear time, and rows that are in order already are not moved
     order = None if (np.diff(numbers) >= 0).all() else np.argsort(numbers, kind="stable")
     elements = frame[columns] if order is None else frame[columns].take(order)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(ids)))])
@@ -100,7 +100,7 @@ def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
         raise ValueError(f"{missing.sum()} of the ids are missing.")
     if not ids.is_unique:
         twice = ids[ids.duplicated()].unique()
-        raise ValueError(f"{len(twice):,} ids stand more than once in ids: {_first(twice)}.")
+        raise ValueError(f"{len(twice):,} ids occur more than once in ids: {_first(twice)}.")
     return ids.set_names(names)
 
 
@@ -116,7 +116,7 @@ def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
 
 
 def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
-    """The context that stands in each row of the long frame, once for each set."""
+    """The context that is repeated in the rows of the long frame, once for each set."""
     present, first = np.unique(numbers, return_index=True)
     if len(present) < len(ids):
         empty = ids.delete(present)

@@ -69,6 +69,7 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
     """The answers of all elements, set by set: (n_elements,) or (n_elements, k)."""
     if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype != object:
         raise ValueError(f"One array of answers per set is wanted, but they come as one of shape {answers.shape}.")
+    answers = list(answers)
     parts = [np.asarray(part) for part in answers]
     if len(parts) != len(sizes):
         raise ValueError(f"There are answers for {len(parts)} sets, but there are {len(sizes)} sets.")

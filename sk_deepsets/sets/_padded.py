@@ -20,7 +20,7 @@ class PaddedSets(SetSequence):
     values : ndarray of shape (n_sets, max_set_size, n_features)
         The elements, filled up.
     mask : ndarray of shape (n_sets, max_set_size)
-        True (or 1) where an element stands; what stands elsewhere never matters.
+        True (or 1) where there is an element; the other values never matter.
     context, index, feature_names
         As in :class:`RaggedSets`.
 
@@ -47,7 +47,7 @@ class PaddedSets(SetSequence):
         feature_names: Any = None,
     ) -> None:
         if np.ma.is_masked(values) or np.ma.is_masked(mask):
-            raise ValueError("values and mask must not be masked arrays: say in mask where an element stands.")
+            raise ValueError("values and mask must not be masked arrays: say in mask where there are elements.")
         values = np.asarray(values)
         mask = np.asarray(mask)
         if values.ndim != 3:

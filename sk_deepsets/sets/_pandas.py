@@ -19,8 +19,8 @@ class PandasMixin:
     ) -> Any:
         """Group the rows of a long table, one row per element, into sets.
 
-        Grouping makes fewer rows of many, so it is no step of a pipeline, which scikit-learn hands as many targets
-        as rows: group first, then split the sets.
+        Grouping turns many rows into fewer, so it cannot be a step of a pipeline, where scikit-learn passes as many
+        targets as rows: group first, then split the sets.
 
         Parameters
         ----------

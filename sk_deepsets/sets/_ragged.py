@@ -22,7 +22,7 @@ def offsets_of(sizes: np.ndarray) -> np.ndarray:
 class RaggedSets(PandasMixin, SetSequence):
     """A sequence of sets, stored without padding.
 
-    All elements of all sets stand in one table; set ``i`` is the rows ``offsets[i]`` to ``offsets[i + 1]``
+    All elements of all sets are in one table; set ``i`` is the rows ``offsets[i]`` to ``offsets[i + 1]``
     of it. Indexing is vectorised and never loops over sets; a slice with step 1 copies no element.
 
     Parameters
@@ -91,7 +91,9 @@ class RaggedSets(PandasMixin, SetSequence):
             raise ValueError(f"rows has {len(rows)} labels for {len(elements)} elements.")
         if isinstance(elements, pd.DataFrame):
             feature_names = names_of_columns(elements, feature_names)
-            elements = elements if rows is None or rows.is_(elements.index) else elements.set_axis(rows)
+            if rows is not None and not rows.is_(elements.index):
+                elements = elements.copy(deep=False)
+                elements.index = rows
             rows = elements.index
         self.elements = elements
         self.offsets = offsets
@@ -100,23 +102,24 @@ class RaggedSets(PandasMixin, SetSequence):
         self._numbers = np.arange(len(offsets) - 1)
         self._attach(len(offsets) - 1, elements.shape[1], context, index, feature_names)
 
-    def replace(self, elements: Any, *, feature_names: Any = None) -> RaggedSets:
+    def replace(self, elements: Any, *, feature_names: Any = "keep") -> RaggedSets:
         """The same sets with other elements: offsets, context, index and rows stay.
 
         Parameters
         ----------
         elements : ndarray or DataFrame of shape (n_elements, n_features)
             One row for each element that there is.
-        feature_names : sequence of str, optional
-            Names of the columns of an array. None: the names that there are, if their number fits.
+        feature_names : "keep", sequence of str or None, default="keep"
+            Names of the columns of an array; "keep" is the names that there are, if their number fits.
 
         Returns
         -------
         RaggedSets
         """
         in_frame = isinstance(elements, pd.DataFrame)
-        if feature_names is None and not in_frame and np.shape(elements)[1:] == (self.n_features,):
-            feature_names = self.feature_names
+        if isinstance(feature_names, str):
+            same_width = not in_frame and np.shape(elements)[1:] == (self.n_features,)
+            feature_names = self.feature_names if same_width else None
         rows = self.rows if in_frame else self._rows
         return self._with(elements=elements, feature_names=feature_names, rows=rows)
 
@@ -179,19 +182,17 @@ class RaggedSets(PandasMixin, SetSequence):
     def _one(self, number: int) -> Any:
         return self._cut(slice(self.offsets[number], self.offsets[number + 1]))
 
-    def _slice(self, part: slice) -> RaggedSets:
-        offsets = self.offsets[part.start : part.stop + 1]
-        return self._part(slice(offsets[0], offsets[-1]), offsets - offsets[0], part, self._numbers[part])
-
-    def _take(self, numbers: np.ndarray) -> RaggedSets:
-        """The sets with these numbers; -1, for which there must be no index and context, gives an empty set."""
-        sizes = np.append(self.sizes, 0)[numbers]
-        offsets = offsets_of(sizes)
-        # row r of the result stands in its set at r - offsets[set], and that set begins at self.offsets[number]
-        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[numbers] - offsets[:-1], sizes)
-        return self._part(rows, offsets, numbers, np.append(self._numbers, -1)[numbers])
-
-    def _part(self, rows: slice | np.ndarray, offsets: np.ndarray, key: Any, numbers: np.ndarray) -> RaggedSets:
+    def _take(self, key: Any) -> RaggedSets:
+        """The sets of a slice, or with these numbers; -1, if there are no index and context, gives an empty set."""
+        rows: Any
+        if isinstance(key, slice):
+            begins = self.offsets[key.start : key.stop + 1]
+            rows, offsets, numbers = slice(begins[0], begins[-1]), begins - begins[0], self._numbers[key]
+        else:
+            sizes = np.append(self.sizes, 0)[key]
+            offsets, numbers = offsets_of(sizes), np.append(self._numbers, -1)[key]
+            # row r of the result is in its set at r - offsets[set], and that set begins at self.offsets[number]
+            rows = np.arange(offsets[-1]) + np.repeat(self.offsets[key] - offsets[:-1], sizes)
         labels = None if self._rows is None or isinstance(self.elements, pd.DataFrame) else self._rows[rows]
         sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
         sets._numbers = numbers

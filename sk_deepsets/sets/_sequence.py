@@ -1,8 +1,7 @@
-"""SetSequence: what RaggedSets and PaddedSets share, which is what stands beside the sets and how they are indexed."""
+"""SetSequence: what RaggedSets and PaddedSets share, which is context, labels and names, and how sets are indexed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -11,15 +10,16 @@ import pandas as pd
 
 
 class SetSequence:
-    """A sequence of sets with a context, labels and the names of features, all taken along by indexing."""
+    """A sequence of sets with a context, labels and the names of features, all of which are taken along by indexing.
 
-    context: Any
-    index: pd.Index | None
-    feature_names: np.ndarray | None
+    A subclass has ``__len__``, ``__iter__``, ``_one(number)`` and ``_take(slice or numbers)``.
+    """
 
     def _attach(self, n_sets: int, n_features: int, context: Any, index: pd.Index | None, feature_names: Any) -> None:
-        """Check the lengths of what stands beside the sets, and keep it."""
+        """Check the lengths of context, index and names, and keep them."""
         if context is not None and not isinstance(context, pd.DataFrame):
+            if np.ma.is_masked(context):
+                raise ValueError("context has masked values; fill them first.")
             context = np.asarray(context)
             if context.ndim != 2:
                 raise ValueError(f"context must have shape (n_sets, n_context), but has shape {context.shape}.")
@@ -41,22 +41,7 @@ class SetSequence:
             "feature_names": self.feature_names,
         }
 
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[Any]:
-        raise NotImplementedError
-
-    def _one(self, number: int) -> Any:
-        raise NotImplementedError
-
-    def _take(self, numbers: Any) -> Any:
-        raise NotImplementedError
-
-    def _slice(self, part: slice) -> Any:
-        return self._take(part)
-
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self: Any, key: Any) -> Any:
         """One set for an integer, as an array or a DataFrame; several for a slice, integers or booleans."""
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
@@ -64,7 +49,7 @@ class SetSequence:
             return self._one(range(len(self))[int(key)])
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
-            return self._slice(slice(start, max(start, stop)))
+            return self._take(slice(start, max(start, stop)))
         if isinstance(key, list) and not key:
             key = np.empty(0, dtype=np.int64)
         numbers = np.arange(len(self))[key]
@@ -72,7 +57,7 @@ class SetSequence:
             raise IndexError(f"Sets are indexed along one axis, but the key has shape {np.shape(key)}.")
         return self._take(numbers)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """A one-dimensional object array of the sets."""
         if dtype is not None and np.dtype(dtype) != object:
             raise ValueError(f"Sets of unequal sizes do not fit into an array of {np.dtype(dtype)}; use .elements.")

@@ -1,4 +1,4 @@
-"""A column of sets in a pandas DataFrame: an extension array over one table of elements, as GeoPandas' of shapes."""
+"""A column of sets in a pandas DataFrame: an extension array over one table of elements, like GeoPandas' of shapes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
 from pandas.api.indexers import check_array_indexer
 
-from sk_deepsets.sets._arrow import sets_from_arrow, sets_to_arrow
+from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
 from sk_deepsets.sets._concat import concat_sets
 from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._missing import is_missing
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._set_values import PrintedFrame, equal_sets, is_one_set, label
 
 
 @register_extension_dtype
@@ -34,8 +35,8 @@ class SetDtype(ExtensionDtype):
         return SetArray
 
     def __from_arrow__(self, array: Any) -> SetArray:
-        """Back from Parquet, with what is missing in the elements; ``check_sets`` will say what it is."""
-        return SetArray(*sets_from_arrow(array, missing_values=True))
+        """Back from Parquet, missing values in the elements included, which ``check_sets`` refuses."""
+        return SetArray(*sets_from_arrow(array, as_written=True))
 
 
 def _refused(what: str) -> Callable[..., Any]:
@@ -70,10 +71,9 @@ class SetArray(ExtensionArray):
 
     Notes
     -----
-    Why not the dtype of nested-pandas, which holds such columns as well? It is one more dependency, and it stores
-    what Arrow can hold; here every dtype pandas has is kept, categories included. Arrow columns are read as well, and
-    written: ``pandas.read_parquet`` gives such an array back once ``sk_deepsets`` is imported. The labels of the
-    elements' rows are not written; read back, they are the numbers of the set and of the element in it.
+    The dtype of nested-pandas holds such columns as well, but only what Arrow can hold; here every dtype that pandas
+    has is kept, categories included. ``pandas.read_parquet`` gives such an array back once ``sk_deepsets`` is
+    imported, without the labels of the elements' rows: these are the numbers of the set and of the element then.
 
     Examples
     --------
@@ -108,8 +108,22 @@ class SetArray(ExtensionArray):
 
     @classmethod
     def _from_sequence(cls, scalars: Any, *, dtype: Any = None, copy: bool = False) -> SetArray:
-        array = _read(scalars)
-        return array.copy() if copy else array
+        """The sets of a column, of a RaggedSets or of a sequence of objects, some of which may be missing."""
+        values = scalars.array if isinstance(scalars, pd.Series | pd.Index) else scalars
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            raise ValueError(f"An array of shape {values.shape} is one set, not many: put it into a list.")
+        if isinstance(values, RaggedSets):
+            values = cls(values)
+        elif not isinstance(values, SetArray):
+            return cls(*sets_from_objects(list(values)))
+        return values.copy() if copy else values
+
+    @classmethod
+    def _from_scalars(cls, scalars: Any, *, dtype: Any) -> SetArray:
+        """What a function made of each set: a column of sets if these are arrays and DataFrames, and not just lists."""
+        if not all(map(is_one_set, scalars)):
+            raise ValueError("These are not sets.")
+        return cls._from_sequence(scalars)
 
     @classmethod
     def _concat_same_type(cls, to_concat: Sequence[SetArray]) -> SetArray:
@@ -160,8 +174,8 @@ class SetArray(ExtensionArray):
             raise ValueError("Cannot modify read-only array")
         key = self._check_key(key)
         numbers = np.arange(len(self))[[key] if isinstance(key, int) else key]
-        single = _is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
-        values = _read([value] if single else value)
+        single = is_one_set(value) or (isinstance(key, int) and isinstance(value, list))
+        values = self._from_sequence([value] if single else value)
         if len(values) != len(numbers) and not single:
             raise ValueError(f"cannot set {len(values)} sets at {len(numbers)} positions.")
         if len(numbers):
@@ -170,20 +184,13 @@ class SetArray(ExtensionArray):
             self._held[:] = self._concat_same_type([self, values])[order]._held
 
     def _check_key(self, key: Any) -> Any:
-        """A key as an int, a slice or an array of integers or booleans."""
+        """A key as an int, a slice or an array of integers."""
         if isinstance(key, tuple):
             key = next((part for part in key if part is not Ellipsis), Ellipsis)  # pandas slices with [..., key]
         key = slice(None) if key is Ellipsis else check_array_indexer(self, key)
-        if isinstance(key, slice | np.ndarray):
-            return key
-        if not isinstance(key, int | np.integer) or isinstance(key, bool):
-            raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays "
-                "are valid indices"
-            )
-        if not -len(self) <= key < len(self):
-            raise IndexError(f"index {key} is out of bounds for axis 0 with size {len(self)}")
-        return int(key)
+        if isinstance(key, slice) or (isinstance(key, int | np.integer) and -len(self) <= key < len(self)):
+            return key if isinstance(key, slice) else int(key)
+        return np.arange(len(self))[key]  # NumPy says what is wrong with a key
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> SetArray:
         """The sets at these positions; with ``allow_fill``, -1 is ``fill_value``: missing unless given."""
@@ -198,7 +205,7 @@ class SetArray(ExtensionArray):
             raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
         if is_missing(fill_value):
             return SetArray(self.sets._take(numbers), np.append(self.missing, True)[numbers])
-        return self._concat_same_type([self, _read([fill_value])])[numbers]
+        return self._concat_same_type([self, self._from_sequence([fill_value])])[numbers]
 
     def copy(self) -> SetArray:
         """A copy of the table, too."""
@@ -208,25 +215,40 @@ class SetArray(ExtensionArray):
         """Which sets are missing; an empty set is not."""
         return self.missing.copy()
 
-    def fillna(self, value: Any, limit: int | None = None, copy: bool = True) -> SetArray:
+    def fillna(self, value: Any, limit: int | None = None, copy: bool = True, **old: Any) -> SetArray:
         """Fill missing sets, the first ``limit`` of them if given, with one set or with those of as many rows."""
-        if not isinstance(value, dict):
-            value = _read([value])[np.zeros(len(self), dtype=np.intp)] if _is_one_set(value) else _read(value)
-        return super().fillna(value=value, limit=limit, copy=copy)
+        if isinstance(value, dict):
+            raise TypeError("ExtensionArray.fillna does not support filling with a dict")
+        array, places = self.copy() if copy else self[:], np.flatnonzero(self.missing)[:limit]
+        if not is_one_set(value):
+            values = self._from_sequence(value)
+            if len(values) != len(self):
+                raise ValueError(f"Length of 'value' does not match. Got {len(values)} sets for {len(self)} rows.")
+            value = values[places]
+        array[places] = value
+        return array
+
+    def _pad_or_backfill(
+        self, *, method: str, limit: int | None = None, limit_area: Any = None, copy: bool = True
+    ) -> SetArray:
+        places = pd.Series(np.where(self.missing, np.nan, np.arange(len(self))))
+        fill = places.ffill if method in ("pad", "ffill") else places.bfill
+        numbers = fill(limit=limit, limit_area=limit_area).fillna(-1)
+        return self.take(numbers.to_numpy(dtype=np.intp), allow_fill=True)
 
     def __eq__(self, other: Any) -> Any:
         """For each set, whether it has the same elements in the same order; a missing feature equals a missing one."""
-        if isinstance(other, pd.Series | pd.Index | pd.DataFrame) and not _is_one_set(other):
+        if isinstance(other, pd.Series | pd.Index | pd.DataFrame) and not is_one_set(other):
             return NotImplemented
-        if _is_one_set(other):
-            theirs = _read([other])[np.zeros(len(self), dtype=np.intp)]
+        if is_one_set(other):
+            theirs = self._from_sequence([other])[np.zeros(len(self), dtype=np.intp)]
         elif isinstance(other, Sequence | np.ndarray | ExtensionArray) and not isinstance(other, str):
             if len(other) != len(self):
                 raise ValueError("Lengths must match to compare")
-            theirs = _read(other)
+            theirs = self._from_sequence(other)
         else:
             return np.zeros(len(self), dtype=bool)
-        return _equal(self.sets, theirs.sets) & ~self.missing & ~theirs.missing
+        return equal_sets(self.sets, theirs.sets) & ~self.missing & ~theirs.missing
 
     def __ne__(self, other: Any) -> Any:
         equal = self.__eq__(other)
@@ -241,7 +263,7 @@ class SetArray(ExtensionArray):
             raise ValueError("Unable to avoid copy while creating an array as requested.")
         objects = self.sets.__array__(dtype)
         if isinstance(self.sets.elements, pd.DataFrame):
-            objects = np.fromiter(map(_Frame, objects), dtype=object, count=len(objects))
+            objects = np.fromiter(map(PrintedFrame, objects), dtype=object, count=len(objects))
         objects[self.missing] = pd.NA
         return objects
 
@@ -251,7 +273,7 @@ class SetArray(ExtensionArray):
         return array if type is None else array.cast(type)
 
     def _formatter(self, boxed: bool = False) -> Callable[[Any], str]:
-        return _label
+        return label
 
     def _get_repr_footer(self) -> str:
         sets = self.sets
@@ -262,58 +284,3 @@ class SetArray(ExtensionArray):
     factorize = _values_for_factorize = _hash_pandas_object = _refused("grouping or hash")
     unique = duplicated = value_counts = _mode = isin = _refused("finding of equal values")
     _reduce = _accumulate = _refused("sum, mean or other reduction")
-
-
-class _Frame(pd.DataFrame):
-    """One set as an object: pandas prints frames among its values by ``str``, in full."""
-
-    def __str__(self) -> str:
-        return _label(self)
-
-
-def _label(one_set: Any) -> str:
-    """How a set looks in a printed column."""
-    if one_set is pd.NA:
-        return str(one_set)
-    return {0: "empty", 1: "1 element"}.get(len(one_set), f"{len(one_set):,} elements")
-
-
-def _read(values: Any) -> SetArray:
-    """The sets of a column, a RaggedSets or a sequence of objects, of which some may be missing."""
-    values = values.array if isinstance(values, pd.Series | pd.Index) else values
-    if isinstance(values, SetArray):
-        return values
-    if isinstance(values, RaggedSets):
-        return SetArray(values)
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        raise ValueError(f"An array of shape {values.shape} is one set, not many: put it into a list.")
-    return SetArray(*sets_from_objects(list(values)))
-
-
-def _is_one_set(value: Any) -> bool:
-    """Whether a value is one set, or a missing one, rather than a sequence of sets."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
-    return isinstance(value, pd.DataFrame) or is_missing(value)
-
-
-def _equal(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
-    """For each pair of sets, whether the elements are equal one by one."""
-    equal = ours.sizes == theirs.sizes
-    some = np.flatnonzero(equal & (ours.sizes > 0))
-    ours, theirs = ours[some], theirs[some]
-    try:
-        both = concat_sets([ours, theirs]).elements
-    except ValueError:  # other columns: only empty sets are equal
-        equal[some] = False
-        return equal
-    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
-    n_elements = len(ours.elements)
-    differs = np.zeros(n_elements, dtype=bool)
-    for name in table:
-        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
-        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
-        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
-    before = offsets_of(differs)  # how many elements differ before each
-    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
-    return equal

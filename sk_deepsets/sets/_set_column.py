@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from sk_deepsets.sets._arrow import LISTS, import_pyarrow, is_arrow, is_table, kind_of, sets_from_arrow
+from sk_deepsets.sets._arrow import import_pyarrow, is_arrow, is_table, kind_of
+from sk_deepsets.sets._arrow_lists import sets_from_arrow
 from sk_deepsets.sets._from_arrays import TEXT
 from sk_deepsets.sets._missing import is_missing
 from sk_deepsets.sets._ragged import RaggedSets
@@ -18,7 +19,7 @@ def read_table(X: Any) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         return X
     table = import_pyarrow().table(X)
-    of_sets = [place for place, column in enumerate(table.columns) if kind_of(column.type) in LISTS]
+    of_sets = [place for place, column in enumerate(table.columns) if kind_of(column.type) == "list"]
     frame = table.select([place for place in range(table.num_columns) if place not in of_sets]).to_pandas()
     if len(frame) != len(table):  # nothing but sets
         frame = pd.DataFrame(index=pd.RangeIndex(len(table)))

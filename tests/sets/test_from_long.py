@@ -82,7 +82,7 @@ def test_context_from_a_frame_or_from_constant_columns():
             r"1 names in columns stand for more than one column: \['amount'",
         ),
         ({"ids": [3, 5]}, ValueError, "3 rows belong to 1 sets that are not in ids: 7"),
-        ({"ids": [3, 5, 7, 3, 5]}, ValueError, "2 ids stand more than once in ids: 3, 5"),
+        ({"ids": [3, 5, 7, 3, 5]}, ValueError, "2 ids occur more than once in ids: 3, 5"),
         ({"ids": [3, 5, 7, np.nan]}, ValueError, "1 of the ids are missing"),
         ({"context": ["amount"]}, ValueError, "'amount' has different values within the set"),
         ({"context": ["gift"], "ids": [3, 5, 7, 9]}, ValueError, "1 sets have no rows to take their context from: 9"),

@@ -239,6 +239,7 @@ def test_replace_keeps_all_but_the_elements():
     assert doubled.rows.tolist() == sets.rows.tolist() == [(2, 0), (0, 0), (0, 1)]
     assert sets.elements.max() == 201
     assert sets.replace(np.zeros((3, 5))).feature_names is None
+    assert sets.replace(np.zeros((3, 2)), feature_names=None).feature_names is None
     assert list(sets.replace(np.zeros((3, 1)), feature_names=["c"]).feature_names) == ["c"]
     frame = pd.DataFrame({"p": [1, 2, 3]}, index=[7, 8, 9])
     in_frame = sets.replace(frame)

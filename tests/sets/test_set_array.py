@@ -254,38 +254,6 @@ def test_frames_concatenate(table):
     assert_sets(both["sets"], [*table["sets"], table["sets"].iloc[3]])
 
 
-def test_categories_of_different_arrays_are_united():
-    ours, theirs = set_array([1, 1]), set_array([2], kinds="pz")
-    missing = SetArray(RaggedSets(frame(1).assign(kind=pd.Categorical([None])), [0, 1]))
-    column = pd.concat([pd.Series(ours), pd.Series(theirs), pd.Series(missing)]).array.sets.elements
-    kinds = ["float64", "category", "Int64", str(frame(1)["name"].dtype), "bool"]
-    assert column.dtypes.astype(str).tolist() == kinds
-    assert column["kind"].tolist() == ["x", "y", "p", "z", np.nan]
-    ordered = SetArray(RaggedSets(frame(1).assign(kind=pd.Categorical(["q"], ordered=True)), [0, 1]))
-    with pytest.raises(TypeError, match="categories of 'kind' differ"):
-        pd.concat([pd.Series(ours), pd.Series(ordered)])
-
-
-def test_columns_agree_by_name_or_by_width():
-    numbers, named = set_array(mixed=False), SetArray(RaggedSets(np.ones((1, 2)), [0, 1], feature_names=["p", "q"]))
-    swapped = SetArray(RaggedSets(np.array([[1.0, 2.0]]), [0, 1], feature_names=["q", "p"]))
-    as_frame = SetArray(RaggedSets(pd.DataFrame({"q": [5.0], "p": [6.0]}), [0, 1]))
-    nothing = SetArray._from_sequence([[], None, np.nan, pd.NA])
-    assert nothing.isna().tolist() == [False, True, True, True]
-    concat = SetArray._concat_same_type
-    assert_sets(concat([numbers[2:3], nothing[:1]]), [np.array([[4.0, 5.0]]), np.empty((0, 2))])
-    assert list(concat([numbers, named]).sets.feature_names) == ["p", "q"]
-    assert concat([named, swapped])[1].tolist() == [[2.0, 1.0]]
-    joined = concat([nothing, named, as_frame])
-    assert joined.sets.sizes.tolist() == [0, 0, 0, 0, 1, 1]
-    assert joined[5].to_dict("list") == {"p": [6.0], "q": [5.0]}
-    assert len(concat([nothing, nothing])) == 8
-    with pytest.raises(ValueError, match="do not go with"):
-        concat([numbers, ones([1])])
-    with pytest.raises(ValueError, match=r"columns \['a', .* do not go with"):
-        concat([named, set_array()])
-
-
 def sizes_of(column):
     """The size of each set, None for those that are missing."""
     return [None if one_set is pd.NA else len(one_set) for one_set in column]
@@ -317,7 +285,7 @@ def test_missing_sets_are_filled_with_one_set_or_those_of_their_rows(table):
     assert sizes_of(pd.Series(array).fillna(table["sets"])) == [2, 0, 1, 3]
     assert sizes_of(array.fillna(array[0][:0])) == [2, 0, 0, 3]
     assert sizes_of(array) == [2, None, None, 3]
-    with pytest.raises(ValueError, match="Length of 'value' does not match"):
+    with pytest.raises(ValueError, match="Got 2 sets for 4 rows"):
         array.fillna(array[:2])
 
 

@@ -1,11 +1,16 @@
 """The column of sets in a table: found by its content, and put back."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from sk_deepsets import RaggedSets, check_sets
+from sk_deepsets import ElementTransformer, RaggedSets, check_sets
 from sk_deepsets.sets import put_sets
+
+pa = pytest.importorskip("pyarrow")
+pl = pytest.importorskip("polars")
 
 NUMBERS = RaggedSets(np.arange(8.0).reshape(4, 2), [0, 3, 3, 4])
 
@@ -13,7 +18,7 @@ NUMBERS = RaggedSets(np.arange(8.0).reshape(4, 2), [0, 3, 3, 4])
 def test_sets_are_put_into_the_table_that_they_came_from():
     frame = pd.DataFrame({"age": [30, 40, 50], "events": NUMBERS.to_series().array}, index=[7, 8, 9])
     reverse = NUMBERS[[2, 1, 0]]
-    for table in (frame, pytest.importorskip("polars").from_pandas(frame)):
+    for table in (frame, pl.from_pandas(frame)):
         out = put_sets(table, reverse)
         assert out.columns.tolist() == ["age", "events"]
         assert [one.tolist() for one in out["events"]] == [one.tolist() for one in reverse]
@@ -35,3 +40,49 @@ def test_missing_values_in_the_first_rows_do_not_hide_a_column_of_sets(nothing):
     sets = check_sets(frame, missing_sets="empty")
     assert sets.sizes.tolist() == [0, 0, 2]
     assert sets.context.columns.tolist() == ["age"]
+
+
+TABLES = {
+    "polars": pl.from_pandas,
+    "pyarrow": pa.Table.from_pandas,
+    "batch": pa.RecordBatch.from_pandas,
+}
+
+
+@pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+def test_a_table_of_polars_or_pyarrow_is_a_frame_with_a_column_of_sets(make):
+    events = pd.DataFrame({"amount": [1.5, 2.0, 3.0], "kind": pd.Categorical(["b", "a", "b"])})
+    filled = RaggedSets(events, [0, 2, 2, 3])
+    frame = pd.DataFrame({"age": [30, 40, 50], "events": filled.to_series(), "country": ["de", "fr", "de"]})
+    sets = check_sets(make(frame), dtype=None)
+    assert sets.sizes.tolist() == [2, 0, 1]
+    assert sets.elements.to_numpy().tolist() == events.to_numpy().tolist()
+    assert sets.context.columns.tolist() == ["age", "country"]
+    assert sets.context.to_numpy().tolist() == [[30, "de"], [40, "fr"], [50, "de"]]
+
+
+def test_tables_without_or_with_two_columns_of_sets():
+    with pytest.raises(ValueError, match=r"2-D DataFrame of shape \(1, 1\)"):
+        check_sets(pl.DataFrame({"a": [1.0]}))
+    with pytest.raises(ValueError, match=r"2 columns of sets, \['a', 'b'\]"):
+        check_sets(pl.DataFrame({"a": [[1.0]], "b": [[2.0]]}))
+
+
+def test_the_index_that_pandas_wrote_is_no_context():
+    frame = pd.DataFrame(
+        {"age": [1, 2, 3], "s": NUMBERS.to_series().array}, index=pd.Index(["p", "q", "r"], name="who")
+    )
+    sets = check_sets(pa.Table.from_pandas(frame))
+    assert sets.context.columns.tolist() == ["age"]
+    assert sets.index.tolist() == ["p", "q", "r"]
+    alone = check_sets(pa.Table.from_pandas(frame[["s"]]))
+    assert alone.context is None
+    assert alone.sizes.tolist() == [3, 0, 1]
+
+
+def test_columns_of_a_table_are_known_by_name():
+    frame = pd.DataFrame({"age": [1, 2, 3], "s": NUMBERS.to_series()})
+    for table in (pa.Table.from_pandas(frame), pa.RecordBatch.from_pandas(frame), pl.from_pandas(frame)):
+        fitted = ElementTransformer("passthrough").fit(table)
+        assert fitted.get_feature_names_out(["age", "s"]).tolist() == ["age", "s"]
+        assert len(pickle.dumps(fitted)) < 5000

@@ -1,0 +1,55 @@
+"""The values of a column of sets: what counts as one of them, how they are compared and how they look when printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sk_deepsets.sets._concat import concat_sets
+from sk_deepsets.sets._missing import is_missing
+from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+
+
+def is_one_set(value: Any) -> bool:
+    """Whether a value is one set, or a missing one, rather than a sequence of sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
+    return isinstance(value, pd.DataFrame) or is_missing(value)
+
+
+def equal_sets(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
+    """For each pair of sets, whether the elements are equal one by one."""
+    equal = ours.sizes == theirs.sizes
+    some = np.flatnonzero(equal & (ours.sizes > 0))
+    ours, theirs = ours[some], theirs[some]
+    try:
+        both = concat_sets([ours, theirs]).elements
+    except ValueError:  # other columns: only empty sets are equal
+        equal[some] = False
+        return equal
+    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
+    n_elements = len(ours.elements)
+    differs = np.zeros(n_elements, dtype=bool)
+    for name in table:
+        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
+        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
+        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
+    before = offsets_of(differs)  # how many elements differ before each
+    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
+    return equal
+
+
+class PrintedFrame(pd.DataFrame):
+    """One set as an object: pandas prints frames among its values by ``str``, in full."""
+
+    def __str__(self) -> str:
+        return label(self)
+
+
+def label(one_set: Any) -> str:
+    """How a set looks in a printed column."""
+    if one_set is pd.NA:
+        return str(one_set)
+    return {0: "empty", 1: "1 element"}.get(len(one_set), f"{len(one_set):,} elements")
