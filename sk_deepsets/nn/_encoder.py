@@ -12,18 +12,10 @@ from sk_deepsets.nn._packed import PackedSets
 
 
 class Encoder(nn.Sequential):
-    """Layers over the elements of a packed batch, each followed by the activation and by dropout.
+    """Layers over the elements of a packed batch, each followed by the activation and by dropout; none: the identity.
 
-    Parameters
-    ----------
-    input_dim : int
-    hidden_dims : sequence of int
-        Empty: the identity.
-    activation, dropout
-        As in :class:`DeepSetsInvariant`.
-    kind : {"elementwise", "equivariant"}, default="elementwise"
-        Linear maps of each element by itself (phi of Theorem 2), or the layers of Lemma 3, in which each
-        element sees the maximum over its set.
+    Of kind ``"elementwise"``, they are linear maps of each element by itself (phi of Theorem 2); of kind
+    ``"equivariant"``, the layers of Lemma 3, in which each element sees the maximum over its set.
     """
 
     def __init__(

@@ -175,14 +175,6 @@ POOLS: dict[str, type[Pool]] = {
 POOL_TYPES = tuple(POOLS)
 
 
-def pool_names(pool_type: PoolType) -> tuple[str, ...]:
-    """The names in ``pool_type``, checked."""
-    names = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
-    if not names or any(name not in POOL_TYPES for name in names):
-        raise ValueError(f"pool_type must be one of {POOL_TYPES} or a non-empty tuple of them, but got {pool_type!r}.")
-    return names
-
-
 class SetPooling(nn.Module):
     """One or several pools, concatenated; with the weights of those that learn.
 
@@ -202,7 +194,11 @@ class SetPooling(nn.Module):
 
     def __init__(self, pool_type: PoolType, input_dim: int, sum_scale: float = 1.0) -> None:
         super().__init__()
-        self.names = pool_names(pool_type)
+        self.names = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
+        if not self.names or any(name not in POOL_TYPES for name in self.names):
+            raise ValueError(
+                f"pool_type must be one of {POOL_TYPES} or a non-empty tuple of them, but got {pool_type!r}."
+            )
         self.output_dim = input_dim * len(self.names)
         self.sum_scale = sum_scale
         pools = nn.ModuleList(POOLS[name](input_dim, sum_scale) for name in self.names)
@@ -251,7 +247,8 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
     tensor([[2.],
             [5.]])
     """
-    if "attention" in pool_names(pool_type):
+    pooling = SetPooling(pool_type, tensor.shape[-1])
+    if "attention" in pooling.names:
         raise ValueError('pool_type="attention" has weights to learn: use SetPooling("attention", dim).')
-    pooled = SetPooling(pool_type, tensor.shape[-1])(tensor, mask)
+    pooled = pooling(tensor, mask)
     return pooled.unsqueeze(1) if keepdim else pooled

@@ -166,9 +166,36 @@ def test_phi_runs_on_real_elements_only(make_inputs, fusion, encoder):
 
 
 @every_model
+@every_pool
+def test_no_gradient_depends_on_the_order_of_threads(make_inputs, assert_sums_in_order, fusion, encoder, pool_type):
+    x, context, mask = make_inputs([3, 0, 1, 5], dtype=torch.float32)
+    assert_sums_in_order(Model(fusion, encoder, pool_type, dropout=0.2)(pack(x, mask), context))
+
+
+@pytest.mark.parametrize(
+    ("fusion", "encoder", "pool_type"),
+    [(None, "elementwise", "std"), (None, "equivariant", "mean"), ("film", "elementwise", "attention")],
+)
+def test_gradients_repeat_on_two_threads(make_inputs, assert_repeats_on_two_threads, fusion, encoder, pool_type):
+    x, context, mask = make_inputs([300, 0, 900, 5, 60, 1], dtype=torch.float32)
+    assert_repeats_on_two_threads(Model(fusion, encoder, pool_type, phi=(64, 64)), pack(x, mask), context)
+
+
+@every_model
 def test_exports_with_dynamic_shapes(assert_exports, fusion, encoder):
     module = Model(fusion, encoder, POOL_TYPES)
     assert_exports(module.model, context_dim=None if fusion is None else 2)
+
+
+@pytest.mark.parametrize(("fusion", "encoder"), [(None, "elementwise"), ("film", "equivariant")])
+def test_compiles_as_a_whole(make_inputs, fusion, encoder):
+    module = Model(fusion, encoder, POOL_TYPES, dropout=0.5).eval()
+    torch._dynamo.reset()
+    compiled = torch.compile(module, backend="eager", fullgraph=True)
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        for sizes in ([3, 0, 1, 5], [2, 1]):
+            inputs = make_inputs(sizes, dtype=torch.float32)
+            assert_close(compiled(*inputs), module(*inputs))
 
 
 @every_model

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from sk_deepsets.nn import pack
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import FUSIONS, SetModel
+from sk_deepsets.nn._fusion import FUSION_TYPES, SetModel
 
 KINDS = ("elementwise", "equivariant")
 
@@ -94,7 +94,7 @@ def test_film_needs_a_layer_to_modulate():
         FusedEncoder("film", 3, 2, [])
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", FUSION_TYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_zero_weights_for_the_context_leave_the_plain_encoder(packed, context, name, kind):
     fusion = FusedEncoder(name, 3, 2, [4], kind=kind).double()
@@ -124,7 +124,7 @@ def test_the_context_is_mapped_once_per_set(packed, context, name, layers):
     assert rows == [3] * len(layers)
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", FUSION_TYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_right(packed, context, name, kind):
     fusion = FusedEncoder(name, 3, 2, [4], kind=kind, activation="tanh").double()
