@@ -77,13 +77,8 @@ def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
 
 def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
     """The number of the set of each row, and the sorted ids of the sets."""
-    if not isinstance(keys, pd.MultiIndex):
-        numbers, ids = pd.factorize(keys, sort=True)
-        return np.asarray(numbers, dtype=np.int64), pd.Index(ids, name=keys.name)
     groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-    of_row = groups.ngroup().to_numpy()
-    _, first = np.unique(of_row, return_index=True)
-    return of_row, keys[first]
+    return groups.ngroup().to_numpy(), groups.size().index
 
 
 def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
