@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._arrow import to_pandas
+
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
     """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
-    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
-        frame = frame.to_pandas()  # of polars or pyarrow
+    frame = to_pandas(frame)
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
     if isinstance(by, pd.Series | np.ndarray):
