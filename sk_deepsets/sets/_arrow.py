@@ -43,6 +43,14 @@ def import_pyarrow() -> Any:
         raise ImportError('Reading Arrow data needs pyarrow: pip install "sk-deepsets[arrow]".') from error
 
 
+def to_pandas(table: Any) -> Any:
+    """A table of any library as a DataFrame; what is none as it is."""
+    if isinstance(table, pd.DataFrame) or not is_table(type(table)):
+        return table
+    # polars' own knows columns of Python objects, of which Arrow gets addresses
+    return (table if hasattr(table, "to_pandas") else import_pyarrow().table(table)).to_pandas()
+
+
 def kind_of(dtype: Any) -> str:
     """One of ``KINDS`` for an Arrow type; for all others, the type in its own words."""
     types = import_pyarrow().types

@@ -194,7 +194,11 @@ def _check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
             f"required{empty}."
         )
     if sets.n_features == 0 and len(sets.elements):
-        raise ValueError(f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required.")
+        number = sets.locate(0)[0]
+        raise ValueError(
+            f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required: set {number} has "
+            f"{sets.sizes[number]} elements without any."
+        )
 
 
 def _check_finite(sets: RaggedSets) -> None:

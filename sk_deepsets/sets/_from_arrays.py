@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from operator import attrgetter
 from typing import Any
 
@@ -11,9 +11,11 @@ import numpy as np
 
 from sk_deepsets.sets._ragged import RaggedSets, offsets_of
 
+MASKED = "{} has masked values; drop those elements, or fill them, first."
 TEXT = (str, bytes, bytearray, memoryview)
-# NumPy makes a number of each of these.
+# What NumPy would make real numbers of, besides: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
+NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)
 
 
 def sets_from_arrays(items: Sequence[Any]) -> RaggedSets:
@@ -40,7 +42,7 @@ def sets_from_arrays(items: Sequence[Any]) -> RaggedSets:
 def as_ndarray(value: Any, what: str) -> np.ndarray:
     """An array of any shape and dtype, or an error that begins with ``what``, such as "Set 3"."""
     if np.ma.is_masked(value):
-        raise ValueError(f"{what} has masked values; drop those elements, or fill them, first.")
+        raise ValueError(MASKED.format(what))
     if hasattr(value, "toarray"):
         raise TypeError(f"{what} is sparse, but dense sets are required: use .toarray().")
     if hasattr(value, "resolve_neg"):  # a torch tensor, which may carry a gradient or be a lazy view
@@ -59,13 +61,14 @@ def _to_array(item: Any, what: str) -> np.ndarray:
     """One set as an array of any dimension and dtype."""
     if isinstance(item, set | frozenset):
         item = list(item)
-    if isinstance(item, TEXT) or not hasattr(item, "__len__"):
+    if isinstance(item, TEXT) or not isinstance(item, Sized):
         raise ValueError(f"{what} is {item!r:.80}; wanted an array of shape (n_elements, n_features).")
-    kinds = set(map(type, item)) if isinstance(item, list | tuple) else set()
-    if any(issubclass(kind, TEXT) for kind in kinds):  # NumPy makes numbers of the bytes of some
-        raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
-    if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):  # whose masks NumPy would forget
-        item = np.ma.array(item)
+    if isinstance(item, list | tuple):
+        kinds = set(map(type, item))
+        if any(issubclass(kind, TEXT) for kind in kinds):  # NumPy makes numbers of the bytes of some
+            raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
+        if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds) and any(map(np.ma.is_masked, item)):
+            raise ValueError(MASKED.format(what))
     return as_ndarray(item, what)
 
 
@@ -93,8 +96,8 @@ def _to_numbers(array: np.ndarray, number: int) -> np.ndarray:
     for kind in set(map(type, array.ravel())):
         if issubclass(kind, TEXT):
             raise ValueError(f"Set {number} holds strings; wanted numbers. Encode categories first.")
-        if issubclass(kind, TIMES):
-            raise ValueError(f"Set {number} holds {kind.__name__}; wanted numbers. Make numbers of times first.")
+        if issubclass(kind, NOT_NUMBERS):
+            raise ValueError(f"Set {number} holds values of type {kind.__name__}; wanted numbers.")
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._arrow import to_pandas
+
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
     """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
-    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
-        frame = frame.to_pandas()  # of polars or pyarrow
+    frame = to_pandas(frame)
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
     if isinstance(by, pd.Series | np.ndarray):
@@ -77,13 +78,8 @@ def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
 
 def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
     """The number of the set of each row, and the sorted ids of the sets."""
-    if not isinstance(keys, pd.MultiIndex):
-        numbers, ids = pd.factorize(keys, sort=True)
-        return np.asarray(numbers, dtype=np.int64), pd.Index(ids, name=keys.name)
     groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-    of_row = groups.ngroup().to_numpy()
-    _, first = np.unique(of_row, return_index=True)
-    return of_row, keys[first]
+    return groups.ngroup().to_numpy(), groups.size().index
 
 
 def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:

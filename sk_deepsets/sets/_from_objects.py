@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._arrow import import_pyarrow, is_table
+from sk_deepsets.sets._arrow import is_table, to_pandas
 from sk_deepsets.sets._concat import concat_frames
 from sk_deepsets.sets._dtypes import FIRST_FEATURE
 from sk_deepsets.sets._from_arrays import TEXT, sets_from_arrays
@@ -37,16 +38,16 @@ def _from_frames(items: list[Any]) -> RaggedSets:
     """Tables with the same columns; the index of those in pandas tells which rows of a frame the elements were."""
     first = next(number for number, item in enumerate(items) if is_table(type(item)))
     in_pandas = isinstance(items[first], pd.DataFrame)
-    example = _in_pandas(items[first])
+    example = to_pandas(items[first])
     frames = []
     for number, item in enumerate(items):
-        if isinstance(item, list) and not item:
+        if isinstance(item, list | tuple) and not item:
             item = example.iloc[:0]
         elif not is_table(type(item)):
             raise ValueError(f"Set {first} is a table, but set {number} is {type(item).__name__}; wanted all or none.")
         elif isinstance(item, pd.DataFrame) != in_pandas:
             raise ValueError(f"Sets {first} and {number} are tables of different libraries; wanted are those of one.")
-        frames.append(_in_pandas(item))
+        frames.append(to_pandas(item))
         if not frames[-1].columns.equals(example.columns):
             raise ValueError(
                 f"Set {number} has the columns {list(frames[-1].columns)}; the sets before it have "
@@ -59,10 +60,6 @@ def _from_frames(items: list[Any]) -> RaggedSets:
         return RaggedSets(concat_frames(frames), offsets_of(sizes), rows=rows)
     index = frames[0].index.append([frame.index for frame in frames[1:]])
     return sets_from_arrays([frame.to_numpy() for frame in frames])._with(rows=index)
-
-
-def _in_pandas(table: Any) -> pd.DataFrame:
-    return table if isinstance(table, pd.DataFrame) else import_pyarrow().table(table).to_pandas()
 
 
 def _kind_of_values(items: list[Any]) -> type | None:
@@ -97,4 +94,6 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
 
 
 def _is_sequence(item: Any) -> bool:
-    return getattr(item, "ndim", 1) == 1 and hasattr(item, "__len__") and not isinstance(item, (dict, *TEXT))
+    if isinstance(item, (dict, *TEXT)) or hasattr(item, "toarray"):  # the last of sparse arrays, which have no length
+        return False
+    return isinstance(item, Sized) and getattr(item, "ndim", 1) == 1

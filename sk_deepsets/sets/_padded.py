@@ -65,6 +65,10 @@ class PaddedSets(SetSequence):
     @classmethod
     def from_ragged(cls, sets: RaggedSets, max_set_size: int | None = None, pad_value: float = 0.0) -> PaddedSets:
         """Fill sets up to ``max_set_size``, or to the largest of them when that is None."""
+        if isinstance(sets.elements, pd.DataFrame):
+            raise TypeError(
+                "Elements in a DataFrame cannot be padded; check_sets makes an array of columns of numbers."
+            )
         sizes = sets.sizes
         largest = int(sizes.max(initial=0))
         width = largest if max_set_size is None else max_set_size

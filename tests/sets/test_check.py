@@ -178,7 +178,7 @@ def test_too_few_elements_are_not_called_empty_sets():
         ([1.0, 2.0], r"Set 0 is 1\.0; wanted an array"),
         ([[[1.0, 2.0]], [[3.0]]], "Set 1 has 1 feature; the sets before it have 2"),
         (object_array([np.ones((1, 2)), np.ones((1, 4))]), "Set 1 has 4 features; the sets before it have 2"),
-        ([np.zeros((2, 0))], r"Found 0 feature\(s\) \(shape=\(2, 0\)\)"),
+        ([np.zeros((2, 0))], r"Found 0 feature\(s\) \(shape=\(2, 0\)\).*: set 0 has 2 elements without any"),
         (pd.Series([1.0, 2.0]), "A Series of sets holds one array per row, but this one has dtype float64"),
         (np.ones((1, 2, 1), dtype=complex), "Complex data not supported"),
         (RaggedSets(np.array([[1j]]), [0, 1]), "Complex data not supported"),

@@ -151,6 +151,21 @@ def test_from_ragged_refuses_a_width_below_the_largest_set():
         PaddedSets.from_ragged(ragged([1, 3]), max_set_size=2)
 
 
+def test_from_ragged_refuses_a_frame_and_says_how_to_make_an_array_of_it():
+    sets = RaggedSets(pd.DataFrame({"a": [1, 2]}), [0, 2])
+    with pytest.raises(TypeError, match="cannot be padded; check_sets makes an array"):
+        PaddedSets.from_ragged(sets)
+    assert PaddedSets.from_ragged(check_sets(sets)).values.tolist() == [[[1], [2]]]
+
+
+@pytest.mark.parametrize("part", ["values", "mask", "context"])
+def test_masked_arrays_are_refused(part):
+    parts = {"values": np.zeros((2, 1, 1)), "mask": np.ones((2, 1)), "context": np.ones((2, 1))}
+    parts[part] = np.ma.array(parts[part], mask=parts[part] < 2)
+    with pytest.raises(ValueError, match="masked"):
+        PaddedSets(**parts)
+
+
 def test_from_ragged_fills_integers_with_the_value_asked_for():
     sets = RaggedSets(np.array([[1], [2], [3]]), [0, 2, 3])
     assert PaddedSets.from_ragged(sets, pad_value=0.5).values[..., 0].tolist() == [[1, 2], [3, 0.5]]
