@@ -15,7 +15,7 @@ from sk_deepsets.estimators._element_targets import (
     RankingTarget,
 )
 from sk_deepsets.estimators._parameters import ElementParameters, check_widths, parameter, with_parameters
-from sk_deepsets.estimators._scaling import input_layers
+from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.nn import DeepSetsEquivariant
 from sk_deepsets.preprocessing import read_element_targets
@@ -68,6 +68,7 @@ class ElementEstimator(DeepSetsBase):
             "activation": self.activation,
             "residual": self.residual,
             "layer_norm": self.layer_norm,
+            "sum_scale": sum_scale(sets, weight),
         }
         if sets.context is not None:
             dims["fusion_type"] = self.fusion_type
