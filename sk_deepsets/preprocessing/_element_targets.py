@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -57,6 +58,7 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
 
 def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
     """The label of each element: its own, or that of its set, which may be several numbers."""
+    y = y if isinstance(y, Iterable) else np.asarray(y)
     table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
     sizes = (
         [] if table else [len(item) if isinstance(item, list | tuple) or getattr(item, "ndim", 0) else -1 for item in y]
