@@ -15,7 +15,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import NearestNeighbors
@@ -58,7 +57,6 @@ def draw(sets, odd, chosen, path):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # on a busy machine, more threads wait for each other
     rng = np.random.default_rng(0)
     images, digits = load_digits(return_X_y=True)
     images /= 16

@@ -61,7 +61,7 @@ def test_order_of_columns_does_not_matter_in_predict():
     [
         (lambda X: X.drop(columns="age"), r"missing: \['age'\], not seen in fit: \[\]"),
         (lambda X: X.assign(income=1.0), r"missing: \[\], not seen in fit: \['income'\]"),
-        (lambda X: X[["events"]], "X has no context features, but DeepSetsClassifier was fitted with 2"),
+        (lambda X: X[["events"]], "X has no context features, but the estimator was fitted with 2"),
         (lambda X: X.assign(more=X["events"]), r"2 columns of sets, \['events', 'more'\], but exactly one is expected"),
         (lambda X: X.drop(columns="events"), "2-D DataFrame of shape .* two ways"),
         (lambda X: X.set_axis(["age", "age", "events"], axis=1), r"1 column names stand for several .*\['age'\]"),

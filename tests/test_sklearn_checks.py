@@ -4,9 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, SetPadder
+from sk_deepsets import (
+    DeepSetsClassifier,
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    DeepSetsRegressor,
+    ElementTransformer,
+    PaddedSets,
+    RaggedSets,
+    SetAggregator,
+    SetPadder,
+)
 
 
 def one_element_sets(X):
@@ -20,57 +31,99 @@ def one_element_sets(X):
     return X[:, None, :] if X.ndim == 2 else X
 
 
-class RowsAsSets:
+class Rows:
+    """Before an estimator of sets: it takes rows."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = False
+        return tags
+
+
+class RowTransformer(Rows):
+    def fit(self, X, y=None):
+        return super().fit(one_element_sets(X), y)
+
+    def fit_transform(self, X, y=None):
+        return self.fit(X, y).transform(X)
+
+    def transform(self, X):
+        output = super().transform(one_element_sets(X))
+        if isinstance(output, PaddedSets):
+            return output.values[:, 0]
+        return output.elements if isinstance(output, RaggedSets) else output
+
+
+class RowPredictor(Rows):
+    in_rows = staticmethod(lambda answers: answers)
+
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
         return super().fit(one_element_sets(X), y, sample_weight, X_val, y_val)
 
     def predict(self, X):
-        return super().predict(one_element_sets(X))
+        return self.in_rows(super().predict(one_element_sets(X)))
 
-    def transform(self, X):
-        return super().transform(one_element_sets(X))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = False
-        return tags
+    def score(self, X, y, sample_weight=None):
+        return super().score(one_element_sets(X), y, sample_weight)
 
 
-class RowClassifier(RowsAsSets, DeepSetsClassifier):
+class RowClassifier(RowPredictor):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         return super().partial_fit(one_element_sets(X), y, classes, sample_weight)
 
     def predict_proba(self, X):
-        return super().predict_proba(one_element_sets(X))
+        return self.in_rows(super().predict_proba(one_element_sets(X)))
 
 
-class RowRegressor(RowsAsSets, DeepSetsRegressor):
+class RowRegressor(RowPredictor):
     def partial_fit(self, X, y, sample_weight=None):
         return super().partial_fit(one_element_sets(X), y, sample_weight)
 
 
-class RowPadder(SetPadder):
-    """The padder reads rows as sets, too, and gives rows back: its output of one column each is no table."""
-
-    def fit(self, X, y=None):
-        return super().fit(one_element_sets(X))
-
+class RowSetClassifier(RowClassifier, DeepSetsClassifier):
     def transform(self, X):
-        return super().transform(one_element_sets(X)).values[:, 0]
+        return super().transform(one_element_sets(X))
 
-    def fit_transform(self, X, y=None):
-        return self.fit(X).transform(X)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.input_tags.three_d_array = False
-        return tags
+class RowSetRegressor(RowRegressor, DeepSetsRegressor):
+    def transform(self, X):
+        return super().transform(one_element_sets(X))
 
+
+class RowElementClassifier(RowClassifier, DeepSetsElementClassifier):
+    in_rows = staticmethod(np.concatenate)
+
+
+class RowElementRegressor(RowRegressor, DeepSetsElementRegressor):
+    in_rows = staticmethod(np.concatenate)
+
+
+class RowPadder(RowTransformer, SetPadder):
+    pass
+
+
+class RowElementTransformer(RowTransformer, ElementTransformer):
+    pass
+
+
+class RowAggregator(RowTransformer, SetAggregator):
+    pass
+
+
+ESTIMATORS = [
+    RowSetClassifier(),
+    RowSetRegressor(),
+    RowElementClassifier(),
+    RowElementRegressor(),
+    RowPadder(),
+    RowElementTransformer(StandardScaler()),
+    RowAggregator(),
+]
 
 # What fails, and why.
-EXPECTED_FAILURES: dict[str, str] = {}
+TABLE = {"check_supervised_y_2d": "y of shape (n_sets, 1) is a table with the target of one element in each row"}
+EXPECTED_FAILURES = {"RowElementClassifier": TABLE, "RowElementRegressor": TABLE}
 
 # These compare more digits than float32 has: they run in float64, which torch's default dtype asks for.
 IN_FLOAT64 = {
@@ -88,13 +141,13 @@ def _float64():
 
 
 @parametrize_with_checks(
-    [RowClassifier(), RowRegressor(), RowPadder()], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
+    ESTIMATORS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {})
 )
 def test_sklearn_check(estimator, check, request):
     name = check.func.__name__
     if name in IN_FLOAT64:
         request.getfixturevalue("_float64")
-    if name == "check_sample_weight_equivalence_on_dense_data" and not isinstance(estimator, SetPadder):
+    if name == "check_sample_weight_equivalence_on_dense_data" and hasattr(estimator, "batch_size"):
         # weights and repetitions are the same where the optimiser's steps are: without mini-batches, and without
         # sets held out at random
         estimator.set_params(early_stopping=False, batch_size=10_000)

@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.model_selection import StratifiedKFold
@@ -89,7 +88,6 @@ def main():
         print(f"Skipped: no {' and no '.join(missing)} in {args.data}. Name the folder with --data.")
         return
 
-    torch.set_num_threads(1)  # The sets are few and small: more threads would wait for each other.
     print(f"10-fold stratified cross-validation, repeats: {args.repeats}; accuracy ± standard error over the sets\n")
     columns = ("data", "DeepSetsClassifier", "s/fit", "aggregates", "s/fit", "difference")
     line = "{:<6}  {:<18}  {:>5}  {:<13}  {:>5}  {:<14}  {}"

@@ -20,7 +20,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import ndcg_score
@@ -87,8 +86,8 @@ class RandomOrder:
         return [self.rng.random(size) for size in sets.sizes]
 
 
-# Without its query a document is a set of its own, of which listnet learns nothing: this has squared_error. As many
-# documents a batch as in 16 queries.
+# Without its query a document is a set of its own, of which listnet learns nothing: this has squared_error, and as many
+# documents in a batch as 16 queries have.
 MODELS = {
     "Deep Sets, listnet": LISTNET,
     "Deep Sets, squared_error": SQUARED,
@@ -133,7 +132,6 @@ def main():
         print(f"Skipped: no {path.name} in {args.data}. Name the folder with --data.")
         return
 
-    torch.set_num_threads(1)  # The sets are few and small: more threads would wait for each other.
     with np.load(path) as data:
         sets, in_train = RaggedSets(data["X"], data["ptr"]), data["train_mask"]
         relevance = np.split(data["y_elem"].astype(float), data["ptr"][1:-1])

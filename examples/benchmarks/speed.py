@@ -27,7 +27,7 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 OURS = "sk_deepsets"
 NEEDS = {"PyG": "torch_geometric", "packed JAX": "jax", "torchmil": "torchmil", "EnergyFlow": "tensorflow"}
-# For each kind of data: how many epochs are timed, and the peers. Padding the large sets takes minutes an epoch.
+# For each kind of data: how many epochs are timed, and the peers. Padding the large sets takes minutes per epoch.
 PLAN = {
     "skewed": (3, [OURS, "packed loop", "padded loop", "padded loop, bucketed", "padded skorch", *NEEDS]),
     "tiny": (3, [OURS, "packed loop", "packed loop, 1 thread", "padded loop", "padded skorch", *NEEDS]),
@@ -136,7 +136,7 @@ def draw(results, path):
         bars = ax.barh(names, [peers[name]["epoch"] for name in names], color="0.7")
         bars[names.index(OURS)].set_color("C0")
         ax.bar_label(bars, fmt="%.3g", padding=2)
-        ax.set(title=f"{kind} sets", xlabel="seconds an epoch (log scale)", xscale="log")
+        ax.set(title=f"{kind} sets", xlabel="seconds per epoch (log scale)", xscale="log")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
         ax.margins(x=0.2)

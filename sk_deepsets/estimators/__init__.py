@@ -1,10 +1,8 @@
-"""The doors: scikit-learn estimators of sets, with one answer a set or one an element."""
+"""The doors: scikit-learn estimators of sets, with one answer per set or one per element."""
 
-from sk_deepsets.estimators._classifier import DeepSetsClassifier
-from sk_deepsets.estimators._element_classifier import DeepSetsElementClassifier
-from sk_deepsets.estimators._element_regressor import DeepSetsElementRegressor
+from sk_deepsets.estimators._element_estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
 from sk_deepsets.estimators._element_scorer import element_scorer
-from sk_deepsets.estimators._regressor import DeepSetsRegressor
+from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor
 
 __all__ = [
     "DeepSetsClassifier",

@@ -1,18 +1,14 @@
 """element_scorer: any metric of scikit-learn for answers that are cut into sets."""
 
-from __future__ import annotations
-
 import re
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import check_scoring, get_scorer, ndcg_score
+from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metaestimators import available_if
 
-from sk_deepsets.estimators._element_answers import flatten
-from sk_deepsets.preprocessing import read_targets, with_rows
+from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.sets import check_sets
 
 
@@ -46,15 +42,18 @@ def element_scorer(scoring):
     return _ElementScorer(check_scoring(scoring=get_scorer(scoring)))
 
 
-def mean_ndcg(relevance, scores, offsets, k=None):
+def mean_ndcg(relevance, scores, segments, k=None):
     """Normalised discounted cumulative gain (Järvelin and Kekäläinen, 2002), the mean over sets.
+
+    Elements with equal scores share what their places are worth, as in :func:`sklearn.metrics.ndcg_score`.
 
     Parameters
     ----------
     relevance : ndarray of shape (n_elements,)
         Grades, not negative, which are the gains as they are; NaN where there is none.
     scores : ndarray of shape (n_elements,)
-    offsets : ndarray of shape (n_sets + 1,)
+    segments : ndarray of int, shape (n_elements,)
+        The set of each element, never falling.
     k : int, optional
         How many of the first elements count; None: all.
 
@@ -63,13 +62,24 @@ def mean_ndcg(relevance, scores, offsets, k=None):
     float
         Of the sets with two graded elements or more, not all of them 0; NaN if there are none.
     """
-    found = []
-    for a, b in pairwise(offsets.tolist()):
-        graded = ~np.isnan(relevance[a:b])
-        wanted, given = relevance[a:b][graded], scores[a:b][graded]
-        if len(wanted) > 1 and wanted.any():
-            found.append(ndcg_score(wanted[None], given[None], k=k))
-    return float(np.mean(found)) if found else np.nan
+    graded = ~np.isnan(relevance)
+    relevance, scores, segments = relevance[graded], scores[graded], segments[graded]
+    if (relevance < 0).any():
+        raise ValueError(f"ndcg wants grades that are not negative, but there is {relevance.min()}.")
+    sizes = np.bincount(segments)
+    place = np.arange(len(segments)) - np.repeat(sizes.cumsum() - sizes, sizes)
+    worth = np.where(place < (k or np.inf), 1 / np.log2(place + 2), 0)
+
+    best = relevance[np.lexsort((-relevance, segments))]
+    order = np.lexsort((-scores, segments))
+    gain, score = relevance[order], scores[order]
+    ties = np.flatnonzero(np.r_[True, (np.diff(score) != 0) | (np.diff(segments) != 0)][: len(score)])
+    of_tie = np.diff(np.append(ties, len(score)))
+    shared = np.repeat(np.add.reduceat(worth, ties) / of_tie, of_tie) if len(ties) else worth
+
+    found, ideal = (np.bincount(segments, gains) for gains in (gain * shared, best * worth))
+    counted = (sizes > 1) & (ideal > 0)
+    return float(np.mean(found[counted] / ideal[counted])) if counted.any() else np.nan
 
 
 class _RankingScorer:
@@ -78,8 +88,8 @@ class _RankingScorer:
 
     def __call__(self, estimator, X, y):
         sets = _checked(X)
-        scores = flatten(estimator.predict(X), sets)
-        return mean_ndcg(read_targets(y, sets).astype(np.float64), scores, sets.offsets, self.k)
+        relevance = read_element_targets(y, sets).astype(np.float64)
+        return mean_ndcg(relevance, _flat(estimator.predict(X)), sets.segments, self.k)
 
     def __repr__(self):
         return "element_scorer('ndcg')" if self.k is None else f"element_scorer('ndcg@{self.k}')"
@@ -91,11 +101,11 @@ class _ElementScorer:
 
     def __call__(self, estimator, X, y):
         sets = _checked(X)
-        targets = read_targets(y, sets)
+        targets = read_element_targets(y, sets)
         labelled = ~pd.isna(targets)
         wanted = targets[labelled]
         wanted = np.array(wanted.tolist()) if wanted.dtype == object else wanted
-        return self.scorer(_FlatAnswers(estimator, sets, labelled), X, wanted)
+        return self.scorer(_FlatAnswers(estimator, labelled), X, wanted)
 
     def __repr__(self):
         return f"element_scorer({self.scorer!r})"
@@ -103,30 +113,33 @@ class _ElementScorer:
 
 def _checked(X):
     """The sets that targets are for; what an estimator in a pipeline sees may be imputed."""
-    return with_rows(check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0), X)
+    return check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0, missing_sets="empty")
+
+
+def _flat(answers):
+    """The answers of all elements in one array."""
+    if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype != object:
+        raise TypeError("Expected one answer for each element, but the estimator gives one for each set.")
+    return np.concatenate(list(answers))
 
 
 class _FlatAnswers(BaseEstimator):
     """An estimator of elements whose answers are flat, for scikit-learn's metrics."""
 
-    def __init__(self, estimator, sets, labelled):
+    def __init__(self, estimator, labelled):
         self.estimator = estimator
-        self.sets = sets
         self.labelled = labelled
         if is_classifier(estimator):
             self.classes_ = estimator.classes_
 
     def predict(self, X):
         """The flat predictions of the elements that have a target."""
-        return self._flat(self.estimator.predict(X))
+        return _flat(self.estimator.predict(X))[self.labelled]
 
     @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
     def predict_proba(self, X):
         """The flat probabilities of the elements that have a target."""
-        return self._flat(self.estimator.predict_proba(X))
-
-    def _flat(self, answers):
-        return flatten(answers, self.sets)[self.labelled]
+        return _flat(self.estimator.predict_proba(X))[self.labelled]
 
     def __sklearn_tags__(self):
         return self.estimator.__sklearn_tags__()

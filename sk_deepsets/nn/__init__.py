@@ -5,13 +5,13 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 """
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
-from sk_deepsets.nn._element_losses import EachElement, ListNet, OnePerSet, log_softmax_over_sets
-from sk_deepsets.nn._equivariant import DeepSetsEquivariant
-from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
+from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
+from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
+from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._packed import PackedSets, pack, pad
-from sk_deepsets.nn._pooling import POOL_TYPES, SetPooling, masked_pool
+from sk_deepsets.nn._pools import POOL_TYPES, SetPooling, masked_pool
 from sk_deepsets.nn._standardize import Standardize
 
 __all__ = [
@@ -20,16 +20,20 @@ __all__ = [
     "DeepSetsConditional",
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
-    "EachElement",
+    "Dropout",
     "ListNet",
+    "LossOfSets",
     "MixedColumns",
     "OnePerSet",
     "PackedSets",
     "PermutationEquivariantLayer",
     "SetPooling",
     "Standardize",
+    "current_generator",
     "log_softmax_over_sets",
     "masked_pool",
     "pack",
     "pad",
+    "random_generator",
+    "softmax_over_sets",
 ]

@@ -1,17 +1,19 @@
-"""Phi and pool over pieces of a batch: faster than in one go, and a set of any size in bounded memory."""
+"""Phi and pool over chunks of a batch: faster than in one go, and a set of any size in bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from sk_deepsets.nn._dropout import current_generator, random_generator
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._parts import JOINTS, Parts
-from sk_deepsets.nn._pooling import SetPooling, holders
+from sk_deepsets.nn._pools import Max, SetPooling
 
 # So many values of a layer stay in a processor's cache, and in memory that is allocated already: phi takes 0.5 to 0.8
 # of the time that it takes in one go, forward and backward.
@@ -21,6 +23,8 @@ CHUNK_VALUES = 1_048_576
 KEPT_ELEMENTS = 524_288
 
 Phi = Callable[[PackedSets], Tensor]
+Chunk = tuple[Tensor, Tensor, Tensor]
+"""Some elements (n, d), the set of each of them (n,), and the sizes of the parts of sets that they are (p,)."""
 
 
 def chunk_size(encoder: Encoder) -> int:
@@ -34,61 +38,75 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets) -
     # a compiled or exported program has no loop whose length depends on the data
     if torch.compiler.is_compiling() or not encoder.elementwise or packed.elements.shape[0] <= size:
         return pooling(packed._replace(elements=phi(packed)))
-    if torch.is_grad_enabled() and not encoder.drops_out and {*pooling.names} <= {"max", "min"}:
-        n_extremes = len(packed.sizes) * pooling.output_dim  # at most, not counting the cuts
-        if 2 * n_extremes < packed.elements.shape[0]:
-            packed = _extremes(phi, pooling, packed, size)
+    extremes = [pool for pool in pooling.pools if isinstance(pool, Max)]
+    if torch.is_grad_enabled() and not encoder.drops_out and len(extremes) == len(pooling.pools):
+        n_holders = len(packed.sizes) * pooling.output_dim  # at most, not counting the cuts
+        if 2 * n_holders < packed.elements.shape[0]:
+            packed = _holders(phi, extremes, packed, size)
 
-    parts, n_parts = _cut(packed, size)
+    def pool_chunk(elements: Tensor, segments: Tensor, counts: Tensor, seed: int | None) -> Tensor:
+        # with a generator of its own, a chunk that is computed again drops the same as before
+        generator = None if seed is None else torch.Generator(elements.device).manual_seed(seed)
+        with random_generator(generator):
+            # phi may look a set's context up by its number in the batch, the pools count parts
+            hidden = phi(PackedSets(elements, segments, packed.sizes))
+        of_chunk = PackedSets(hidden, torch.repeat_interleave(counts), counts)
+        return torch.cat([values for pool in pooling.pools for values in pool.part(of_chunk)], dim=1)
 
-    def pool_parts(elements: Tensor, segments: Tensor, counts: Tensor) -> Tensor:
-        # phi may look a set's context up by its number in the batch, the pools count parts
-        hidden = PackedSets(phi(PackedSets(elements, segments, packed.sizes)), torch.repeat_interleave(counts), counts)
-        return torch.cat([JOINTS[name].part(pooling, hidden) for name in pooling.names], dim=1)
-
-    chunks = zip(packed.elements.split(size), packed.segments.split(size), parts.counts.split(n_parts), strict=True)
-    if not torch.is_grad_enabled():
-        values = _filled(pool_parts, chunks, len(parts.counts))
-    elif packed.elements.shape[0] > KEPT_ELEMENTS:
-        values = torch.cat([checkpoint(pool_parts, *chunk, use_reentrant=False) for chunk in chunks])
-    else:
-        values = torch.cat([pool_parts(*chunk) for chunk in chunks])
-    widths = [JOINTS[name].width(pooling) for name in pooling.names]
-    of_pool = zip(pooling.names, values.split(widths, dim=1), strict=True)
-    return torch.cat([JOINTS[name].join(pooling, value, parts) for name, value in of_pool], dim=-1)
+    chunks, parts = _cut(packed, size)
+    seeds = _draw_seeds(len(chunks)) if encoder.drops_out else [None] * len(chunks)
+    run: Callable[..., Tensor] = pool_chunk
+    if torch.is_grad_enabled() and packed.elements.shape[0] > KEPT_ELEMENTS:
+        run = partial(checkpoint, pool_chunk, use_reentrant=False, preserve_rng_state=False)
+    of_chunks = (run(*chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True))
+    known = torch.cat(list(of_chunks)) if torch.is_grad_enabled() else _in_a_table(of_chunks, len(parts.elements))
+    columns = iter(known.split([width for pool in pooling.pools for width in pool.widths], dim=1))
+    pooled = []
+    for pool in pooling.pools:
+        joined = pool.join(parts, tuple(islice(columns, len(pool.widths))))
+        pooled.append(pool.finish(joined, packed.sizes))
+    return torch.cat(pooled, dim=-1)
 
 
-def _cut(packed: PackedSets, size: int) -> tuple[Parts, list[int]]:
-    """The parts that chunks of a size cut the sets into, and how many of them each chunk has."""
+def _draw_seeds(count: int) -> list[int]:
+    """Seeds for generators, from the current generator."""
+    generator = current_generator()
+    device = "cpu" if generator is None else generator.device
+    return torch.randint(2**63 - 1, (count,), generator=generator, device=device).tolist()
+
+
+def _cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
+    """Chunks of a size, and the parts that they cut the sets into: each set's elements are the sizes of its parts."""
     n_elements = packed.elements.shape[0]
     of_chunks = torch.arange(0, n_elements, size, device=packed.sizes.device)
     of_sets = (packed.sizes.cumsum(0) - packed.sizes)[packed.sizes > 0]
     starts = torch.cat([of_chunks, of_sets]).unique()
     counts = starts.diff(append=starts.new_tensor([n_elements]))
-    return Parts(packed.segments[starts], counts, packed.sizes), torch.bincount(starts // size).tolist()
+    counts_of_chunks = counts.split(torch.bincount(starts // size).tolist())
+    chunks = zip(packed.elements.split(size), packed.segments.split(size), counts_of_chunks, strict=True)
+    segments = packed.segments[starts]
+    n_parts = torch.bincount(segments, minlength=len(packed.sizes))
+    return list(chunks), PackedSets(counts.unsqueeze(1), segments, n_parts)
 
 
-def _filled(pool_parts: Callable[..., Tensor], chunks: Iterable[tuple[Tensor, ...]], n_parts: int) -> Tensor:
-    """What is known of all parts, in one table: small results kept one by one would litter the memory of chunks."""
+def _in_a_table(of_chunks: Iterable[Tensor], n_parts: int) -> Tensor:
+    """The rows of all chunks: small results kept one by one would litter the memory that chunks are allocated in."""
     table, done = torch.empty(0), 0
-    for chunk in chunks:
-        values = pool_parts(*chunk)
+    for rows in of_chunks:
         if done == 0:
-            table = values.new_empty(n_parts, values.shape[1])
-        table[done : done + len(values)] = values
-        done += len(values)
+            table = rows.new_empty(n_parts, rows.shape[1])
+        table[done : done + len(rows)] = rows
+        done += len(rows)
     return table
 
 
 @torch.no_grad()
-def _extremes(phi: Phi, pooling: SetPooling, packed: PackedSets, size: int) -> PackedSets:
-    """The elements that hold a maximum (or minimum) of their set's part in a chunk: no other has a gradient."""
-    parts, n_parts = _cut(packed, size)
+def _holders(phi: Phi, extremes: list[Max], packed: PackedSets, size: int) -> PackedSets:
+    """The elements that hold an extreme of their set's part in a chunk: no other has a gradient."""
     held = torch.zeros(packed.elements.shape[0], dtype=torch.bool, device=packed.elements.device)
-    chunks = zip(packed.elements.split(size), packed.segments.split(size), parts.counts.split(n_parts), strict=True)
-    for first, (elements, segments, counts) in enumerate(chunks):
-        hidden = phi(PackedSets(elements, segments, packed.sizes))
-        for name in pooling.names:
-            held[first * size + holders(-hidden if name == "min" else hidden, counts)] = True
+    for number, (elements, segments, counts) in enumerate(_cut(packed, size)[0]):
+        hidden = PackedSets(phi(PackedSets(elements, segments, packed.sizes)), segments, counts)
+        for pool in extremes:
+            held[number * size + pool.holders(hidden)] = True
     segments = packed.segments[held]
     return PackedSets(packed.elements[held], segments, torch.bincount(segments, minlength=len(packed.sizes)))

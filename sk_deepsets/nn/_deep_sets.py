@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import FusedEncoder
-from sk_deepsets.nn._mlp import hidden_layers, last_dim
+from sk_deepsets.nn._fusion import SetModel
+from sk_deepsets.nn._mlp import mlp
 from sk_deepsets.nn._packed import PackedSets, pack
-from sk_deepsets.nn._pooling import PoolType, SetPooling
+from sk_deepsets.nn._pools import PoolType, SetPooling
 
 
-class DeepSetsInvariant(nn.Module):
+class DeepSetsInvariant(SetModel):
     """f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets".
 
     Parameters
@@ -35,12 +35,11 @@ class DeepSetsInvariant(nn.Module):
     encoder : {"elementwise", "equivariant"}, default="elementwise"
         Whether phi sees each element by itself, as the theorem has it, or in the layers of Lemma 3, which show
         it the maximum over its set, too.
-    mixed_precision : bool, default=False
-        Whether phi multiplies in bfloat16 in training.
     sum_scale : float, default=1.0
         Constant factor of the sum pool, see :class:`SetPooling`.
     input_layer : nn.Module, optional
-        What packed elements (n, ...) go through before phi, such as a standardisation; gives (n, input_dim).
+        What packed elements (n, ...) go through before phi, such as a standardisation; gives (n, input_dim), and
+        the same each time: no dropout.
 
     Attributes
     ----------
@@ -68,15 +67,13 @@ class DeepSetsInvariant(nn.Module):
         *,
         activation: str = "relu",
         encoder: str = "elementwise",
-        mixed_precision: bool = False,
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
     ) -> None:
-        super().__init__()
-        self.input_layer = input_layer
-        self.phi = Encoder(input_dim, phi_hidden_dims, activation, dropout, encoder, mixed_precision)
+        super().__init__(input_dim, input_layer=input_layer)
+        self.phi = Encoder(self.fused_dim, phi_hidden_dims, activation, dropout, encoder)
         self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale)
-        self.rho = make_rho(self.pooling.output_dim, rho_hidden_dims, output_dim, activation, dropout)
+        self.rho = mlp(self.pooling.output_dim, rho_hidden_dims, output_dim, activation, dropout)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
         """One output for each set.
@@ -95,14 +92,10 @@ class DeepSetsInvariant(nn.Module):
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
         """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
-        packed = x if isinstance(x, PackedSets) else pack(x, mask)
-        return embed(self._phi, self.phi, self.pooling, packed)
-
-    def _phi(self, packed: PackedSets) -> Tensor:
-        return self.phi(prepare(packed, self.input_layer))
+        return embed(lambda packed: self.phi(*self.fuse(packed)), self.phi, self.pooling, pack(x, mask))
 
 
-class DeepSetsConditional(nn.Module):
+class DeepSetsConditional(SetModel):
     """Deep Sets with a context vector for each set: rho([pool_i phi(x_i, z), z]).
 
     The context enters each element (``fusion_type``) and, with ``context_in_rho``, what follows the pool.
@@ -119,7 +112,7 @@ class DeepSetsConditional(nn.Module):
         2018, "FiLM: Visual reasoning with a general conditioning layer").
     context_in_rho : bool, default=True
         Whether rho takes [pooled, z] in place of the pooled vector alone.
-    dropout, activation, encoder, mixed_precision, sum_scale, input_layer
+    dropout, activation, encoder, sum_scale, input_layer
         As in :class:`DeepSetsInvariant`.
     context_layer : nn.Module, optional
         What the context goes through first; gives (b, context_dim).
@@ -144,28 +137,17 @@ class DeepSetsConditional(nn.Module):
         *,
         activation: str = "relu",
         encoder: str = "elementwise",
-        mixed_precision: bool = False,
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        first_dim = phi_hidden_dims[0] if len(phi_hidden_dims) else None
+        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer)
         self.context_in_rho = context_in_rho
-        self.input_layer = input_layer
-        self.context_layer = context_layer
-        self.phi = FusedEncoder(
-            fusion_type,
-            input_dim,
-            context_dim,
-            phi_hidden_dims,
-            activation=activation,
-            dropout=dropout,
-            kind=encoder,
-            mixed_precision=mixed_precision,
-        )
-        self.pooling = SetPooling(pool_type, self.phi.encoder.output_dim, sum_scale)
+        self.phi = Encoder(self.fused_dim, phi_hidden_dims, activation, dropout, encoder)
+        self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale)
         rho_input_dim = self.pooling.output_dim + (context_dim if context_in_rho else 0)
-        self.rho = make_rho(rho_input_dim, rho_hidden_dims, output_dim, activation, dropout)
+        self.rho = mlp(rho_input_dim, rho_hidden_dims, output_dim, activation, dropout)
 
     def forward(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """One output for each set.
@@ -181,33 +163,13 @@ class DeepSetsConditional(nn.Module):
         -------
         Tensor of shape (b, output_dim)
         """
-        context = self._context(context)
+        context = self.context_layer(context)
         pooled = self._embed(x, context, mask)
         return self.rho(torch.cat([pooled, context], dim=-1) if self.context_in_rho else pooled)
 
     def embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
-        return self._embed(x, self._context(context), mask)
-
-    def _context(self, context: Tensor) -> Tensor:
-        return context if self.context_layer is None else self.context_layer(context)
+        return self._embed(x, self.context_layer(context), mask)
 
     def _embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None) -> Tensor:
-        def phi(packed: PackedSets) -> Tensor:
-            return self.phi(prepare(packed, self.input_layer), context)
-
-        packed = x if isinstance(x, PackedSets) else pack(x, mask)
-        return embed(phi, self.phi.encoder, self.pooling, packed)
-
-
-def prepare(packed: PackedSets, input_layer: nn.Module | None) -> PackedSets:
-    """Packed sets with their elements gone through the input layer, if there is one."""
-    return packed if input_layer is None else packed._replace(elements=input_layer(packed.elements))
-
-
-def make_rho(
-    input_dim: int, hidden_dims: Sequence[int], output_dim: int, activation: str, dropout: float
-) -> nn.Sequential:
-    """Hidden layers and a last linear map."""
-    layers = hidden_layers(input_dim, hidden_dims, activation, dropout)
-    return nn.Sequential(*layers, nn.Linear(last_dim(input_dim, hidden_dims), output_dim))
+        return embed(lambda packed: self.phi(*self.fuse(packed, context)), self.phi, self.pooling, pack(x, mask))

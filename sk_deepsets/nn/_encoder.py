@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
-from sk_deepsets.nn._mlp import hidden_layers, last_dim
+from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
+from sk_deepsets.nn._mlp import hidden_layers
 from sk_deepsets.nn._packed import PackedSets
 
 
 class Encoder(nn.Sequential):
-    """Layers over the elements of a packed batch, each followed by the activation and by dropout.
+    """Layers over the elements of a packed batch, each followed by the activation and by dropout; none: the identity.
 
-    Parameters
-    ----------
-    input_dim : int
-    hidden_dims : sequence of int
-        Empty: the identity.
-    activation, dropout
-        As in :class:`DeepSetsInvariant`.
-    kind : {"elementwise", "equivariant"}, default="elementwise"
-        Linear maps of each element by itself (phi of Theorem 2), or the layers of Lemma 3, in which each
-        element sees the maximum over its set.
-    mixed_precision : bool, default=False
-        Whether to multiply in bfloat16 in training; the weights, and what comes out, stay as they are.
+    Of kind ``"elementwise"``, they are linear maps of each element by itself (phi of Theorem 2); of kind
+    ``"equivariant"``, the layers of Lemma 3, in which each element sees the maximum over its set.
     """
 
     def __init__(
@@ -36,7 +25,6 @@ class Encoder(nn.Sequential):
         activation: str = "relu",
         dropout: float = 0.0,
         kind: str = "elementwise",
-        mixed_precision: bool = False,
     ) -> None:
         if kind not in ("elementwise", "equivariant"):
             raise ValueError(f'encoder must be "elementwise" or "equivariant", but got {kind!r}.')
@@ -44,9 +32,8 @@ class Encoder(nn.Sequential):
         super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
         self.elementwise = kind == "elementwise"
         self.dropout = dropout
-        self.mixed_precision = mixed_precision
         self.width = max([input_dim, *hidden_dims])
-        self.output_dim = last_dim(input_dim, hidden_dims)
+        self.output_dim = [input_dim, *hidden_dims][-1]
 
     @property
     def drops_out(self) -> bool:
@@ -55,12 +42,9 @@ class Encoder(nn.Sequential):
 
     def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Hidden features of the elements, (n, k); ``modulate`` changes the first layer's output."""
-        dtype = packed.elements.dtype
-        low = self.mixed_precision and self.training
-        with torch.autocast(packed.elements.device.type, torch.bfloat16, enabled=low):
-            for number, layer in enumerate(self):
-                elements = layer(packed) if isinstance(layer, PermutationEquivariantLayer) else layer(packed.elements)
-                if number == 0 and modulate is not None:
-                    elements = modulate(elements)
-                packed = packed._replace(elements=elements)
-        return packed.elements.to(dtype) if low else packed.elements
+        for number, layer in enumerate(self):
+            output = layer(packed) if isinstance(layer, PermutationEquivariantLayer) else layer(packed.elements)
+            if number == 0 and modulate is not None:
+                output = modulate(output)
+            packed = packed._replace(elements=output)
+        return packed.elements

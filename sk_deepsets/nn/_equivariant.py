@@ -1,4 +1,4 @@
-"""DeepSetsEquivariant: a stack of equivariant layers."""
+"""Equivariant models: one output for each element, that knows its set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,72 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from sk_deepsets.nn._equivariant_layer import PermutationEquivariantLayer
-from sk_deepsets.nn._fusion import make_fusion
+from sk_deepsets.nn._dropout import Dropout
+from sk_deepsets.nn._fusion import SetModel
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
-from sk_deepsets.nn._pooling import SetPooling
+from sk_deepsets.nn._pools import SetPooling
 
 
-class DeepSetsEquivariant(nn.Module):
+class PermutationEquivariantLayer(nn.Module):
+    """f(x)_i = Lambda x_i + Gamma pool(X), Lemma 3 of Zaheer et al. (2017), "Deep Sets".
+
+    Parameters
+    ----------
+    input_dim, output_dim : int
+    pool_type : {"max", "sum"}, default="max"
+    sum_scale : float, default=1.0
+        Constant factor of the sum, as in :class:`SetPooling`.
+
+    Raises
+    ------
+    ValueError
+        For any other pool: a mean depends on the set's size, which breaks the lemma's form.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_deepsets.nn import PermutationEquivariantLayer
+    >>> layer = PermutationEquivariantLayer(3, 5, pool_type="sum")
+    >>> layer(torch.randn(2, 4, 3), mask=torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])).shape
+    torch.Size([2, 4, 5])
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, pool_type: str = "max", *, sum_scale: float = 1.0) -> None:
+        super().__init__()
+        if pool_type not in ("max", "sum"):
+            raise ValueError(f'pool_type must be "max" or "sum", but got {pool_type!r}.')
+        self.pool_type = pool_type
+        self.sum_scale = sum_scale
+        self.Lambda = nn.Linear(input_dim, output_dim)
+        self.Gamma = nn.Linear(input_dim, output_dim, bias=False)
+
+    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
+        """One output for each element.
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, m, input_dim), or PackedSets
+        mask : Tensor of shape (b, m), optional
+            True or non-zero where an element stands; None: everywhere.
+
+        Returns
+        -------
+        Tensor of shape (b, m, output_dim), 0 under the mask; (n, output_dim) for PackedSets
+        """
+        packed = pack(x, mask)
+        if self.pool_type == "max":
+            pooled = packed.max(packed.elements)  # (b, input_dim)
+        else:
+            pooled = packed.sum(packed.elements) * self.sum_scale
+        return unpack(self.Lambda(packed.elements) + packed.spread(self.Gamma(pooled)), x, mask)
+
+    def extra_repr(self) -> str:
+        """What ``print(module)`` shows of the pool."""
+        return f"pool_type={self.pool_type!r}, sum_scale={self.sum_scale:.4g}"
+
+
+class DeepSetsEquivariant(SetModel):
     """A stack of equivariant layers with an activation between them; with ``final_pool`` an invariant model.
 
     Parameters
@@ -35,12 +93,19 @@ class DeepSetsEquivariant(nn.Module):
         Whether a layer between two of the same width adds to its input.
     layer_norm : bool, default=False
         Whether the hidden features of each element are normalised before each activation (Ba et al., 2016).
+    sum_scale : float, default=1.0
+        Constant factor of the sums of ``pool_type="sum"`` (and of a sum as ``final_pool``): one over a typical set
+        size keeps training stable.
     context_dim : int, optional
         Features of the context of a set.
     fusion_type : {"concat", "add", "film"}, default="concat"
         How elements see the context, as in :class:`DeepSetsConditional`; in the first layer.
     input_layer, context_layer : nn.Module, optional
         What packed elements, and the context, go through first.
+
+    Attributes
+    ----------
+    layers : nn.ModuleList of PermutationEquivariantLayer
 
     Examples
     --------
@@ -65,26 +130,24 @@ class DeepSetsEquivariant(nn.Module):
         activation: str = "relu",
         residual: bool = False,
         layer_norm: bool = False,
+        sum_scale: float = 1.0,
         context_dim: int | None = None,
         fusion_type: str = "concat",
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        first_dim = [*hidden_dims, output_dim][0]
+        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer)
         self.residual = residual
-        self.input_layer = input_layer
-        self.context_layer = context_layer
-        first_dim = hidden_dims[0] if len(hidden_dims) else output_dim
-        self.fusion = None if context_dim is None else make_fusion(fusion_type, input_dim, context_dim, first_dim)
-        dims = [input_dim if self.fusion is None else self.fusion.output_dim, *hidden_dims, output_dim]
         # a ModuleList rather than a Sequential, since each layer takes the mask (or the cuts) along
         self.layers = nn.ModuleList(
-            PermutationEquivariantLayer(before, after, pool_type) for before, after in pairwise(dims)
+            PermutationEquivariantLayer(before, after, pool_type, sum_scale=sum_scale)
+            for before, after in pairwise([self.fused_dim, *hidden_dims, output_dim])
         )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) if layer_norm else nn.Identity() for dim in hidden_dims)
         self.activation = make_activation(activation)
-        self.dropout = nn.Dropout(dropout)
-        self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim)
+        self.dropout = Dropout(dropout)
+        self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim, sum_scale)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """One output for each element, or with ``final_pool`` for each set.
@@ -102,30 +165,14 @@ class DeepSetsEquivariant(nn.Module):
             Of shape (b, m, output_dim), 0 under the mask ((n, output_dim) for PackedSets); of shape
             (b, output_dim) with ``final_pool``.
         """
-        packed = x if isinstance(x, PackedSets) else pack(x, mask)
-        elements = self._elements(packed, context)
-        if self.final_pool is not None:
-            return self.final_pool(packed._replace(elements=elements))
-        return elements if isinstance(x, PackedSets) else unpack(elements, mask, (x.shape[0], x.shape[1]))
-
-    def _elements(self, packed: PackedSets, context: Tensor | None) -> Tensor:
-        """Outputs of the packed elements, (n, output_dim)."""
-        if self.input_layer is not None:
-            packed = packed._replace(elements=self.input_layer(packed.elements))
-        if context is not None and self.context_layer is not None:
-            context = self.context_layer(context)
-        modulate = None
-        if self.fusion is not None:
-            packed, modulate = self.fusion(packed, context)
-        hidden = packed.elements
+        packed, modulate = self.fuse(pack(x, mask), None if context is None else self.context_layer(context))
         for number, layer in enumerate(self.layers):
             output = layer(packed)
             if number == 0 and modulate is not None:
                 output = modulate(output)
             if number < len(self.norms):
                 output = self.dropout(self.activation(self.norms[number](output)))
-                if self.residual and output.shape == hidden.shape:
-                    output = hidden + output
-            hidden = output
-            packed = packed._replace(elements=hidden)
-        return hidden
+                if self.residual and output.shape == packed.elements.shape:
+                    output = packed.elements + output
+            packed = packed._replace(elements=output)
+        return unpack(packed.elements, x, mask) if self.final_pool is None else self.final_pool(packed)

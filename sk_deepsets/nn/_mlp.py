@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from sk_deepsets.nn._dropout import Dropout
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "gelu": nn.GELU,
@@ -34,11 +36,14 @@ def hidden_layers(
     for hidden_dim in hidden_dims:
         layers += [make_layer(input_dim, hidden_dim), make_activation(activation)]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
         input_dim = hidden_dim
     return layers
 
 
-def last_dim(input_dim: int, hidden_dims: Sequence[int]) -> int:
-    """How many features come out of the hidden layers."""
-    return hidden_dims[-1] if len(hidden_dims) else input_dim
+def mlp(
+    input_dim: int, hidden_dims: Sequence[int], output_dim: int, activation: str = "relu", dropout: float = 0.0
+) -> nn.Sequential:
+    """Hidden layers and a last linear map."""
+    layers = hidden_layers(input_dim, hidden_dims, activation, dropout)
+    return nn.Sequential(*layers, nn.Linear([input_dim, *hidden_dims][-1], output_dim))

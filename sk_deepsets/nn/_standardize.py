@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class Standardize(nn.Module):
-    """(x - mean) / scale, computed in the dtype of x and returned in that of the model.
+    """(x - mean) / scale, computed in the dtype of x (whole numbers in that of the mean), returned in the model's.
 
-    As a layer it travels with the model's weights, so that a saved model takes raw data; and a batch is
+    As a layer it travels with the model's weights, so that a saved model takes raw data; and each batch is
     standardised when it is needed, with no copy of the data set.
 
     Parameters
@@ -35,5 +35,5 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise ``x (n, d)``."""
-        mean, scale = self.mean.to(x.dtype), self.scale.to(x.dtype)
-        return ((x - mean) / scale).to(self.like_model.dtype)
+        dtype = x.dtype if x.is_floating_point() else self.mean.dtype
+        return ((x.to(dtype) - self.mean.to(dtype)) / self.scale.to(dtype)).to(self.like_model.dtype)

@@ -6,11 +6,13 @@ from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
 from sk_deepsets.preprocessing._features import check_features
 from sk_deepsets.preprocessing._padder import SetPadder
+from sk_deepsets.preprocessing._set_encoder import SetEncoder
 
 __all__ = [
     "ColumnEncoder",
     "ElementTransformer",
     "SetAggregator",
+    "SetEncoder",
     "SetPadder",
     "check_features",
     "read_element_targets",

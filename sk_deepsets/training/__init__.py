@@ -1,15 +1,18 @@
 """The one bridge between sets and torch, and the only folder that imports skorch."""
 
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
-from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, Training, build_element_net, build_net
-from sk_deepsets.training._device import find_device, random_numbers
+from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
-from sk_deepsets.training._threads import threads_for
+from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
+from sk_deepsets.training._train import Training, train
+from sk_deepsets.training._user_module import PaddedModule
 
 __all__ = [
     "OPTIMIZERS",
     "REGRESSION_LOSSES",
     "ClassifierNet",
+    "PaddedModule",
+    "RandomNumbers",
     "RegressorNet",
     "SetBatch",
     "SetBatches",
@@ -17,9 +20,9 @@ __all__ = [
     "SetNet",
     "Split",
     "Training",
-    "build_element_net",
+    "as_global_generator",
     "build_net",
     "find_device",
-    "random_numbers",
     "threads_for",
+    "train",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +12,7 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sk_deepsets.nn import PackedSets
+from sk_deepsets.nn import PackedSets, current_generator
 from sk_deepsets.sets import RaggedSets
 
 # Without a gradient, batches are as large as makes the cost of a call small; the core works on them in chunks.
@@ -24,6 +24,8 @@ class SetBatch:
     """What the net takes: the sets of one mini-batch."""
 
     packed: PackedSets
+    n_terms: int
+    """How many losses the loss of the batch is the mean of: those of the sets, or elements, with a weight"""
     context: Tensor | None = None
     """(b, c)"""
     weight: Tensor | None = None
@@ -35,7 +37,8 @@ class SetBatch:
     def to(self, device: torch.device) -> SetBatch:
         """The batch on another device."""
         move = [None if t is None else t.to(device, non_blocking=True) for t in (self.context, self.weight)]
-        return SetBatch(PackedSets(*(t.to(device, non_blocking=True) for t in self.packed)), *move)
+        packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed))
+        return SetBatch(packed, self.n_terms, *move)
 
 
 class SetDataset(Dataset):
@@ -45,12 +48,16 @@ class SetDataset(Dataset):
     ----------
     sets : RaggedSets
         With context as a numeric array, if there is any.
-    y : ndarray of shape (n_sets,) or (n_sets, n_outputs), optional
-    weight : ndarray of shape (n_sets,), optional
-        Scaled here to a mean of 1 over what has a weight.
+    y : ndarray of shape (n_sets, ...) or (n_elements, ...), optional
+    weight : ndarray of shape (n_sets,) or (n_elements,), optional
+        An element, or set, of weight 0 is part of the input but not of the loss.
     y_of, weight_of : {"set", "element"}, default="set"
-        What has a target, and what a term of the loss, which the weight is of. An element, or set, of weight 0 is
-        part of the input but not of the loss.
+        What has a target, and what has a term of the loss, which the weight is of.
+
+    Attributes
+    ----------
+    numbers : Tensor of shape (n_chosen,) or None
+        Which of the sets belong to the data set; None: all.
     """
 
     def __init__(
@@ -63,61 +70,101 @@ class SetDataset(Dataset):
         weight_of: str = "set",
     ) -> None:
         self.y_of, self.weight_of = y_of, weight_of
-        self.X = sets
-        self.elements = as_tensor(sets.elements)
-        self.sizes = torch.from_numpy(sets.sizes)
-        self.starts = torch.from_numpy(sets.offsets[:-1].copy())
-        self.context = None if sets.context is None else as_tensor(sets.context)
-        self.y = None if y is None else in_default_dtype(y)
-        self.weight = None if weight is None else in_default_dtype(weight / weight[weight > 0].mean())
+        self.numbers: Tensor | None = None
+        self._sets = sets
+        self._elements = as_tensor(sets.elements)
+        self._sizes = torch.from_numpy(sets.sizes)
+        self._offsets = torch.from_numpy(sets.offsets)
+        self._context = None if sets.context is None else as_tensor(sets.context)
+        self._y = None if y is None else in_default_dtype(y)
+        self._weight = None if weight is None else in_default_dtype(weight / weight[weight > 0].mean())
+
+    def subset(self, numbers: np.ndarray) -> SetDataset:
+        """The sets of these numbers, without a copy of their elements."""
+        part = copy.copy(self)
+        part.numbers = chosen = torch.from_numpy(numbers)
+        if self._weight is not None:
+            weight = self._weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
+            part._weight = self._weight / weight[weight > 0].mean()
+        return part
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, Tensor | int]:
         """One set and its target, to look at: training takes batches."""
-        return self.X[number], 0 if self.y is None or self.y_of == "element" else self.y[number]
+        return self.X[number], 0 if self._y is None or self.y_of == "element" else self.y[number]
 
-    def take(self, numbers: Tensor) -> tuple[SetBatch, Tensor | int]:
-        """The batch of these sets."""
-        sizes = self.sizes[numbers]  # (b,)
-        ends = sizes.cumsum(0)
-        n_elements = int(ends[-1])
-        segments = torch.repeat_interleave(sizes, output_size=n_elements)  # (n,)
-        # element r of the batch is element r - begin of its set, which starts at `starts` in the table
-        shift = self.starts[numbers] - ends + sizes
-        rows = shift[segments].add_(torch.arange(n_elements))
-        return self._batch(self.elements.index_select(0, rows), segments, sizes, numbers, rows)
+    @property
+    def X(self) -> RaggedSets:  # noqa: N802 - skorch's name
+        """The sets."""
+        return self._sets if self.numbers is None else self._sets[self.numbers.numpy()]
+
+    @property
+    def y(self) -> Tensor | None:
+        """Their targets."""
+        if self.numbers is None or self._y is None:
+            return self._y
+        return self._y[self.numbers if self.y_of == "set" else self._find(self.numbers)[2]]
+
+    @property
+    def sizes(self) -> Tensor:
+        """How many elements each set has."""
+        return self._sizes if self.numbers is None else self._sizes[self.numbers]
+
+    def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
+        """The batch of the sets at these places."""
+        numbers = places if self.numbers is None else self.numbers[places]
+        sizes, segments, rows = self._find(numbers)
+        return self._batch(self._elements.index_select(0, rows), segments, sizes, numbers, rows)
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
-        """The batch of sets ``first`` to ``last``, with no copy of their elements."""
-        sizes = self.sizes[first:last]
-        begin, end = self.X.offsets[[first, last]].tolist()
+        """The batch of the sets at the places ``first`` to ``last``; of a whole data set with no copy of elements."""
+        if self.numbers is not None:
+            return self.take(torch.arange(first, last))
+        sizes = self._sizes[first:last]
+        begin, end = self._sets.offsets[[first, last]].tolist()
         segments = torch.repeat_interleave(sizes, output_size=end - begin)
-        return self._batch(self.elements[begin:end], segments, sizes, slice(first, last), slice(begin, end))
+        return self._batch(self._elements[begin:end], segments, sizes, slice(first, last), slice(begin, end))
+
+    def _find(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The sizes (b,) of these sets, and for each of their elements its set (n,) and its row in the table (n,)."""
+        sizes = self._sizes[numbers]
+        ends = sizes.cumsum(0)
+        n_elements = int(ends[-1]) if len(ends) else 0
+        segments = torch.repeat_interleave(sizes, output_size=n_elements)
+        # element r of the batch is element r - begin of its set, which starts at its offset in the table
+        shift = self._offsets[numbers] - ends + sizes
+        return sizes, segments, shift[segments].add_(torch.arange(n_elements))
 
     def _batch(
         self, elements: Tensor, segments: Tensor, sizes: Tensor, key: Tensor | slice, rows: Tensor | slice
     ) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets ``key``, whose elements are ``rows`` of the table."""
+        weight = None if self._weight is None else self._weight[rows if self.weight_of == "element" else key]
         batch = SetBatch(
             PackedSets(elements, segments, sizes),
-            None if self.context is None else self.context[key],
-            None if self.weight is None else self.weight[self._key(self.weight_of, key, rows)],
+            len(sizes) if weight is None else int((weight > 0).sum()),
+            None if self._context is None else self._context[key],
+            weight,
         )
         # skorch, too, stands 0 for "no target"
-        return batch, 0 if self.y is None else self.y[self._key(self.y_of, key, rows)]
-
-    @staticmethod
-    def _key(of: str, key: Tensor | slice, rows: Tensor | slice) -> Tensor | slice:
-        return rows if of == "element" else key
+        return batch, 0 if self._y is None else self._y[rows if self.y_of == "element" else key]
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
     """A tensor that shares the array's memory; read-only arrays (memory maps, say) are only ever read."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(np.ascontiguousarray(array))
+    array = np.ascontiguousarray(array)
+    # torch warns of read-only memory, and a filter for warnings would be for all threads
+    return torch.from_numpy(array if array.flags.writeable else np.asarray(_Writable(array)))
+
+
+class _Writable:
+    """The memory of a read-only array, for a view that does not say so."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 def in_default_dtype(array: np.ndarray) -> Tensor:
@@ -135,7 +182,7 @@ class SetBatches:
     batch_size : int
         Sets in a batch.
     shuffle : bool
-        Whether to take the sets in random order, from torch's generator.
+        Whether to take the sets in random order, from the generator of this thread's fit, or else from torch's.
     max_elements : int, optional
         A batch in order ends before it would hold more elements than this (but holds one set at least), and
         may hold more sets than ``batch_size`` until then.
@@ -168,19 +215,21 @@ class SetBatches:
         return -(-len(self.dataset) // self.batch_size) if self.shuffle else len(self._bounds()) - 1
 
     def _shuffled(self) -> Iterator[tuple[SetBatch, Tensor | int]]:
-        for numbers in torch.randperm(len(self.dataset)).split(self.batch_size):
-            yield self.dataset.take(numbers)
+        generator = current_generator()
+        device = None if generator is None else generator.device
+        order = torch.randperm(len(self.dataset), generator=generator, device=device).cpu()
+        for places in order.split(self.batch_size):
+            yield self.dataset.take(places)
 
     def _in_order(self) -> Iterator[tuple[SetBatch, Tensor | int]]:
-        bounds = self._bounds()
-        for first, last in pairwise(bounds):
+        for first, last in pairwise(self._bounds()):
             yield self.dataset.between(first, last)
 
     def _bounds(self) -> list[int]:
         n_sets = len(self.dataset)
         if self.max_elements is None:
             return [*range(0, n_sets, self.batch_size), n_sets]
-        offsets = self.dataset.X.offsets
+        offsets = np.concatenate([[0], self.dataset.sizes.numpy().cumsum()])
         bounds = [0]
         while bounds[-1] < n_sets:
             last = np.searchsorted(offsets, offsets[bounds[-1]] + self.max_elements, side="right") - 1

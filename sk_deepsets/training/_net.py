@@ -9,6 +9,7 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
+from sk_deepsets.nn import LossOfSets
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._user_module import PaddedModule
@@ -24,12 +25,14 @@ class Split(NamedTuple):
 
 
 class SetNet(NeuralNet):
-    """skorch's net with sets for rows.
+    """skorch's net with sets for rows, and one output for each set or for each element.
 
     The loop, the callbacks and the history are skorch's. What differs: data come as :class:`SetDataset`, batches
     as :class:`SetBatch`, and events within an epoch are announced only when a callback listens to them, since on
     small sets the announcements would cost more than the arithmetic.
     """
+
+    batches_heard_ = False
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -56,29 +59,23 @@ class SetNet(NeuralNet):
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
         """The module's output for one batch."""
-        return self.module_(x.packed) if x.context is None else self.module_(x.packed, x.context)
+        return self.module_(x.packed, **_context(x))
 
     def embed(self, X: Any) -> Tensor:
         """The pooled embedding of each set, (n_sets, k), on the CPU."""
         self._set_training(False)
-        embed = self.module_.embed
         with torch.no_grad():
             batches = (batch for batch, _ in self.get_iterator(self.get_dataset(X)))
-            return torch.cat(
-                [embed(b.packed) if b.context is None else embed(b.packed, b.context) for b in batches]
-            ).cpu()
+            return torch.cat([self.module_.embed(batch.packed, **_context(batch)) for batch in batches]).cpu()
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
-        """The weighted mean of the losses of the sets; of several outputs, their mean."""
-        losses = self.criterion_(y_pred, y_true)  # (b,) or (b, n_outputs)
-        if losses.dim() == 2:
+        """The weighted mean of the losses of the sets, or elements; of several outputs, their mean."""
+        of_sets = isinstance(self.criterion_, LossOfSets)
+        losses = self.criterion_(y_pred, y_true, X.packed) if of_sets else self.criterion_(y_pred, y_true)
+        if losses.dim() == 2:  # (b, n_outputs)
             losses = losses.mean(dim=1)
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
-        return losses.mean() if X.weight is None else (losses * X.weight).mean()
-
-    def count_terms(self, batch: SetBatch) -> int:
-        """How many losses the loss of a batch is the mean of."""
-        return len(batch)
+        return losses.mean() if X.weight is None else (losses * X.weight).sum() / max(X.n_terms, 1)
 
     def run_single_epoch(
         self, iterator: SetBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -91,7 +88,7 @@ class SetNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
-            sizes.append(self.count_terms(batch[0]))
+            sizes.append(batch[0].n_terms)
             if self.batches_heard_:
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
@@ -99,7 +96,7 @@ class SetNet(NeuralNet):
         if not self.batches_heard_:  # the last batch alone: skorch's Checkpoint looks for one
             self.history.new_batch()
             self.history.record_batch(prefix + "_batch_size", sizes[-1])
-        # one transfer an epoch: on a GPU, reading the loss of each batch would wait for that batch
+        # one transfer per epoch: on a GPU, reading the loss of each batch would wait for that batch
         total = torch.stack(losses).double().cpu() @ torch.tensor(sizes, dtype=torch.float64)
         self.history.record(prefix + "_loss", float(total) / max(sum(sizes), 1))
         self.history.record(prefix + "_batch_count", len(sizes))
@@ -129,31 +126,13 @@ class SetNet(NeuralNet):
         return torch.device(self.device)
 
 
+def _context(batch: SetBatch) -> dict[str, Tensor]:
+    return {} if batch.context is None else {"context": batch.context}
+
+
 class ClassifierNet(SetNet, NeuralNetClassifier):
     """A :class:`SetNet` whose targets are numbers of classes."""
 
 
 class RegressorNet(SetNet, NeuralNetRegressor):
     """A :class:`SetNet` whose targets are values, (n_sets, n_outputs)."""
-
-
-class ElementNet(SetNet):
-    """A :class:`SetNet` with one output for each element; targets, too, are of elements.
-
-    The criterion gives a loss for each element or, with those of :mod:`sk_deepsets.nn` that look at whole sets, for
-    each set. What has a weight of 0 has no target, and no part in the loss.
-    """
-
-    def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
-        """The module's output for the elements of one batch."""
-        return self.module_(x.packed, context=x.context)
-
-    def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
-        """The weighted mean of the losses."""
-        losses = self.criterion_(y_pred, y_true, X.packed)  # (n,) or (b,)
-        # weights are 1 on average over the data set, not in a batch
-        return (losses * X.weight).sum() / max(self.count_terms(X), 1)
-
-    def count_terms(self, batch: SetBatch) -> int:
-        """The number of elements, or sets, with a target."""
-        return int((batch.weight > 0).sum()) if batch.weight is not None else 0

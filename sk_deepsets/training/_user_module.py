@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from sk_deepsets.nn import PackedSets, pad
+from sk_deepsets.training._runtime import as_global_generator
 
 
 class PaddedModule(nn.Module):
@@ -58,6 +60,11 @@ class PaddedModule(nn.Module):
             packed = packed._replace(elements=self.input_layer(packed.elements))
         x, mask = pad(packed)  # (b, m, d), (b, m)
         if context is None:
-            return function(x, mask)
-        # by keyword: DeepSetsConditional takes the context first
-        return function(x, mask=mask, context=context if self.context_layer is None else self.context_layer(context))
+            call = partial(function, x, mask)
+        else:  # by keyword: DeepSetsConditional takes the context first
+            context = context if self.context_layer is None else self.context_layer(context)
+            call = partial(function, x, mask=mask, context=context)
+        if not self.training:
+            return call()
+        with as_global_generator():  # where its dropout draws from
+            return call()

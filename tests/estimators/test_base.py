@@ -216,9 +216,10 @@ def test_transform_is_the_pool_over_phi(case, bags, pool_type):
         for layer in (0, 2):
             h = np.maximum(h @ weights[f"phi.{layer}.weight"].T + weights[f"phi.{layer}.bias"], 0)
         pooled = {"sum": scale * h.sum(0), "mean": h.mean(0), "max": h.max(0), "min": h.min(0), "std": h.std(0)}
-        if "pooling.gate.weight" in weights:
-            v, u = np.split(h @ weights["pooling.gate.weight"].T + weights["pooling.gate.bias"], 2, axis=1)
-            score = np.exp(np.tanh(v) / (1 + np.exp(-u)) @ weights["pooling.score.weight"].T)
+        gate = next((name.removesuffix("gate.weight") for name in weights if name.endswith("gate.weight")), None)
+        if gate:
+            v, u = np.split(h @ weights[f"{gate}gate.weight"].T + weights[f"{gate}gate.bias"], 2, axis=1)
+            score = np.exp(np.tanh(v) / (1 + np.exp(-u)) @ weights[f"{gate}score.weight"].T)
             pooled["attention"] = (score / score.sum() * h).sum(0)
         return np.concatenate([pooled[name] for name in ([pool_type] if isinstance(pool_type, str) else pool_type)])
 

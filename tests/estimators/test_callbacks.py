@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EpochScoring, GradientNormClipping, LRScheduler
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback, Checkpoint, EpochScoring, GradientNormClipping, LRScheduler
 
 EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
 
@@ -96,26 +97,54 @@ def test_batch_events_and_batch_losses_reach_a_callback_and_the_users_object_sta
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_an_interrupted_fit_keeps_its_finished_epochs_and_says_so(case, bags, training):
+def test_an_interrupted_fit_keeps_its_finished_epochs_and_the_interrupt_reaches_the_caller(case, bags, training):
     model = case.make(max_epochs=9, callbacks=[RaiseAt(4, training=training)])
-    with pytest.warns(UserWarning, match="interrupted by user"):
+    with pytest.raises(KeyboardInterrupt):
         model.fit(bags, case.y)
     assert model.n_iter_ == len(model.history_) == 3
     assert all(row.keys() >= EPOCH for row in model.history_)
     assert np.isfinite(model.predict(bags)).all()
+    model.set_params(warm_start=True, callbacks=None, max_epochs=2).fit(bags, case.y)
+    assert [row["epoch"] for row in model.history_] == [1, 2, 3, 4, 5]
+
+
+def test_an_interrupt_ends_a_search(case, bags):
+    seen = []
+
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(len(net.history))
+            if len(seen) == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(case.make(callbacks=[Interrupt()]), {"lr": [0.1, 0.01]}, cv=2).fit(bags, case.y)
+    assert seen == [1, 2, 3, 1]
 
 
 def test_a_fit_interrupted_before_its_first_epoch_is_done_is_no_fit(case, bags):
     model = case.make(callbacks=[RaiseAt(1)])
-    with pytest.raises((KeyboardInterrupt, RuntimeError, ValueError)):
+    with pytest.raises(KeyboardInterrupt):
         model.fit(bags, case.y)
     assert not hasattr(model, "net_")
 
 
-def test_the_warning_of_an_interrupted_fit_points_at_the_line_that_called_fit(case, bags):
-    with pytest.warns(UserWarning, match="interrupted") as caught:
-        case.make(callbacks=[RaiseAt(2)]).fit(bags, case.y)
-    assert caught[0].filename == __file__
+def test_each_call_runs_with_the_callbacks_and_the_verbosity_of_that_call(case, bags, capsys):
+    model = case.make(warm_start=True, callbacks=[Count()]).fit(bags, case.y)
+    first = dict(model.net_.callbacks_)["Count"].seen
+    model.set_params(callbacks=[("mine", Count())], verbose=2, max_epochs=2).fit(bags, case.y)
+    assert len(capsys.readouterr().out.splitlines()) >= 2
+    trained = dict(model.net_.callbacks_)
+    assert "Count" not in trained
+    assert trained["mine"].seen["grad"] == first["grad"] * 2 // 3
+    model.set_params(callbacks=None, verbose=0).partial_fit(bags, case.y)
+    assert capsys.readouterr() == ("", "")
+    assert "mine" not in dict(model.net_.callbacks_)
+
+
+def test_skorchs_checkpoint_works_with_its_defaults(case, bags, tmp_path):
+    case.make(callbacks=[Checkpoint(dirname=str(tmp_path))]).fit(bags, case.y)
+    assert (tmp_path / "params.pt").exists()
 
 
 def test_verbose_0_shows_nothing(case, bags, capfd):

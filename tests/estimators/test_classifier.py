@@ -133,7 +133,7 @@ def test_the_held_out_part_has_the_shares_of_the_classes(make_classifier, bags, 
 def test_y_val_may_lack_a_class_but_not_bring_one(make_classifier, bags, three):
     lacking = make_classifier().fit(bags, three, X_val=bags[:3], y_val=[0, 0, 1])
     assert np.isfinite(lacking.history_[-1]["valid_loss"])
-    with pytest.raises(ValueError, match=r"y_val has the class .*5.*, which is not among \[0 1 2\]"):
+    with pytest.raises(ValueError, match=r"y_val has the class .*5.*, which is not among \[0, 1, 2\]"):
         make_classifier().fit(bags, three, X_val=bags[:2], y_val=[0, 5])
 
 

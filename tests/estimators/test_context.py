@@ -112,7 +112,7 @@ def test_numbers_in_fit_must_be_numbers_in_predict():
 def test_context_in_fit_alone_or_in_predict_alone_is_an_error(predict_has, fit_has):
     context = pd.DataFrame({"age": np.arange(120)})
     clf = DeepSetsClassifier(**SHORT).fit(with_context(context) if fit_has else SETS, Y)
-    with pytest.raises(ValueError, match="context features, but DeepSetsClassifier was fitted with"):
+    with pytest.raises(ValueError, match="context features, but the estimator was fitted with"):
         clf.predict(with_context(context) if predict_has else SETS)
 
 

@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import make_scorer, ndcg_score
@@ -20,6 +22,7 @@ from sk_deepsets import (
     RaggedSets,
     element_scorer,
 )
+from sk_deepsets.estimators._element_scorer import mean_ndcg
 
 SHORT = {"hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -111,7 +114,7 @@ def test_sets_made_of_a_frame_and_a_flat_series_of_its_rows():
     label = (frame["a"] > 0).astype(int)
     sets = RaggedSets.from_frame(frame, by="id")
     model = make_classifier().fit(sets, label)
-    proba = model.predict_proba(sets)
+    proba = sets.to_rows(model.predict_proba(sets))
     wanted = metrics.roc_auc_score(label.loc[proba.index], proba[1])
     np.testing.assert_allclose(element_scorer("roc_auc")(model, sets, label), wanted)
     holed = label.astype("Int64").where(np.arange(150) % 3 > 0)
@@ -156,21 +159,47 @@ def test_scorers_are_pickled_and_named_and_errors_are_said():
         scorer(make_regressor().fit(BAGS, Y), BAGS, Y).bit_length()
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 6), min_size=1, max_size=8),
+    k=st.sampled_from([None, 1, 3]),
+    ties=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_mean_ndcg_is_the_mean_of_scikit_learns_over_the_sets(sizes, k, ties, seed):
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    relevance = rng.choice([0.0, 0.0, 1.0, 2.0, np.nan], n)
+    scores = rng.integers(0, 3, n).astype(float) if ties else rng.normal(size=n)
+    segments = np.repeat(np.arange(len(sizes)), sizes)
+    wanted = []
+    for number in range(len(sizes)):
+        mine = (segments == number) & ~np.isnan(relevance)
+        if mine.sum() > 1 and relevance[mine].any():
+            wanted.append(ndcg_score(relevance[mine][None], scores[mine][None], k=k))
+    found = mean_ndcg(relevance, scores, segments, k)
+    assert found == pytest.approx(np.mean(wanted)) if wanted else np.isnan(found)
+
+
+def test_negative_grades_have_no_ndcg():
+    with pytest.raises(ValueError, match=r"grades that are not negative, but there is -1.0"):
+        mean_ndcg(np.array([1.0, -1.0]), np.zeros(2), np.zeros(2, dtype=int))
+
+
 @pytest.mark.parametrize("k", [None, 1, 3])
-def test_ndcg_is_the_mean_of_scikit_learns_over_the_sets(k):
+def test_a_ranker_is_scored_by_its_ndcg(k):
     rng = np.random.default_rng(0)
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(0, 8, 60)]
     y = [rng.integers(0, 4, len(one_set)).astype(float) for one_set in sets]
     y[5] = np.zeros(len(sets[5]))
     reg = DeepSetsElementRegressor(loss="listnet", max_epochs=2, random_state=0).fit(sets, y)
-    scores = reg.predict(sets)
-    kept = [i for i, grades in enumerate(y) if len(grades) > 1 and grades.any()]
-    wanted = np.mean([ndcg_score(y[i][None], scores[i][None], k=k) for i in kept])
+    segments = np.repeat(np.arange(60), [len(one_set) for one_set in sets])
+    wanted = mean_ndcg(np.concatenate(y), np.concatenate(reg.predict(sets)), segments, k)
     name = "ndcg" if k is None else f"ndcg@{k}"
-    assert element_scorer(name)(reg, sets, y) == pytest.approx(wanted)
+    assert element_scorer(name)(reg, sets, y) == wanted
     assert name in repr(element_scorer(name))
     if k is None:
-        assert reg.score(sets, y) == pytest.approx(wanted)
+        assert reg.score(sets, y) == wanted
         with pytest.raises(ValueError, match="takes no sample_weight"):
             reg.score(sets, y, sample_weight=np.ones(60))
 

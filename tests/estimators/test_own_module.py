@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sk_deepsets import RaggedSets, check_sets
+from sk_deepsets.nn import DeepSetsConditional
 
 
 class SumModule(nn.Module):
@@ -80,3 +81,10 @@ def test_empty_sets_reach_a_module_as_all_padding(case, bags):
     model = case.make(module=EmbeddingModule).fit([empty, *bags[1:]], case.y)
     assert np.isfinite(case.outputs(model, [empty])).all()
     assert not model.transform([empty, empty]).any()
+
+
+def test_the_packages_own_conditional_is_a_module_like_any_other(case, bags):
+    module = partial(DeepSetsConditional, phi_hidden_dims=[8], rho_hidden_dims=[])
+    sets = check_sets(bags)
+    sets = RaggedSets(sets.elements, sets.offsets, context=np.c_[case.y, -case.y])
+    assert case.make(module=module).fit(sets, case.y).predict(sets).shape == (90,)

@@ -119,3 +119,10 @@ def test_sums_over_sets_of_1_to_1000_elements_are_learned_with_the_defaults():
     losses = [row["train_loss"] for row in reg.history_]
     assert max(losses) < 2  # an untrained net that says the mean has 1
     assert reg.score(bags[200:], y[200:]) > 0.98
+
+
+def test_a_sum_of_raw_elements_counts_large_equal_ones():
+    sets = [np.full((size, 1), 1e6) for size in np.random.default_rng(0).integers(1, 20, 300)]
+    y = [len(one_set) for one_set in sets]
+    reg = DeepSetsRegressor(phi_hidden_dims=(), rho_hidden_dims=(), pool_type="sum", lr=0.05, random_state=0)
+    np.testing.assert_allclose(reg.fit(sets, y).predict([np.full((100, 1), 1e6)]), 100, rtol=0.02)

@@ -1,16 +1,35 @@
 """What an estimator keeps, and leaves alone: random numbers, goes on, pickles, failed fits."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import joblib
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback, EpochScoring
 from skorch.exceptions import DeviceWarning
+from torch import nn
 
 MARK = 12345.678912345  # stands in the data, and in nothing that is learned from it
+
+
+class OneModule(nn.Module):
+    def __init__(self, input_dim, output_dim, width=4):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(input_dim, width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(width, output_dim)
+        )
+
+    def forward(self, x, mask):
+        return (self.layers(x) * mask.unsqueeze(-1)).sum(dim=1)
+
+
+class OtherModule(OneModule):
+    pass
 
 
 class FailAt(Callback):
@@ -98,6 +117,87 @@ def test_warm_start_takes_new_training_parameters_and_no_other_data(case, bags):
     assert (model.net_.batch_size, model.history_[-1]["train_batch_count"]) == (7, -(-81 // 7))
     with pytest.raises(ValueError, match="expecting 3 features"):
         model.fit([bag[:, :2] for bag in bags], case.y)
+
+
+@pytest.mark.parametrize(
+    ("first", "changed"),
+    [
+        ({}, {"phi_hidden_dims": (5,)}),
+        ({}, {"pool_type": "sum"}),
+        ({}, {"optimizer": "sgd"}),
+        ({}, {"weight_decay": 5.0}),
+        ({"optimizer": torch.optim.Adam}, {"optimizer": torch.optim.SGD}),
+        ({"optimizer": partial(torch.optim.SGD, momentum=0.5)}, {"optimizer": partial(torch.optim.SGD, momentum=0.9)}),
+        ({"module": OneModule}, {"module": OtherModule}),
+        ({"module": partial(OneModule, width=2)}, {"module": partial(OneModule, width=3)}),
+    ],
+    ids=str,
+)
+def test_warm_start_refuses_a_model_that_the_net_is_not(case, bags, first, changed):
+    model = case.make(warm_start=True, **first).fit(bags, case.y)
+    name = next(iter(changed))
+    with pytest.raises(ValueError, match=f"{name}=.*was built with"):
+        model.set_params(**changed).fit(bags, case.y)
+    model.set_params(**first or {name: getattr(case.make(), name)}).fit(bags, case.y)
+    assert model.n_iter_ == 6
+
+
+def test_warm_start_knows_equal_parameters_in_other_forms_and_from_a_pickle(case, bags):
+    first = {"phi_hidden_dims": [8], "optimizer": partial(torch.optim.SGD, momentum=0.5)}
+    model = case.make(warm_start=True, **first).fit(bags, case.y)
+    model = pickle.loads(pickle.dumps(model))
+    again = {"phi_hidden_dims": np.array([8]), "optimizer": partial(torch.optim.SGD, momentum=0.5)}
+    assert model.set_params(**again).fit(bags, case.y).n_iter_ == 6
+
+
+def test_warm_start_takes_a_new_patience(case, bags):
+    model = case.make(warm_start=True).fit(bags, case.y)
+    model.set_params(n_iter_no_change=3).fit(bags, case.y)
+    assert dict(model.net_.callbacks_)["best_epoch"].patience == 3
+
+
+def test_partial_fit_trains_the_net_that_is_there_and_runs_nothing_but_its_epoch(case, bags):
+    model = case.make(batch_size=20).fit(bags, case.y)
+    net, module = model.net_, model.net_.module_
+    passes = []
+    module.register_forward_hook(lambda *args: passes.append(1))
+    model.partial_fit(bags, case.y)
+    assert model.net_ is net
+    assert model.net_.module_ is module
+    assert len(passes) == -(-90 // 20)
+
+
+def test_fits_side_by_side_in_threads_are_equal_to_fits_alone(case, bags):
+    def fit(seed):
+        return case.outputs(case.make(random_state=seed, dropout=0.2, batch_size=16).fit(bags, case.y), bags)
+
+    before = torch.get_num_threads()
+    alone = [fit(seed % 3) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(fit, [seed % 3 for seed in range(8)]))
+    for ours, wanted in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(ours, wanted)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == before
+
+
+def test_modules_of_the_user_draw_the_same_numbers_in_threads(case, bags):
+    def fit(seed):
+        return case.outputs(case.make(random_state=seed, module=OneModule).fit(bags, case.y), bags)
+
+    alone = [fit(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(fit, range(4)))
+    for ours, wanted in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(ours, wanted)
+
+
+def test_cross_validation_in_threads_and_processes_scores_as_it_does_alone(case, bags):
+    model = case.make(dropout=0.2)
+    alone = cross_val_score(model, bags, case.y, cv=4)
+    for backend in ("threading", "loky"):
+        with joblib.parallel_config(backend):
+            np.testing.assert_array_equal(cross_val_score(model, bags, case.y, cv=4, n_jobs=2), alone)
 
 
 def state(case, model, bags):

@@ -39,7 +39,7 @@ def test_the_scale_of_the_weights_changes_nothing(case, bags, factor):
     [
         (np.zeros(90), "at least one non-zero number"),
         (-np.ones(90), "Negative values"),
-        (np.ones(89), r"sample_weight.shape == \(89,\)"),
+        (np.ones(89), r"one weight for each of the 90 sets, but has shape \(89,\)"),
         (np.full(90, np.nan), "contains NaN"),
     ],
 )

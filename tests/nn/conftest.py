@@ -56,6 +56,42 @@ def _run(module, x, mask, context):
 
 
 @pytest.fixture(scope="session")
+def assert_sums_in_order():
+    def check(output):
+        """No gradient is summed as that of ``values[segments]`` is: by threads, in the order in which they come."""
+        nodes, seen = [output.grad_fn], set()
+        while nodes:
+            node = nodes.pop()
+            if node is not None and node not in seen:
+                assert node.name() != "IndexBackward0"
+                seen.add(node)
+                nodes += [follower for follower, _ in node.next_functions]
+        assert len(seen) > 3
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_repeats_on_two_threads():
+    def check(module, packed, *context):
+        """Gradients are the same bit for bit in each of ten runs."""
+        assert packed.elements.shape[0] * 64 > 2**16  # smaller tensors stay on one thread
+        runs = []
+        torch.set_num_threads(2)
+        try:
+            for _ in range(10):
+                output = module(packed, *context)
+                weights = torch.linspace(-1, 1, output.numel()).reshape(output.shape)
+                runs.append(torch.autograd.grad((output * weights).sum(), [*module.parameters()]))
+        finally:
+            torch.set_num_threads(1)
+        for run in runs[1:]:
+            assert all(torch.equal(one, other) for one, other in zip(runs[0], run, strict=True))
+
+    return check
+
+
+@pytest.fixture(scope="session")
 def assert_exports(make_batch):
     def check(module, context_dim=None):
         """An exported program gives the module's output for other batch sizes and set sizes."""

@@ -1,10 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from sk_deepsets.nn import POOL_TYPES, DeepSetsConditional, DeepSetsInvariant, pack
+from sk_deepsets.nn import POOL_TYPES, DeepSetsConditional, DeepSetsInvariant, Dropout, pack, random_generator
 from sk_deepsets.nn import _chunked as chunked
 
 # with chunks of 3, sets end on a border, span several chunks, and lie empty before, on and behind borders
@@ -132,7 +135,7 @@ def test_equal_elements_have_std_zero(monkeypatch, dtype):
 @pytest.mark.parametrize("chunk_size", [1, 2, 4])
 def test_attention_withstands_large_scores(monkeypatch, chunk_size):
     model = DeepSetsInvariant(2, [], [], 1, "attention")
-    torch.nn.init.constant_(model.pooling.score.weight, 1e4)
+    torch.nn.init.constant_(model.pooling.pools[0].score.weight, 1e4)
     x = torch.randn(3, 7, 2)
     whole = model.embed(x)
     monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
@@ -177,16 +180,41 @@ def test_only_elements_that_hold_an_extreme_go_through_the_backward_pass(make_ba
     assert 4 <= sum(n for n, with_gradient in rows if with_gradient) <= 4 * model.pooling.output_dim
 
 
-def test_dropout_is_the_same_in_what_is_computed_again(make_batch, monkeypatch):
-    x, mask = make_batch(SIZES)
-    model = DeepSetsInvariant(3, [50], [], 1, "mean", dropout=0.5).double()
+@pytest.mark.parametrize("kept", [0, 1000], ids=["computed again", "kept"])
+@pytest.mark.parametrize("handed_down", [True, False], ids=["own generators", "global generator"])
+def test_dropout_in_chunks_has_the_gradient_of_one_go_in_threads_side_by_side(
+    make_batch, monkeypatch, kept, handed_down
+):
     monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 4)
-    gradients = []
-    for kept in (0, 1000):
-        monkeypatch.setattr(chunked, "KEPT_ELEMENTS", kept)
-        torch.manual_seed(1)
-        gradients.append(gradients_of(model, x, mask))
-    assert_close(*gradients)
+    monkeypatch.setattr(chunked, "KEPT_ELEMENTS", kept)
+    x, mask = make_batch(SIZES)
+    together = Barrier(2)
+
+    def run(seed, model):
+        factors = []
+        model.phi[2].register_forward_hook(lambda layer, inputs, output: factors.append(output / inputs[0]))
+        generator = torch.Generator().manual_seed(seed) if handed_down else None
+
+        def between_the_passes(*_):
+            together.wait()
+            Dropout()(torch.ones(10))  # what is drawn next is something else by the time of the backward pass
+
+        handle = model.rho.register_forward_hook(between_the_passes)
+        with random_generator(generator):
+            gradients = gradients_of(model, x, mask)
+        handle.remove()
+        return [factor.detach() for factor in factors], gradients
+
+    models = [DeepSetsInvariant(3, [50], [], 1, ("mean", "max"), 0.5, activation="tanh").double() for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        results = [*threads.map(run, [1, 2], models)]
+    monkeypatch.undo()
+    for model, (factors, gradients) in zip(models, results, strict=True):
+        factors = torch.cat(factors)[:25]  # the forward pass
+        assert not torch.equal(factors[:4], factors[4:8])
+        model.phi[2].register_forward_hook(lambda layer, inputs, output, factors=factors: inputs[0] * factors)
+        assert_close(gradients_of(model, x, mask), gradients)
+    assert not torch.equal(results[0][0][0], results[1][0][0])
 
 
 def test_large_sets_train_with_phi_kept_for_a_few_chunks_only(monkeypatch):
@@ -209,7 +237,7 @@ def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of
     x, mask = make_batch(SIZES, dtype=torch.float32)
     if conditional:
         model = DeepSetsConditional(3, 2, [5], [4], 2, encoder="equivariant")
-        inputs, phi = (x, torch.randn(len(SIZES), 2), mask), model.phi.encoder
+        inputs, phi = (x, torch.randn(len(SIZES), 2), mask), model.phi
     else:
         model = DeepSetsInvariant(3, [5], [4], 2, encoder="equivariant")
         inputs, phi = (x, mask), model.phi

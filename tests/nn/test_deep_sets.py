@@ -48,19 +48,18 @@ def make_inputs(make_batch):
 def embed_one_set(module, elements, context):
     """phi and pool of one set (n, 3), in NumPy from the weights alone."""
     model, weights = module.model, {name: value.double().numpy() for name, value in module.state_dict().items()}
-    phi = "model.phi." if module.fusion is None else "model.phi.encoder."
     if module.fusion == "concat":
         elements = np.hstack([elements, np.tile(context, (len(elements), 1))])
     elif module.fusion == "add":
-        elements = elements + weights["model.phi.fusion.projection.weight"] @ context
+        elements = elements + weights["model.fusion.projection.weight"] @ context
     for layer in ("0", "2"):
-        own = f"{phi}{layer}." if module.encoder == "elementwise" else f"{phi}{layer}.Lambda."
+        own = f"model.phi.{layer}." if module.encoder == "elementwise" else f"model.phi.{layer}.Lambda."
         hidden = elements @ weights[own + "weight"].T + weights[own + "bias"]
         if module.encoder == "equivariant":
-            hidden += weights[f"{phi}{layer}.Gamma.weight"] @ elements.max(axis=0)
+            hidden += weights[f"model.phi.{layer}.Gamma.weight"] @ elements.max(axis=0)
         if module.fusion == "film" and layer == "0":
             gamma, beta = (
-                weights[f"model.phi.fusion.{name}.weight"] @ context + weights[f"model.phi.fusion.{name}.bias"]
+                weights[f"model.fusion.{name}.weight"] @ context + weights[f"model.fusion.{name}.bias"]
                 for name in ("gamma", "beta")
             )
             hidden = gamma * hidden + beta
@@ -159,18 +158,44 @@ def test_masks_of_any_dtype_and_no_mask_and_packed_sets_agree(make_inputs, fusio
 def test_phi_runs_on_real_elements_only(make_inputs, fusion, encoder):
     x, context, mask = make_inputs([3, 0, 1, 5], width=40, dtype=torch.float32)
     module = Model(fusion, encoder)
-    phi = module.model.phi if fusion is None else module.model.phi.encoder
     rows = []
-    first = next(layer for layer in phi.modules() if isinstance(layer, nn.Linear))
+    first = next(layer for layer in module.model.phi.modules() if isinstance(layer, nn.Linear))
     first.register_forward_hook(lambda module, inputs, output: rows.append(len(inputs[0])))
     module(x, context, mask)
     assert rows == [mask.sum()]
 
 
 @every_model
+@every_pool
+def test_no_gradient_depends_on_the_order_of_threads(make_inputs, assert_sums_in_order, fusion, encoder, pool_type):
+    x, context, mask = make_inputs([3, 0, 1, 5], dtype=torch.float32)
+    assert_sums_in_order(Model(fusion, encoder, pool_type, dropout=0.2)(pack(x, mask), context))
+
+
+@pytest.mark.parametrize(
+    ("fusion", "encoder", "pool_type"),
+    [(None, "elementwise", "std"), (None, "equivariant", "mean"), ("film", "elementwise", "attention")],
+)
+def test_gradients_repeat_on_two_threads(make_inputs, assert_repeats_on_two_threads, fusion, encoder, pool_type):
+    x, context, mask = make_inputs([300, 0, 900, 5, 60, 1], dtype=torch.float32)
+    assert_repeats_on_two_threads(Model(fusion, encoder, pool_type, phi=(64, 64)), pack(x, mask), context)
+
+
+@every_model
 def test_exports_with_dynamic_shapes(assert_exports, fusion, encoder):
     module = Model(fusion, encoder, POOL_TYPES)
     assert_exports(module.model, context_dim=None if fusion is None else 2)
+
+
+@pytest.mark.parametrize(("fusion", "encoder"), [(None, "elementwise"), ("film", "equivariant")])
+def test_compiles_as_a_whole(make_inputs, fusion, encoder):
+    module = Model(fusion, encoder, POOL_TYPES, dropout=0.5).eval()
+    torch._dynamo.reset()
+    compiled = torch.compile(module, backend="eager", fullgraph=True)
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
+        for sizes in ([3, 0, 1, 5], [2, 1]):
+            inputs = make_inputs(sizes, dtype=torch.float32)
+            assert_close(compiled(*inputs), module(*inputs))
 
 
 @every_model

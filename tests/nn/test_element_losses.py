@@ -6,12 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
-from sklearn.metrics import log_loss
-from torch import nn
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from sk_deepsets.nn import EachElement, ListNet, OnePerSet, PackedSets, log_softmax_over_sets
+from sk_deepsets.nn import ListNet, OnePerSet, PackedSets, log_softmax_over_sets, softmax_over_sets
 
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=5).filter(any)
 
@@ -34,12 +32,13 @@ def one_chosen(sizes, rng):
 
 @settings(max_examples=50, deadline=None)
 @given(sizes=SIZES, seed=st.integers(0, 99), scale=st.sampled_from([1.0, 1e3, 1e30]))
-def test_log_softmax_of_each_set_is_that_of_scipy(sizes, seed, scale):
+def test_softmax_and_its_logarithm_of_each_set_are_those_of_scipy(sizes, seed, scale):
     scores = np.random.default_rng(seed).normal(scale=scale, size=(sum(sizes), 2))
     got = log_softmax_over_sets(torch.from_numpy(scores), packed_like(sizes))
     wanted = np.concatenate([log_softmax(part, axis=0) for part in parts(scores, sizes) if len(part)])
     assert_close(got, torch.from_numpy(wanted))
     assert got.isfinite().all()
+    assert_close(softmax_over_sets(torch.from_numpy(scores), packed_like(sizes)), torch.from_numpy(np.exp(wanted)))
 
 
 @settings(max_examples=50, deadline=None)
@@ -102,15 +101,3 @@ def test_gradients_are_right_and_finite_for_scores_far_apart(loss):
 @pytest.mark.parametrize("loss", [OnePerSet(), ListNet()], ids=["one per set", "listnet"])
 def test_empty_sets_alone_cost_nothing(loss):
     assert loss(torch.empty(0, 1), torch.empty(0), packed_like([0, 0])).tolist() == [0, 0]
-
-
-def test_each_element_is_the_loss_of_torch_row_by_row():
-    rng = np.random.default_rng(0)
-    packed = packed_like([3, 0, 4])
-    output, classes = torch.from_numpy(rng.normal(size=(7, 3))), torch.tensor([0, 2, 1, 1, 0, 2, 2])
-    losses = EachElement(nn.CrossEntropyLoss)(output, classes, packed)
-    assert losses.shape == (7,)
-    np.testing.assert_allclose(losses.mean(), log_loss(classes, softmax(output.numpy(), axis=1)))
-    values = torch.from_numpy(rng.normal(size=7))
-    for loss, by_hand in {nn.MSELoss: torch.square, nn.L1Loss: torch.abs}.items():
-        assert_close(EachElement(loss)(output[:, :1], values, packed), by_hand(output[:, 0] - values))

@@ -125,6 +125,45 @@ def test_weights_make_a_fresh_module_the_same(make_batch, assert_state_dict_roun
     assert_state_dict_round_trip(make_module, *make_batch([3, 0, 1, 5], dtype=torch.float32))
 
 
+@every_module
+def test_no_gradient_depends_on_the_order_of_threads(make_batch, assert_sums_in_order, make_module):
+    assert_sums_in_order(make_module()(pack(*make_batch([3, 0, 1, 5], dtype=torch.float32))))
+
+
+@pytest.mark.parametrize("pool_type", LAYER_POOLS)
+def test_gradients_repeat_on_two_threads(make_batch, assert_repeats_on_two_threads, pool_type):
+    packed, context = pack(*make_batch([300, 0, 900, 5, 60, 1], dtype=torch.float32)), torch.randn(6, 2)
+    module = DeepSetsEquivariant(3, [64, 64], 4, pool_type, context_dim=2, fusion_type="film", layer_norm=True)
+    assert_repeats_on_two_threads(module, packed, None, context)
+
+
+@pytest.mark.parametrize("pool_type", LAYER_POOLS)
+def test_sum_scale_multiplies_the_sums_alone(make_batch, pool_type):
+    x, mask = make_batch([3, 0, 1])
+    plain = PermutationEquivariantLayer(3, 4, pool_type).double()
+    scaled = PermutationEquivariantLayer(3, 4, pool_type, sum_scale=0.25).double()
+    scaled.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        plain.Gamma.weight.mul_(0.25 if pool_type == "sum" else 1)
+    assert_close(scaled(x, mask), plain(x, mask))
+    assert f"pool_type='{pool_type}', sum_scale=0.25" in repr(scaled)
+
+
+def test_every_layer_and_the_final_pool_have_the_sum_scale():
+    module = DeepSetsEquivariant(3, [5, 6], 4, "sum", final_pool="sum", sum_scale=0.01)
+    assert [layer.sum_scale for layer in module.layers] == [0.01] * 3
+    assert module.final_pool.sum_scale == 0.01
+
+
+def test_one_over_the_size_of_sets_keeps_sums_of_large_sets_in_range():
+    x = torch.randn(4, 1000, 3)
+    module = DeepSetsEquivariant(3, [16, 16, 16], 1, "sum", sum_scale=1 / 1000)
+    plain = DeepSetsEquivariant(3, [16, 16, 16], 1, "sum")
+    plain.load_state_dict(module.state_dict())
+    assert module(x).abs().max() < 10
+    assert plain(x).abs().max() > 1e4
+
+
 @pytest.mark.parametrize("name", ["layer, max", "layer, sum", "stack, max, None", "stack, sum, attention"])
 def test_exports_with_dynamic_shapes(assert_exports, name):
     assert_exports(MODULES[name]())

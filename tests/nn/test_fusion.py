@@ -1,12 +1,24 @@
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 from sk_deepsets.nn import pack
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import FUSIONS, FusedEncoder
+from sk_deepsets.nn._fusion import FUSION_TYPES, SetModel
 
 KINDS = ("elementwise", "equivariant")
+
+
+class FusedEncoder(SetModel):
+    """The smallest model: what the fusion makes of elements and context goes through an encoder."""
+
+    def __init__(self, fusion_type, input_dim, context_dim, hidden_dims, **encoder):
+        super().__init__(input_dim, next(iter(hidden_dims), None), context_dim, fusion_type)
+        self.encoder = Encoder(self.fused_dim, hidden_dims, **encoder)
+
+    def forward(self, packed, context):
+        return self.encoder(*self.fuse(packed, context))
 
 
 @pytest.fixture
@@ -82,7 +94,7 @@ def test_film_needs_a_layer_to_modulate():
         FusedEncoder("film", 3, 2, [])
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", FUSION_TYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_zero_weights_for_the_context_leave_the_plain_encoder(packed, context, name, kind):
     fusion = FusedEncoder(name, 3, 2, [4], kind=kind).double()
@@ -103,7 +115,7 @@ def test_film_starts_near_the_plain_encoder():
 
 
 @pytest.mark.parametrize(("name", "layers"), [("add", ["projection"]), ("film", ["gamma", "beta"])])
-def test_the_context_is_mapped_once_a_set(packed, context, name, layers):
+def test_the_context_is_mapped_once_per_set(packed, context, name, layers):
     fusion = FusedEncoder(name, 3, 2, [4]).double()
     rows = []
     for layer in layers:
@@ -112,7 +124,7 @@ def test_the_context_is_mapped_once_a_set(packed, context, name, layers):
     assert rows == [3] * len(layers)
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", FUSION_TYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_right(packed, context, name, kind):
     fusion = FusedEncoder(name, 3, 2, [4], kind=kind, activation="tanh").double()
@@ -122,3 +134,23 @@ def test_gradients_are_right(packed, context, name, kind):
         return fusion(packed._replace(elements=elements), context)
 
     assert torch.autograd.gradcheck(run, leaves)
+
+
+def test_input_and_context_layers_are_the_identity_unless_given(packed, context):
+    model = SetModel(3, context_dim=2)
+    assert torch.equal(model.input_layer(packed.elements), packed.elements)
+    assert torch.equal(model.context_layer(context), context)
+    shifted = SetModel(3, input_layer=nn.Softplus()).fuse(packed)[0]
+    assert torch.equal(shifted.elements, nn.functional.softplus(packed.elements))
+
+
+def test_a_context_comes_where_the_model_was_built_for_one_and_only_there(packed, context):
+    with pytest.raises(ValueError, match="The model was built with context_dim: call it with context"):
+        SetModel(3, context_dim=2).fuse(packed)
+    with pytest.raises(ValueError, match="The model was built without context_dim: call it without context"):
+        SetModel(3).fuse(packed, context)
+
+
+def test_an_unknown_fusion_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"fusion_type must be one of \('concat', 'add', 'film'\), but got 'gate'"):
+        SetModel(3, context_dim=2, fusion_type="gate")

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from sk_deepsets.nn import PackedSets, pack, pad
+from sk_deepsets.nn import PackedSets, _packed, pack, pad
 from sk_deepsets.nn._packed import unpack
 
 sizes_of_sets = st.lists(st.integers(0, 5), max_size=5)
@@ -46,7 +46,7 @@ def test_pack_undoes_pad(make_batch, sizes, seed):
 def test_unpack_puts_elements_back_where_the_mask_had_them(make_batch):
     x, mask = make_batch([3, 0, 1, 5])
     poisoned = x.masked_fill(~mask[..., None], torch.nan)
-    assert torch.equal(unpack(pack(poisoned, mask).elements, mask, x.shape[:2]), x)
+    assert torch.equal(unpack(pack(poisoned, mask).elements, x, mask), x)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 3), (0, 4, 3), (2, 0, 3), (0, 0, 3)])
@@ -55,7 +55,7 @@ def test_no_mask_means_all_ones(shape):
     for one, other in zip(pack(x), pack(x, torch.ones(shape[:2])), strict=True):
         assert torch.equal(one, other)
         assert one.dtype == other.dtype
-    assert torch.equal(unpack(pack(x).elements, None, shape[:2]), x)
+    assert torch.equal(unpack(pack(x).elements, x), x)
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float32, torch.float64])
@@ -72,6 +72,58 @@ def test_the_gradient_through_pack_is_zero_under_the_mask(make_batch, filler):
     pack(x, mask).elements.square().sum().backward()
     assert (x.grad[~mask] == 0).all()
     assert_close(x.grad[mask], 2 * x.detach()[mask])
+
+
+def test_packed_sets_stay_as_they_are_and_take_no_mask(make_batch):
+    x, mask = make_batch([3, 0, 1])
+    packed = pack(x, mask)
+    assert pack(packed) is packed
+    assert unpack(packed.elements, packed) is packed.elements
+    with pytest.raises(ValueError, match="x is a PackedSets, which holds no padding: call the module without a mask"):
+        pack(packed, mask)
+
+
+def test_spread_repeats_what_belongs_to_a_set_for_each_of_its_elements(make_batch):
+    packed = pack(*make_batch([3, 0, 1]))
+    values = torch.randn(3, 2, dtype=torch.float64).requires_grad_()
+    assert torch.equal(packed.spread(values), values[[0, 0, 0, 2]])
+    assert torch.autograd.gradcheck(packed.spread, values)
+
+
+def packed_of(sizes, values):
+    sizes = torch.tensor(sizes, dtype=torch.int64)
+    return PackedSets(values, torch.repeat_interleave(sizes), sizes)
+
+
+# blocks of 2 would never become fewer: a run of 4 may lie in 4 // 2 + 2 of them
+@settings(max_examples=100, deadline=None)
+@given(sizes=st.lists(st.integers(0, 9), max_size=6), block=st.integers(3, 5), seed=st.integers(0, 99))
+def test_sums_in_blocks_are_the_sums_of_the_sets(sizes, block, seed):
+    values = torch.randn(sum(sizes), 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    expected = torch.stack([part.sum(dim=0) for part in values.split(sizes)]) if sizes else values.new_zeros(0, 2)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_packed, "BLOCK", block)
+        packed = packed_of(sizes, values.requires_grad_())
+        sums = packed.sum(values)
+        assert_close(sums, expected)
+        (gradient,) = torch.autograd.grad((sums * torch.arange(len(sizes))[:, None]).sum(), values)
+    assert torch.equal(gradient, packed.segments[:, None].expand(-1, 2).double())
+
+
+@pytest.mark.parametrize("sizes", [[16_384], [3, 0, 16_384, 0, 0, 700, 1], [1_000_000]], ids=str)
+def test_sums_of_many_equal_numbers_keep_their_digits_in_float32(sizes):
+    numbers = torch.tensor([0.1, 1 / 3, 0.7, 1234.567])
+    packed = packed_of(sizes, numbers.expand(sum(sizes), 4))
+    expected = packed.sizes[:, None] * numbers.double()
+    assert_close(packed.sum(packed.elements).double(), expected, rtol=1e-5, atol=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=sizes_of_sets, seed=st.integers(0, 99))
+def test_the_largest_values_are_those_of_each_set_and_0_of_an_empty_one(sizes, seed):
+    values = torch.randn(sum(sizes), 2, generator=torch.Generator().manual_seed(seed)) - 3
+    expected = [part.amax(dim=0) if len(part) else torch.zeros(2) for part in values.split(sizes)]
+    assert torch.equal(packed_of(sizes, values).max(values), torch.stack(expected) if sizes else torch.zeros(0, 2))
 
 
 def test_gradients_of_pack_and_pad_are_right(make_batch):

@@ -30,6 +30,19 @@ def test_time_stamps_keep_their_seconds_inside_a_model():
     assert model.embed(times).tolist() == [[6.0]]
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e3, -1e6, 1.7e9])
+@pytest.mark.parametrize("spread", [1e-2, 1.0, 1e4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_each_dtype_is_standardised_as_exactly_as_it_can_be(offset, spread, dtype):
+    x = (offset + spread * np.random.default_rng(0).normal(size=(50, 2))).astype(dtype)
+    exact = x.astype(np.longdouble)
+    mean, scale = exact.mean(axis=0), exact.std(axis=0) + spread / 10
+    layer = Standardize(torch.from_numpy(mean.astype(float)), torch.from_numpy(scale.astype(float)))
+    wanted = torch.from_numpy(((exact - mean) / scale).astype(float))
+    lost = np.spacing(np.float32(abs(offset))) if dtype == np.float32 else 0.0  # what float32 rounds the mean by
+    assert_close(layer(torch.from_numpy(x)).double(), wanted, rtol=1e-5, atol=1e-5 + lost / scale.min())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
 def test_the_output_has_the_dtype_of_the_model_whatever_comes_in(dtype):
     layer = Standardize(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64))

@@ -60,7 +60,7 @@ def test_between_copies_no_element():
 def test_the_dataset_shares_the_memory_of_read_only_elements():
     sets = marked_sets([3, 1])
     sets.elements.flags.writeable = False
-    assert np.shares_memory(SetDataset(sets).elements.numpy(), sets.elements)
+    assert np.shares_memory(SetDataset(sets).between(0, 2)[0].packed.elements.numpy(), sets.elements)
 
 
 @settings(deadline=None, max_examples=60)
@@ -113,12 +113,16 @@ def test_an_item_is_one_set_and_its_target():
     assert target == 1.5
 
 
+def weights(dataset):
+    return dataset.between(0, len(dataset))[0].weight
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=20), st.floats(1e-3, 1e3))
 def test_weights_average_one_whatever_their_scale(weight, factor):
     sets = marked_sets([1] * len(weight))
     weight = np.array(weight)
-    plain, scaled = (SetDataset(sets, weight=w).weight for w in (weight, factor * weight))
+    plain, scaled = (weights(SetDataset(sets, weight=w)) for w in (weight, factor * weight))
     np.testing.assert_allclose(plain, weight / weight.mean(), rtol=1e-6)
     np.testing.assert_allclose(plain, scaled, rtol=1e-6)
 
@@ -131,7 +135,48 @@ def test_classes_stay_integers_and_values_take_the_default_dtype():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_elements_keep_their_precision(dtype):
-    assert SetDataset(marked_sets([2, 1], dtype)).elements.numpy().dtype == dtype
+    assert SetDataset(marked_sets([2, 1], dtype)).between(0, 2)[0].packed.elements.numpy().dtype == dtype
+
+
+@settings(deadline=None, max_examples=60)
+@given(SIZES, st.sampled_from(["set", "element"]), st.sampled_from(["set", "element"]), st.data())
+def test_a_subset_is_the_data_set_of_its_sets(sizes, y_of, weight_of, data):
+    sizes = [*sizes, 2]
+    sets = marked_sets(sizes)
+    numbers = np.array(data.draw(st.lists(st.integers(0, len(sizes) - 1), min_size=1, max_size=9, unique=True)))
+    lengths = {"set": len(sizes), "element": sum(sizes)}
+    rng = np.random.default_rng(0)
+    y, weight = rng.integers(0, 9, lengths[y_of]), 1.0 + rng.random(lengths[weight_of])
+    part = SetDataset(sets, y, weight, y_of=y_of, weight_of=weight_of).subset(numbers)
+    rows = np.concatenate([np.arange(*sets.offsets[[i, i + 1]]) for i in numbers])
+    key = {"set": numbers, "element": rows}
+    if not len(key[weight_of]):
+        return
+    whole = SetDataset(sets[numbers], y[key[y_of]], weight[key[weight_of]], y_of=y_of, weight_of=weight_of)
+    assert len(part) == len(whole) == len(numbers)
+    np.testing.assert_array_equal(part.X.elements, whole.X.elements)
+    np.testing.assert_array_equal(part.y, whole.y)
+    for (batch, target), (wanted, wanted_target) in zip(SetBatches(part, 3), SetBatches(whole, 3), strict=True):
+        for ours, theirs in zip((*batch.packed, target), (*wanted.packed, wanted_target), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(batch.context, wanted.context)
+        np.testing.assert_allclose(batch.weight, wanted.weight, rtol=1e-6)
+        assert batch.n_terms == wanted.n_terms
+
+
+def test_a_subset_copies_no_element_until_a_batch_is_taken():
+    dataset = SetDataset(marked_sets([3, 0, 2, 4]))
+    assert dataset.subset(np.array([3, 0]))._elements is dataset._elements
+
+
+def test_the_terms_of_a_loss_are_what_has_a_weight():
+    sets = marked_sets([2, 0, 3])
+    weight = np.array([1.0, 0.0, 2.0, 0.0, 3.0])
+    of_elements = SetDataset(sets, np.zeros(5), weight, y_of="element", weight_of="element")
+    assert of_elements.between(0, 3)[0].n_terms == 3
+    assert of_elements.take(torch.tensor([2]))[0].n_terms == 2
+    assert SetDataset(sets).between(0, 3)[0].n_terms == 3
+    assert SetDataset(sets, weight=np.array([1.0, 0.0, 1.0])).between(0, 3)[0].n_terms == 2
 
 
 def test_a_batch_moves_to_another_device_whole():

@@ -9,16 +9,17 @@ import torch
 from torch import nn
 
 from sk_deepsets import check_sets
-from sk_deepsets.training import SetDataset, Split, Training, build_net
+from sk_deepsets.nn import DeepSetsInvariant
+from sk_deepsets.training import RandomNumbers, SetDataset, Split, build_net, train
 from sk_deepsets.training._callbacks import EpochBar
 
 
-def scripted_net(valid_losses, train_losses=None, *, patience=None, verbose=0):
+def scripted_net(valid_losses, train_losses=None):
     """A net with these losses, whose only weight that is looked at is the number of the epoch."""
     losses = {"valid": valid_losses, "train": train_losses or [1.0] * len(valid_losses)}
-    how = Training("sgd", 0.1, 0.0, 1, len(valid_losses), patience, [], torch.device("cpu"), verbose)
     dims = {"input_dim": 1, "output_dim": 1, "phi_hidden_dims": (), "rho_hidden_dims": ()}
-    net = build_net("squared_error", None, dims, how).initialize()
+    how = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.0, "device": torch.device("cpu")}
+    net = build_net(DeepSetsInvariant, dims, "squared_error", **how).initialize()
 
     def run_single_epoch(iterator, training, prefix, step_fn, **fit_params):
         epoch = len(net.history)
@@ -31,10 +32,11 @@ def scripted_net(valid_losses, train_losses=None, *, patience=None, verbose=0):
     return net
 
 
-def train(net):
+def run_net(net, epochs, patience=None, verbose=0):
     """The number of epochs that were begun, and the epoch whose weights the net has in the end."""
     data = SetDataset(check_sets([[1.0]]), np.zeros((1, 1)))
-    net.partial_fit(Split(data, data))
+    how = {"lr": 0.1, "batch_size": 1, "epochs": epochs, "patience": patience, "callbacks": None, "verbose": verbose}
+    train(net, Split(data, data), RandomNumbers(0), **how)
     return len(net.history), net.module_.rho[0].weight.item()
 
 
@@ -42,13 +44,13 @@ def best_epoch(net):
     return dict(net.callbacks_)["best_epoch"]
 
 
-def run(*losses, **options):
-    return train(scripted_net(*losses, **options))
+def run(valid_losses, train_losses=None, **options):
+    return run_net(scripted_net(valid_losses, train_losses), len(valid_losses), **options)
 
 
 def test_the_lowest_epoch_comes_back_when_nothing_stops_early():
     net = scripted_net([3.0, 1.0, 2.0, 1.5])
-    assert train(net) == (4, 2)
+    assert run_net(net, 4) == (4, 2)
     assert best_epoch(net).best_epoch_ == 2
     assert best_epoch(net).best_loss_ == 1.0
 
@@ -67,8 +69,8 @@ def test_a_new_minimum_starts_the_count_again():
 
 
 def test_without_validation_every_epoch_runs_and_the_last_stays():
-    net = scripted_net([None] * 4, patience=1)
-    assert train(net) == (4, 4)
+    net = scripted_net([None] * 4)
+    assert run_net(net, 4, patience=1) == (4, 4)
     assert best_epoch(net).best_epoch_ is None
 
 
@@ -76,27 +78,27 @@ def test_without_validation_every_epoch_runs_and_the_last_stays():
 def test_a_loss_that_is_no_number_ends_training_at_the_best_epoch(bad):
     assert run([2.0, 1.0, bad, 0.5]) == (3, 2)
     assert run([2.0, 1.0, 0.5, 0.4], [1.0, 1.0, bad, 1.0]) == (3, 2)
-    assert run([None] * 4, [1.0, bad, 1.0, 1.0])[0] == 2
+    with pytest.raises(ValueError, match="the loss of epoch 2 is not finite"):
+        run([None] * 4, [1.0, bad, 1.0, 1.0])
 
 
 def test_no_copy_of_the_weights_is_kept_after_training():
     net = scripted_net([2.0, 1.0])
-    train(net)
+    run_net(net, 2)
     assert b"rho.0.weight" not in pickle.dumps(best_epoch(net))
 
 
 def test_going_on_looks_for_a_new_best_epoch():
     net = scripted_net([0.1, 0.2, 3.0, 2.0])
-    net.set_params(max_epochs=2)
-    assert train(net) == (2, 1)
-    assert train(net) == (4, 4)
+    assert run_net(net, 2) == (2, 1)
+    assert run_net(net, 2) == (4, 4)
     assert best_epoch(net).best_loss_ == 2.0
 
 
 @pytest.mark.parametrize("patience", [None, 1])
 def test_the_bar_counts_epochs_shows_losses_and_leaves_nothing_behind(capsys, patience):
-    net = scripted_net([2.0, 1.23456, 3.0], verbose=1, patience=patience)
-    train(net)
+    net = scripted_net([2.0, 1.23456, 3.0])
+    run_net(net, 3, patience, verbose=1)
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert "valid_loss=3" in shown

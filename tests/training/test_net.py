@@ -7,7 +7,8 @@ from skorch.callbacks import BatchScoring, Callback, Checkpoint, EpochScoring, F
 from torch import nn
 
 from sk_deepsets import RaggedSets
-from sk_deepsets.training import SetDataset, Split, Training, build_net
+from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.training import RandomNumbers, SetDataset, Split, build_net, train
 
 SIZES = [2, 0, 3, 1, 4, 2, 1, 5, 2, 3]
 EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -19,11 +20,17 @@ def sets():
     return RaggedSets(elements, np.r_[0, np.cumsum(SIZES)])
 
 
-def make_net(loss="log_loss", callbacks=(), batch_size=4, max_epochs=2, output_dim=2, **dims):
+def make_net(loss="log_loss", *, output_dim=2, **dims):
     dims = {"input_dim": 2, "output_dim": output_dim, "phi_hidden_dims": (4,), "rho_hidden_dims": (), **dims}
-    how = Training("sgd", 0.01, 0.0, batch_size, max_epochs, None, callbacks, torch.device("cpu"), 0)
+    how = {"optimizer": "sgd", "lr": 0.01, "weight_decay": 0.0, "device": torch.device("cpu")}
     torch.manual_seed(0)
-    return build_net(loss, None, dims, how).initialize()
+    core = DeepSetsConditional if "context_dim" in dims else DeepSetsInvariant
+    return build_net(core, dims, loss, **how).initialize()
+
+
+def run(net, data, valid=None, *, callbacks=(), epochs=2, batch_size=4, lr=0.01):
+    how = {"lr": lr, "batch_size": batch_size, "epochs": epochs, "patience": None, "verbose": 0}
+    return train(net, Split(data, valid), RandomNumbers(1), callbacks=callbacks, **how)
 
 
 class Count(Callback):
@@ -90,9 +97,9 @@ def test_weighted_batches_add_up_to_the_weighted_gradient_of_the_whole(sets):
 
 
 def test_the_history_of_an_epoch_averages_over_sets_not_batches(sets):
-    net = make_net(callbacks=[("count", Count())], batch_size=4, max_epochs=1)
+    net = make_net()
     y = np.arange(len(sets)) % 2
-    net.partial_fit(Split(SetDataset(sets, y), SetDataset(sets[:3], y[:3])))
+    run(net, SetDataset(sets, y), SetDataset(sets[:3], y[:3]), callbacks=[("count", Count())], epochs=1)
     row = net.history[-1]
     train = [(b["train_loss"], b["train_batch_size"]) for b in row["batches"] if "train_loss" in b]
     losses, sizes = zip(*train, strict=True)
@@ -102,8 +109,8 @@ def test_the_history_of_an_epoch_averages_over_sets_not_batches(sets):
 
 
 def test_events_within_an_epoch_reach_a_callback_that_listens(sets):
-    net = make_net(callbacks=[("count", Count())], batch_size=4, max_epochs=2)
-    net.partial_fit(Split(SetDataset(sets, np.arange(10) % 2), SetDataset(sets, np.arange(10) % 2)))
+    net, data = make_net(), SetDataset(sets, np.arange(10) % 2)
+    run(net, data, data, callbacks=[("count", Count())])
     seen = dict(net.callbacks_)["count"].seen
     assert seen == {"on_batch_begin": 2 * (3 + 1), "on_batch_end": 2 * (3 + 1), "on_grad_computed": 2 * 3}
 
@@ -111,9 +118,8 @@ def test_events_within_an_epoch_reach_a_callback_that_listens(sets):
 def test_a_listening_callback_changes_no_weight(sets):
     trained = []
     for callbacks in ([], [("count", Count())]):
-        net = make_net(callbacks=callbacks, max_epochs=3)
-        torch.manual_seed(1)
-        net.partial_fit(Split(SetDataset(sets, np.arange(10) % 2), None))
+        net = make_net()
+        run(net, SetDataset(sets, np.arange(10) % 2), callbacks=callbacks, epochs=3)
         trained.append((net.module_.state_dict(), net.history[:, "train_loss"]))
     assert all(torch.equal(a, b) for a, b in zip(trained[0][0].values(), trained[1][0].values(), strict=True))
     assert trained[0][1] == trained[1][1]
@@ -121,7 +127,7 @@ def test_a_listening_callback_changes_no_weight(sets):
 
 def test_without_a_listener_the_history_holds_the_last_batch_alone(sets):
     net = make_net()
-    net.partial_fit(Split(SetDataset(sets, np.arange(10) % 2), None))
+    run(net, SetDataset(sets, np.arange(10) % 2))
     (batch,) = net.history[-1]["batches"]
     assert batch == {"train_batch_size": 2}
 
@@ -131,9 +137,10 @@ def test_without_a_listener_the_history_holds_the_last_batch_alone(sets):
 def test_epoch_scoring_sees_the_data_of_its_part(sets, on_train, use_caching):
     y = np.arange(10) % 2
     scoring = EpochScoring("accuracy", name="score", on_train=on_train, use_caching=use_caching)
-    net = make_net(callbacks=[scoring], max_epochs=1, batch_size=10)
-    net.set_params(lr=1e-12)  # weights stand still: the score is that of the net afterwards
-    net.partial_fit(Split(SetDataset(sets[:6], y[:6]), SetDataset(sets[6:], y[6:])))
+    net, data = make_net(), SetDataset(sets, y)
+    parts = data.subset(np.arange(6)), data.subset(np.arange(6, 10))
+    # weights stand still: the score is that of the net afterwards
+    run(net, *parts, callbacks=[scoring], epochs=1, batch_size=10, lr=1e-12)
     part = slice(6) if on_train else slice(6, None)
     assert net.history[-1]["score"] == pytest.approx((net.predict(sets[part]) == y[part]).mean())
 
@@ -142,11 +149,11 @@ def test_other_callbacks_of_skorch_run(sets, tmp_path):
     checkpoint = Checkpoint(monitor="valid_loss_best", dirname=str(tmp_path))
     scoring = EpochScoring("neg_log_loss", name="valid_loss", lower_is_better=False)
     callbacks = [BatchScoring("accuracy", name="batch_score"), Freezer("phi.*"), scoring, checkpoint]
-    net = make_net(callbacks=callbacks, max_epochs=2)
+    net, data = make_net(), SetDataset(sets, np.arange(10) % 2)
     before = net.module_.phi[0].weight.detach().clone()
-    net.partial_fit(Split(SetDataset(sets, np.arange(10) % 2), SetDataset(sets, np.arange(10) % 2)))
+    run(net, data, data, callbacks=callbacks)
     assert torch.equal(net.module_.phi[0].weight, before)
-    assert 0 <= net.history[-1]["batch_score"] <= 1
+    assert net.history[-1]["batch_score"] == pytest.approx((net.predict(sets) == np.arange(10) % 2).mean())
     assert (tmp_path / "params.pt").exists()
 
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sk_deepsets.estimators import _statistics
-from sk_deepsets.estimators._statistics import mean_and_scale
+from sk_deepsets.estimators import _scaling
+from sk_deepsets.estimators._scaling import mean_and_scale
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 4)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-1000, 1000))
@@ -41,7 +41,7 @@ def test_integer_weights_are_repetitions(table, data):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_tables_longer_than_one_piece(monkeypatch, weighted, dtype):
-    monkeypatch.setattr(_statistics, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(_scaling, "ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     table, weight = rng.normal(5, 2, size=(100, 3)).astype(dtype), rng.random(100) if weighted else None
     mean, scale = mean_and_scale(table, weight)
@@ -50,19 +50,35 @@ def test_tables_longer_than_one_piece(monkeypatch, weighted, dtype):
     np.testing.assert_allclose(scale, np.sqrt(np.average((table - wanted) ** 2, axis=0, weights=weight)), rtol=1e-6)
 
 
-def test_a_large_mean_costs_no_digits():
-    seconds = 1.7e9 + np.arange(1_000.0)[:, None]  # time stamps
-    mean, scale = mean_and_scale(seconds)
-    np.testing.assert_allclose(mean, 1.7e9 + 499.5, rtol=1e-15)
-    np.testing.assert_allclose(scale, np.arange(1_000.0).std(), rtol=1e-6)
+@pytest.mark.parametrize(
+    ("offset", "spread"), [(1.7e9, 0.1), (1.7e9, 3.0), (1.7e18, 1e9), (-1e30, 1e20), (1e-30, 1e-33), (0.0, 1e38)]
+)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_rows", [40, 100_000])
+def test_a_large_offset_costs_no_digits_however_many_rows(offset, spread, weighted, n_rows):
+    rng = np.random.default_rng(0)
+    table = offset + spread * rng.normal(size=(n_rows, 1))
+    weight = rng.integers(0, 3, n_rows).astype(float) if weighted else None
+    mean, scale = mean_and_scale(table, weight)
+    exact = table.astype(np.longdouble)
+    exact_mean = np.average(exact, axis=0, weights=weight)
+    exact_scale = np.sqrt(np.average((exact - exact_mean) ** 2, axis=0, weights=weight))
+    assert abs(mean - exact_mean) <= 1e-12 * exact_scale + 2e-16 * abs(exact_mean)
+    np.testing.assert_allclose(scale, exact_scale.astype(float), rtol=1e-9)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9, 1e30, -1.7e18])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_constant_column_has_scale_one(value, dtype):
     mean, scale = mean_and_scale(np.full((1_000, 1), value, dtype=dtype))
     np.testing.assert_allclose(mean, dtype(value), rtol=1e-6)
     assert scale == 1
+
+
+def test_a_column_that_is_constant_up_to_rounding_has_scale_one():
+    table = np.array([0.1 + 0.2, 0.3, 0.1 * 3] * 50)[:, None]
+    assert len(np.unique(table)) > 1
+    assert mean_and_scale(table)[1] == 1
 
 
 def test_no_rows_leave_values_as_they_are():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets.estimators._hold_out import hold_out
+from sk_deepsets.estimators._validation_part import hold_out
 
 FRACTIONS = st.floats(0.01, 0.99)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -63,7 +63,7 @@ def test_over_many_draws_all_sets_of_a_class_are_held_out_equally_often(labels):
     assert rate.mean() == pytest.approx(0.3)
 
 
-def test_too_few_sets_hold_out_none():
+def test_too_few_sets_validation_part_none():
     assert not drawn(3, 0.1, 0).any()
     assert not drawn(4, 0.5, 0, np.arange(4)).any()
 

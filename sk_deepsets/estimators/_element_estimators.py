@@ -1,0 +1,277 @@
+"""DeepSetsElementClassifier and DeepSetsElementRegressor: one answer for each element, that knows its set."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._element_scorer import element_scorer
+from sk_deepsets.estimators._element_targets import (
+    ChosenElementTarget,
+    ElementClassTarget,
+    ElementValueTarget,
+    RankingTarget,
+)
+from sk_deepsets.estimators._parameters import ElementParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._scaling import input_layers, sum_scale
+from sk_deepsets.estimators._targets import check_weight
+from sk_deepsets.nn import DeepSetsEquivariant
+from sk_deepsets.preprocessing import read_element_targets
+from sk_deepsets.training import REGRESSION_LOSSES
+
+
+class SetAnswers(list):
+    """A list with one array per set, which NumPy reads as an object array of these arrays.
+
+    So that scikit-learn's ``cross_val_predict``, which concatenates what the folds give, can do so.
+    """
+
+    def __array__(self, dtype=None, copy=None):
+        """One object for each set."""
+        array = np.empty(len(self), dtype=object)
+        array[:] = list(self)
+        return array
+
+
+class ElementEstimator(DeepSetsBase):
+    """Base of the estimators with one answer per element."""
+
+    def _answers(self, X, kind):
+        """One array per set; an array where X is one."""
+        check_is_fitted(self)
+        sets = self._read_sets(X)
+        flat = getattr(self._target, kind)(self._outputs(sets), sets)
+        if isinstance(X, np.ndarray) and X.ndim == 3:
+            return flat.reshape(*X.shape[:2], *flat.shape[1:])
+        return SetAnswers(np.split(flat, sets.offsets[1:-1]))
+
+    def _score(self, X, y, sample_weight, kind, metric):
+        """A metric of the elements that have a target."""
+        check_is_fitted(self)
+        sets = self._read_sets(X)
+        wanted, weight = read_element_targets(y, sets), check_weight(sample_weight, sets)
+        labelled = ~pd.isna(wanted)
+        if not labelled.any():
+            raise ValueError("No element has a target in y.")
+        answers = getattr(self._target, kind)(self._outputs(sets), sets)
+        weight = None if weight is None else weight[sets.segments[labelled]]
+        return float(metric(wanted[labelled], answers[labelled], weight))
+
+    def _make_core(self, sets, weight):
+        """The class of the torch module, and its arguments."""
+        dims = input_layers(sets, self._encoder, weight, standardize=self.standardize) | {
+            "hidden_dims": check_widths(self.hidden_dims, "hidden_dims"),
+            "pool_type": self.pool_type,
+            "dropout": self.dropout,
+            "activation": self.activation,
+            "residual": self.residual,
+            "layer_norm": self.layer_norm,
+            "sum_scale": sum_scale(sets, weight),
+        }
+        if sets.context is not None:
+            dims["fusion_type"] = self.fusion_type
+        return DeepSetsEquivariant, dims
+
+
+@with_parameters
+class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParameters):
+    """Deep Sets classifier of elements: one class for each, which depends on the whole set.
+
+    A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
+    elements of a set permutes the answers. For one class per set, see :class:`DeepSetsClassifier`.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    {fitted}
+
+    See Also
+    --------
+    DeepSetsElementRegressor : A number for each element, or a ranking of the elements.
+    element_scorer : Any metric of scikit-learn, on all elements.
+    RaggedSets.to_rows : Puts the answers beside the rows of the frame that the sets were made of.
+
+    Notes
+    -----
+    An element whose target is missing (None or NaN) is seen by the others and left out of the loss and the score.
+
+    Examples
+    --------
+    Which element of a set is the largest?
+
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsElementClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 2)) for size in rng.integers(2, 9, 300)]
+    >>> y = [one_set[:, 0] == one_set[:, 0].max() for one_set in sets]
+    >>> clf = DeepSetsElementClassifier(target="one_per_set", random_state=0).fit(sets, y)
+    >>> clf.predict_proba(sets)[0][:, 1].sum().round(6)
+    np.float64(1.0)
+    >>> clf.score(sets, y) > 0.95
+    True
+    """
+
+    target: str = parameter(
+        "each",
+        '{"each", "one_per_set"}',
+        """``"each"``: every element has a class by itself. ``"one_per_set"``: of the two classes, exactly one element
+        of each set has the chosen one; its probabilities are a softmax over the elements of the set, as in discrete
+        choice (McFadden, 1974). The chosen class is the one that ``y`` has once in each set; where both are (all sets
+        have two elements), the second by order: 1 of 0 and 1, True of False.""",
+        StrOptions({"each", "one_per_set"}),
+    )
+    class_weight: dict | str | None = parameter(
+        None,
+        'dict, "balanced" or None',
+        'Weights of the classes of elements in the loss; with ``target="each"``.',
+        dict,
+        StrOptions({"balanced"}),
+        None,
+    )
+
+    def predict(self, X):
+        """The class of each element.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
+            One array per set, in the order of X; an array for a 3-D array.
+        """
+        return self._answers(X, "labels")
+
+    def predict_proba(self, X):
+        """The probability of each class for each element.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        list of ndarray of shape (n_i, n_classes), or ndarray of shape (n_sets, set_size, n_classes)
+            As in ``predict``. Columns as in ``classes_``; rows sum to 1. With ``target="one_per_set"``, the column of
+            the chosen class sums to 1 over each set.
+        """
+        return self._answers(X, "probabilities")
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy over all elements that have a target.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        float
+        """
+        return self._score(X, y, sample_weight, "labels", lambda y, p, weight: np.average(y == p, weights=weight))
+
+    def _make_target(self):
+        if self.target == "each":
+            return ElementClassTarget()
+        if self.class_weight is not None:
+            raise ValueError('class_weight needs target="each": with "one_per_set" each set has one chosen element.')
+        return ChosenElementTarget()
+
+
+@with_parameters
+class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParameters):
+    """Deep Sets regressor of elements: one number for each, which depends on the whole set.
+
+    A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
+    elements of a set permutes the answers.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {fitted}
+
+    See Also
+    --------
+    DeepSetsElementClassifier : A class for each element.
+    RaggedSets.to_rows : Puts the answers beside the rows of the frame that the sets were made of.
+
+    Notes
+    -----
+    An element whose target is NaN is seen by the others and left out of the loss and the score.
+
+    Examples
+    --------
+    How far is each element from the largest of its set?
+
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsElementRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 1)) for size in rng.integers(2, 9, 300)]
+    >>> y = [one_set[:, 0] - one_set[:, 0].max() for one_set in sets]
+    >>> reg = DeepSetsElementRegressor(random_state=0).fit(sets, y)
+    >>> reg.predict(sets)[0].shape == y[0].shape
+    True
+    >>> reg.score(sets, y) > 0.95
+    True
+    """
+
+    loss: str = parameter(
+        "squared_error",
+        '{"squared_error", "absolute_error", "huber", "listnet"}',
+        """On the standardised target. ``"huber"`` turns from squared to absolute at 1. ``"listnet"`` learns to rank:
+        targets are grades of relevance, the loss compares the elements of a set with each other (Cao et al., 2007,
+        "Learning to rank: from pairwise approach to listwise approach"), and predictions are scores whose order
+        within a set counts.""",
+        StrOptions({*REGRESSION_LOSSES, "listnet"}),
+    )
+
+    def predict(self, X):
+        """The value, or with ``loss="listnet"`` the score, of each element.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
+            One array per set, in the order of X; an array for a 3-D array.
+        """
+        return self._answers(X, "values")
+
+    def score(self, X, y, sample_weight=None):
+        """R² over all elements that have a target; with ``loss="listnet"`` the NDCG of the sets, as ``"ndcg"`` in
+        :func:`element_scorer`.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        float
+        """
+        if self.loss != "listnet":
+            r2 = lambda y, p, weight: r2_score(y.astype(np.float64), p, sample_weight=weight)  # noqa: E731
+            return self._score(X, y, sample_weight, "values", r2)
+        if sample_weight is not None:
+            raise ValueError('With loss="listnet" score is an NDCG, which takes no sample_weight.')
+        return element_scorer("ndcg")(self, X, y)
+
+    def _make_target(self):
+        return RankingTarget() if self.loss == "listnet" else ElementValueTarget(self.loss, self.standardize)

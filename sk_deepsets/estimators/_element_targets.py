@@ -1,0 +1,205 @@
+"""The targets of elements: a class or a value for each, the one that is chosen of a set, or their order.
+
+An element without a target is None or NaN in y, and NaN in what is read.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sk_deepsets.estimators._scaling import mean_and_scale
+from sk_deepsets.estimators._targets import ClassTarget, Target, class_weights
+from sk_deepsets.nn import PackedSets, softmax_over_sets
+from sk_deepsets.preprocessing import read_element_targets
+from sk_deepsets.training import SetDataset
+
+
+class ElementTarget(Target):
+    """Base of the targets of elements."""
+
+    def weigh(self, values, sets, weight, name=""):
+        """Weights of the sets; a set without a target, which teaches nothing, has weight 0."""
+        taught = np.bincount(sets.segments, ~np.isnan(values), minlength=len(sets)) > 0
+        if taught.all():
+            return weight
+        weight = taught * (1.0 if weight is None else weight)
+        if not weight.any():
+            raise ValueError(f"No element of a set with a weight above 0 has a target in y{name}.")
+        return weight
+
+    def element_weights(self, values, sets, weight):
+        """Weights of the elements in the loss; 0 without a target."""
+        labelled = (~np.isnan(values)).astype(np.float64)
+        return labelled if weight is None else labelled * weight[sets.segments]
+
+
+class ElementClassTarget(ElementTarget, ClassTarget):
+    """One class for each element."""
+
+    def read(self, y, sets, name="", classes=None):
+        """Numbers of the classes, (n_elements,)."""
+        flat = read_element_targets(y, sets, name)
+        labelled = ~pd.isna(flat)
+        labels = _labels(flat[labelled], name)
+        self.learn_classes(labels, name, classes)
+        numbers = np.full(len(flat), np.nan)
+        numbers[labelled] = np.searchsorted(self.classes, labels)
+        return numbers
+
+    def learn_weights(self, values, sets, weight, class_weight):
+        """Learn the weight of each class."""
+        labelled = ~np.isnan(values)
+        of_elements = None if weight is None else weight[sets.segments[labelled]]
+        numbers = values[labelled].astype(np.int64)
+        self.weight_of_class = class_weights(class_weight, self.classes, numbers, of_elements)
+        if self.weight_of_class is not None and not self.weight_of_class[numbers].any():
+            raise ValueError("class_weight and sample_weight together must contain at least one non-zero number.")
+
+    def strata(self, values):
+        """None: sets of several elements belong to no one class."""
+
+    def dataset(self, values, sets, weight):
+        """Numbers of classes of the elements, and weights of the elements."""
+        numbers = np.nan_to_num(values).astype(np.int64)
+        weights = self.element_weights(values, sets, weight)
+        if self.weight_of_class is not None:
+            weights = weights * self.weight_of_class[numbers]
+        return SetDataset(sets, numbers, weights, y_of="element", weight_of="element")
+
+
+class ChosenElementTarget(ElementClassTarget):
+    """Of two classes, one that exactly one element of each set has: the conditional logit of McFadden (1974)."""
+
+    loss = "one_per_set"
+    output_dim = 1
+    weight_of_class = None
+    chosen = None
+
+    def learn_classes(self, labels, name, classes, most=2):
+        """Learn the two classes."""
+        super().learn_classes(labels, name, classes, most)
+
+    def read(self, y, sets, name="", classes=None):
+        """Numbers of the classes, (n_elements,); the first time, which of them is chosen."""
+        values = super().read(y, sets, name, classes)
+        check_whole_sets(values, sets, name)
+        counts = np.array([np.bincount(sets.segments, values == k, minlength=len(sets)) for k in (0, 1)])
+        in_use = counts.any(axis=0)
+        if self.chosen is None:
+            once = (counts == 1)[:, in_use].all(axis=1)
+            self.chosen = 0 if once[0] and not once[1] else 1
+        wrong = np.flatnonzero(in_use & (counts[self.chosen] != 1))
+        if len(wrong):
+            raise ValueError(
+                f"Set {wrong[0]} has {counts[self.chosen, wrong[0]]:.0f} elements of the class "
+                f"{self.classes.tolist()[self.chosen]!r} in y{name} ({len(wrong)} sets do not have exactly one): "
+                'target="one_per_set" wants one in each set.'
+            )
+        return values
+
+    def learn_weights(self, values, sets, weight, class_weight):
+        """Nothing: each set has one chosen element."""
+
+    def dataset(self, values, sets, weight):
+        """1 for the chosen elements, 0 for the others; the loss is of whole sets."""
+        return SetDataset(sets, (values == self.chosen).astype(np.float64), weight, y_of="element")
+
+    def probabilities(self, outputs, sets):
+        """Probabilities (n_elements, 2), of which those of the chosen class sum to 1 over each set."""
+        packed = PackedSets(*map(torch.from_numpy, (outputs, sets.segments, sets.sizes)))
+        chosen = softmax_over_sets(packed.elements, packed)[:, 0].numpy()
+        return np.column_stack([1 - chosen, chosen] if self.chosen == 1 else [chosen, 1 - chosen])
+
+    def labels(self, outputs, sets):
+        """The chosen class for the first of the largest scores of each set, the other class elsewhere."""
+        order = np.lexsort((-outputs[:, 0], sets.segments))  # stable
+        numbers = np.full(len(outputs), 1 - self.chosen)
+        numbers[order[sets.offsets[:-1][sets.sizes > 0]]] = self.chosen
+        return self.classes[numbers]
+
+
+class ElementValueTarget(ElementTarget):
+    """One number for each element."""
+
+    output_dim = 1
+
+    def __init__(self, loss, standardize):
+        self.loss = loss
+        self.standardize = standardize
+
+    def read(self, y, sets, name="", classes=None):
+        """Values of the elements, (n_elements,)."""
+        flat = read_element_targets(y, sets, name)
+        values, labelled = np.full(len(flat), np.nan), ~pd.isna(flat)
+        try:
+            if flat.dtype.kind not in "biufO":
+                raise TypeError(f"it has dtype {flat.dtype}.")
+            values[labelled] = flat[labelled].astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y{name} must hold numbers: {error}") from error
+        if np.isinf(values).any():
+            raise ValueError(f"y{name} holds infinity (element {int(np.argmax(np.isinf(values)))}).")
+        if np.isnan(values).all():
+            raise ValueError(f"No element has a target in y{name}.")
+        return values
+
+    def learn_scale(self, values, sets, weight):
+        """Learn mean and standard deviation of the targets."""
+        self.mean, self.scale = np.zeros(1), np.ones(1)
+        if self.standardize:
+            weights = self.element_weights(values, sets, weight)
+            self.mean, self.scale = mean_and_scale(np.nan_to_num(values)[:, None], weights)
+
+    def dataset(self, values, sets, weight):
+        """Standardised values (n_elements, 1), and weights of the elements."""
+        scaled = np.nan_to_num((values[:, None] - self.mean) / self.scale)
+        weights = self.element_weights(values, sets, weight)
+        return SetDataset(sets, scaled, weights, y_of="element", weight_of="element")
+
+    def values(self, outputs, sets):
+        """Values (n_elements,) from outputs (n_elements, 1)."""
+        return (outputs * self.scale + self.mean)[:, 0]
+
+
+class RankingTarget(ElementValueTarget):
+    """Grades of relevance, which the loss compares within each set: ListNet of Cao et al. (2007)."""
+
+    loss = "listnet"
+
+    def __init__(self):
+        super().__init__("listnet", standardize=False)
+
+    def read(self, y, sets, name="", classes=None):
+        """Grades of the elements, (n_elements,)."""
+        values = super().read(y, sets, name, classes)
+        check_whole_sets(values, sets, name)
+        return values
+
+    def dataset(self, values, sets, weight):
+        """Grades (n_elements,); the loss is of whole sets."""
+        return SetDataset(sets, np.nan_to_num(values), weight, y_of="element")
+
+
+def check_whole_sets(values, sets, name):
+    """Raise where some but not all elements of a set have a target."""
+    count = np.bincount(sets.segments, ~np.isnan(values), minlength=len(sets))
+    wrong = np.flatnonzero((count > 0) & (count < sets.sizes))
+    if len(wrong):
+        raise ValueError(
+            f"Set {wrong[0]} has targets in y{name} for {count[wrong[0]]:.0f} of its {sets.sizes[wrong[0]]} elements "
+            f"({len(wrong)} sets are like that): all or none are wanted."
+        )
+
+
+def _labels(labels, name):
+    """Labels of one type."""
+    if not len(labels):
+        raise ValueError(f"No element has a target in y{name}.")
+    if labels.dtype == object:
+        kinds = {type(label).__name__ for label in labels if isinstance(label, str) != isinstance(labels[0], str)}
+        if kinds:
+            raise ValueError(f"y{name} holds labels of several types: {labels[0]!r} and some of {sorted(kinds)}.")
+        labels = np.array(labels.tolist())
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        raise ValueError(f"Unknown label type: continuous. y{name} holds {labels[labels != np.floor(labels)][0]}.")
+    return labels

@@ -1,0 +1,286 @@
+"""The parameters of the estimators: the default, the constraints and the documentation of each, said once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from inspect import cleandoc
+from numbers import Integral, Real
+from textwrap import indent
+from typing import Any
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sk_deepsets.nn import ACTIVATIONS, POOL_TYPES
+from sk_deepsets.training import OPTIMIZERS
+
+FITTED = """
+n_features_in_ : int
+    Features of an element.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, where the sets were DataFrames with string columns.
+n_context_features_ : int or None
+    Columns of the context; None where the sets have none.
+n_iter_ : int
+    Epochs trained.
+best_iteration_ : int
+    The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
+history_ : list of dict
+    One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (the loss of the sets held out: log loss, or ``loss``
+    on the standardised target), ``dur``, ….
+net_ : skorch.NeuralNet
+    The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``; a
+    ``module`` of your own is ``net_.module_.module``, behind the standardisation.
+padder_ : SetPadder
+"""
+
+
+def parameter(default: Any, kind: str, doc: str, *constraints: Any) -> Any:
+    """A field of an estimator: its default, its type as numpydoc shows it, what it does, and what it may be."""
+    return field(default=default, metadata={"kind": kind, "doc": cleandoc(doc), "constraints": list(constraints)})
+
+
+def with_parameters(cls: type) -> type:
+    """Make a class a dataclass whose ``__init__`` only stores its parameters, with their constraints and documentation.
+
+    ``{parameters}`` in the docstring of the class stands for the list of all its parameters, ``{fitted}`` for the
+    attributes that all estimators have after ``fit``.
+    """
+    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
+    cls._parameter_constraints = {one.name: one.metadata["constraints"] for one in fields(cls)}
+    texts = {"{parameters}": "\n".join(map(_entry, fields(cls))), "{fitted}": cleandoc(FITTED)}
+    for name, text in texts.items():
+        cls.__doc__ = cls.__doc__.replace(name, indent(text, "    ").strip())
+    return cls
+
+
+def _entry(one: Any) -> str:
+    default = f'"{one.default}"' if isinstance(one.default, str) else one.default
+    return f"{one.name} : {one.metadata['kind']}, default={default}\n{indent(one.metadata['doc'], '    ')}"
+
+
+@with_parameters
+class SetArchitecture:
+    """The model of the estimators with one answer per set."""
+
+    phi_hidden_dims: Sequence[int] = parameter(
+        (64, 64), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like"
+    )
+    rho_hidden_dims: Sequence[int] = parameter(
+        (64,), "sequence of int", "Widths of the hidden layers of rho. Empty: rho is one linear map.", "array-like"
+    )
+    pool_type: str | Sequence[str] = parameter(
+        ("mean", "max"),
+        '{"sum", "mean", "max", "min", "std", "attention"} or tuple of them',
+        """How the elements of a set become one vector; several pools are concatenated. ``"sum"`` keeps the size of
+        the set and carries over to larger sets than those trained on; ``"max"`` and ``"attention"`` find a few
+        elements that matter; ``"mean"`` and ``"std"`` see the set as a distribution.""",
+        StrOptions(set(POOL_TYPES)),
+        tuple,
+        list,
+    )
+    context_in_rho: bool = parameter(
+        True, "bool", "Whether rho sees the context of the set, too, where the sets have one.", "boolean"
+    )
+    encoder: str = parameter(
+        "elementwise",
+        '{"elementwise", "equivariant"}',
+        "Whether phi sees each element by itself, or in layers that show it the maximum over its set.",
+        StrOptions({"elementwise", "equivariant"}),
+    )
+    module: Callable | None = parameter(
+        None,
+        "callable",
+        """A torch module class of your own, built as ``module(input_dim=..., output_dim=...)`` (and
+        ``context_dim=...`` where there is context) and called as ``forward(x, mask)`` (and ``context=...``) with
+        ``x (b, m, d)`` and ``mask (b, m)``; it returns ``(b, output_dim)``. It takes the place of the other
+        parameters of the model.""",
+        callable,
+        None,
+    )
+
+
+@with_parameters
+class ElementArchitecture:
+    """The model of the estimators with one answer per element."""
+
+    hidden_dims: Sequence[int] = parameter(
+        (64, 64), "sequence of int", "Widths between the equivariant layers. Empty: there is one layer.", "array-like"
+    )
+    pool_type: str = parameter(
+        "max", '{"max", "sum"}', "How an element sees the others of its set.", StrOptions({"max", "sum"})
+    )
+    residual: bool = parameter(
+        False, "bool", "Whether a layer between two of the same width adds to its input.", "boolean"
+    )
+    layer_norm: bool = parameter(
+        False, "bool", "Whether the hidden features of an element are normalised before each activation.", "boolean"
+    )
+
+
+@with_parameters
+class SharedArchitecture:
+    """What the models of all estimators have."""
+
+    fusion_type: str = parameter(
+        "concat",
+        '{"concat", "add", "film"}',
+        """How the elements see the context of their set, where the sets have one; see
+        :class:`~sk_deepsets.nn.DeepSetsConditional`.""",
+        StrOptions({"concat", "add", "film"}),
+    )
+    activation: str = parameter(
+        "relu",
+        '{"relu", "gelu", "silu", "elu", "tanh"}',
+        "What follows each hidden layer.",
+        StrOptions(set(ACTIVATIONS)),
+    )
+    dropout: float = parameter(
+        0.0, "float", "Share of the hidden units dropped in training.", Interval(Real, 0, 1, closed="left")
+    )
+
+
+@with_parameters
+class Data:
+    """What the sets may be, and how they are prepared."""
+
+    categorical_features: Any = parameter(
+        "from_dtype",
+        '"from_dtype", array-like or None',
+        """Which features of the elements are categories, each with an embedding that is learned: those of a
+        categorical or string dtype, where elements stand in DataFrames; these, by name, position or mask, such as
+        ids in an array of integers; none. A category that ``fit`` has not seen has the embedding zero. Categories
+        among the context are always found by dtype.""",
+        "array-like",
+        StrOptions({"from_dtype"}),
+        None,
+    )
+    standardize: bool = parameter(
+        True,
+        "bool",
+        """Whether to subtract the mean of each feature over all elements and divide by its standard deviation; of
+        each context column and regression target, too.""",
+        "boolean",
+    )
+    max_set_size: int | None = parameter(
+        None,
+        "int",
+        """Largest set to accept; a larger one is an error. A :class:`SetPadder` before the estimator cuts sets.""",
+        Interval(Integral, 1, None, closed="left"),
+        None,
+    )
+    empty_sets: str = parameter(
+        "zero",
+        '{"zero", "error"}',
+        "What an empty set is: pooled to a vector of zeros (and without an answer for any element), or an error.",
+        StrOptions({"zero", "error"}),
+    )
+    missing_sets: str = parameter(
+        "error",
+        '{"error", "empty"}',
+        """What a missing set (None, NaN, NA) is: an error, or, where a left join leaves rows without elements, an
+        empty set.""",
+        StrOptions({"error", "empty"}),
+    )
+
+
+@with_parameters
+class TrainingParameters:
+    """How the model is trained."""
+
+    optimizer: str | Callable = parameter(
+        "adamw",
+        '{"adam", "adamw", "sgd"} or callable',
+        'By name, or a torch optimizer class. ``"sgd"`` has Nesterov momentum of 0.9.',
+        StrOptions(set(OPTIMIZERS)),
+        callable,
+    )
+    lr: float = parameter(
+        2e-3,
+        "float",
+        """Learning rate to begin with. With early stopping it falls to three tenths each time the validation loss
+        has not fallen for half of ``n_iter_no_change`` epochs, unless a skorch ``LRScheduler`` is among the
+        callbacks.""",
+        Interval(Real, 0, None, closed="neither"),
+    )
+    weight_decay: float = parameter(
+        0.0, "float", "Weight decay of the optimizer.", Interval(Real, 0, None, closed="left")
+    )
+    batch_size: int = parameter(128, "int", "Sets in a mini-batch.", Interval(Integral, 1, None, closed="left"))
+    max_epochs: int = parameter(
+        100, "int", "Most passes over the training sets.", Interval(Integral, 1, None, closed="left")
+    )
+    early_stopping: bool | str = parameter(
+        "auto",
+        'bool or "auto"',
+        """Whether to hold out a part of the sets (the same share of each class), to stop when their loss has not
+        fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch. ``"auto"``: with at
+        least 1,000 sets, or with ``X_val``; with fewer, probabilities may be overconfident. The best epoch is
+        restored whenever there is something to validate on; ``False`` then only keeps training from stopping
+        early.""",
+        "boolean",
+        StrOptions({"auto"}),
+    )
+    validation_fraction: float = parameter(
+        0.1, "float", "Share of the sets held out.", Interval(Real, 0, 1, closed="neither")
+    )
+    n_iter_no_change: int = parameter(
+        10,
+        "int",
+        "Epochs without a new minimum of the validation loss after which training stops early.",
+        Interval(Integral, 1, None, closed="left"),
+    )
+    warm_start: bool = parameter(
+        False,
+        "bool",
+        """Whether ``fit`` goes on from the weights of the last ``fit``. What the model is built of must be the same
+        then; what belongs to the training may change.""",
+        "boolean",
+    )
+    callbacks: Sequence | None = parameter(
+        None,
+        "list of skorch callbacks",
+        "Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``.",
+        list,
+        tuple,
+        None,
+    )
+
+
+@with_parameters
+class Run:
+    """Where and how the fit runs."""
+
+    device: str | torch.device = parameter(
+        "cpu",
+        "str or torch.device",
+        'Where to train. ``"auto"``: on an accelerator if there is one.',
+        str,
+        torch.device,
+    )
+    random_state: Any = parameter(
+        None,
+        "int, RandomState instance or None",
+        """Of the weights, the batches, the dropout and the sets held out. With an int, two fits on the CPU with the
+        same number of threads are equal to the last bit, in threads and processes side by side, too. The global
+        generators of NumPy and torch are left as they are.""",
+        "random_state",
+    )
+    verbose: int = parameter(0, "int", "1: a progress bar for the fit. 2: a line for each epoch.", "verbose")
+
+
+@with_parameters
+class SetParameters(Run, TrainingParameters, Data, SharedArchitecture, SetArchitecture):
+    """The parameters of the estimators with one answer per set (a dataclass takes fields from the last base first)."""
+
+
+@with_parameters
+class ElementParameters(Run, TrainingParameters, Data, SharedArchitecture, ElementArchitecture):
+    """The parameters of the estimators with one answer per element."""
+
+
+def check_widths(dims, name):
+    """The widths of hidden layers that a parameter holds, as a tuple."""
+    dims = tuple(dims)
+    if not all(isinstance(dim, Integral) and not isinstance(dim, bool) and dim > 0 for dim in dims):
+        raise ValueError(f"{name} must hold whole numbers of at least 1, one for each hidden layer, but is {dims}.")
+    return dims

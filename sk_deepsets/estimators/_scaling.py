@@ -1,0 +1,92 @@
+"""Scaling: what goes into a net has mean 0 and spread 1, and so have the targets that it learns."""
+
+import numpy as np
+import torch
+
+from sk_deepsets.nn import MixedColumns, Standardize
+
+ROWS_AT_ONCE = 65_536
+
+
+def mean_and_scale(table, weight=None):
+    """Mean and standard deviation of the columns, in float64; the scale of a constant column is 1.
+
+    A column counts as constant when its spread is no more than the rounding of its own values. Two passes over
+    differences from a first row keep the digits that a large offset would take: time stamps keep their seconds.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns)
+    weight : ndarray of shape (n_rows,), optional
+        A row of weight 0 does not count.
+    """
+    if table.size == 0 or (weight is not None and not weight.any()):
+        return np.zeros(table.shape[1]), np.ones(table.shape[1])
+    first = table[0 if weight is None else np.argmax(weight > 0)].astype(np.float64)
+    mean = first + _mean(table, weight, lambda rows: rows - first)
+    deviation = _mean(table, weight, lambda rows: rows - mean)
+    variance = _mean(table, weight, lambda rows: (rows - mean) ** 2) - deviation**2
+    mean, scale = mean + deviation, np.sqrt(np.maximum(variance, 0))
+    precision = np.finfo(table.dtype if table.dtype.kind == "f" else np.float64).eps
+    return mean, np.where(scale > precision * np.abs(mean), scale, 1.0)
+
+
+def _mean(table, weight, function):
+    """The weighted mean of a function of the rows, (n_columns,); sums, since a product may depend on BLAS's threads."""
+    total, of_weights = np.zeros(table.shape[1]), 0.0
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        rows = table[start : start + ROWS_AT_ONCE].astype(np.float64)
+        if weight is None:
+            total += function(rows).sum(axis=0)
+            of_weights += len(rows)
+            continue
+        weights = weight[start : start + ROWS_AT_ONCE]
+        counted = weights > 0
+        total += (weights[counted, None] * function(rows[counted])).sum(axis=0)
+        of_weights += weights.sum()
+    return total / of_weights
+
+
+def input_layers(sets, encoder, weight, *, standardize, centred=True):
+    """The arguments of a torch module that depend on the data: its input layers and their widths.
+
+    Parameters
+    ----------
+    sets : RaggedSets
+        Of numbers and of codes of categories.
+    encoder : SetEncoder
+        Which made them.
+    weight : ndarray of shape (n_sets,) or None
+        Of the sets in what is learned.
+    standardize : bool
+    centred : bool
+        Whether to subtract the mean of the elements.
+    """
+    of_elements = None if weight is None else weight[sets.segments]
+    layer, dim = input_layer(sets.elements, encoder.n_categories, of_elements, standardize, centred)
+    dims = {"input_layer": layer, "input_dim": dim}
+    if sets.context is not None:
+        layer, dim = input_layer(sets.context, encoder.n_context_categories, weight, standardize)
+        dims |= {"context_layer": layer, "context_dim": dim}
+    return dims
+
+
+def input_layer(table, n_categories, weight, standardize, centred=True):
+    """A layer for the columns of a table, and how many features come out of it."""
+    numbers = table[:, : table.shape[1] - len(n_categories)]
+    mean, scale = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
+    if standardize:
+        mean, scale = mean_and_scale(numbers, weight)
+        if not centred:
+            mean, scale = np.zeros_like(mean), np.hypot(mean, scale)  # the root mean square
+    layer = Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
+    if not n_categories:
+        return layer, numbers.shape[1]
+    layer = MixedColumns(layer, numbers.shape[1], n_categories)
+    return layer, layer.output_dim
+
+
+def sum_scale(sets, weight):
+    """One over a typical size: sums over sets of a thousand elements would start training far out."""
+    typical_size = np.sqrt(np.average(np.square(sets.sizes), weights=weight))
+    return 1 / max(float(typical_size), 1)

@@ -1,0 +1,225 @@
+"""DeepSetsClassifier and DeepSetsRegressor: one answer for each set."""
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._scaling import input_layers, sum_scale
+from sk_deepsets.estimators._targets import ClassTarget, ValueTarget
+from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.sets import RaggedSets
+from sk_deepsets.training import REGRESSION_LOSSES, PaddedModule, SetDataset
+
+
+class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
+    """Base of the estimators with one answer per set."""
+
+    def transform(self, X):
+        """Embed sets: what the pool gives and rho reads.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_sets, n_embedding_features), float32
+        """
+        check_is_fitted(self)
+        return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
+
+    @property
+    def _n_features_out(self):
+        pooling = getattr(self.net_.module_, "pooling", None)
+        if pooling is not None:
+            return pooling.output_dim
+        # of a module of the user's own, one element shows it
+        n_context = self.n_context_features_
+        context = None if n_context is None else np.zeros((1, n_context), dtype=np.float32)
+        one = RaggedSets(np.zeros((1, self.n_features_in_), dtype=np.float32), [0, 1], context=context)
+        return self.net_.embed(SetDataset(one)).shape[1]
+
+    def _make_core(self, sets, weight):
+        """The class of the torch module, and its arguments."""
+        phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
+        # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
+        centred = self.module is not None or len(phi) or "sum" not in self.pool_type
+        dims = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
+        if self.module is not None:
+            return PaddedModule, {"module": self.module, **dims}
+        dims |= {
+            "phi_hidden_dims": phi,
+            "rho_hidden_dims": rho,
+            "pool_type": self.pool_type,
+            "dropout": self.dropout,
+            "activation": self.activation,
+            "encoder": self.encoder,
+            "sum_scale": sum_scale(sets, weight),
+        }
+        if sets.context is None:
+            return DeepSetsInvariant, dims
+        return DeepSetsConditional, {**dims, "fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
+
+    def __sklearn_tags__(self):
+        """An embedding comes in float32."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _has_embedding(estimator):
+    module = getattr(estimator.module, "func", estimator.module)
+    return module is None or hasattr(module, "embed")
+
+
+# after the class is made: set_output's own wrapper would hide that the method is not always there
+SetEstimator.transform = available_if(_has_embedding)(SetEstimator.transform)
+SetEstimator.get_feature_names_out = available_if(_has_embedding)(SetEstimator.get_feature_names_out)
+
+
+@with_parameters
+class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
+    """Deep Sets classifier: one class for each set of elements.
+
+    Each element goes through a network phi, a pool makes one vector of each set, and a network rho makes a
+    class of it: f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets". The result does not
+    depend on the order of the elements, and sets may have any size.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    {fitted}
+
+    See Also
+    --------
+    DeepSetsRegressor : One or several numbers for each set.
+    DeepSetsElementClassifier : One class for each element.
+
+    Examples
+    --------
+    Does a set hold a number above 2?
+
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 3)) for size in rng.integers(1, 20, 400)]
+    >>> y = np.array(["yes" if one_set.max() > 2 else "no" for one_set in sets])
+    >>> clf = DeepSetsClassifier(random_state=0).fit(sets[:300], y[:300])
+    >>> clf.score(sets[300:], y[300:]) > 0.8
+    True
+    """
+
+    class_weight: dict | str | None = parameter(
+        None,
+        'dict, "balanced" or None',
+        "Weights of the classes, in the loss and in the validation loss.",
+        dict,
+        StrOptions({"balanced"}),
+        None,
+    )
+
+    def predict(self, X):
+        """The most likely class of each set.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_sets,), of the dtype of ``classes_``
+        """
+        return self._answers(X, "labels")
+
+    def predict_proba(self, X):
+        """The probability of each class.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_sets, n_classes), float64
+            Columns as in ``classes_``; rows sum to 1.
+        """
+        return self._answers(X, "probabilities")
+
+    def _make_target(self):
+        return ClassTarget()
+
+
+@with_parameters
+class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
+    """Deep Sets regressor: one or several numbers for each set of elements.
+
+    f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets": the result does not depend on
+    the order of the elements, and sets may have any size.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {fitted}
+
+    See Also
+    --------
+    DeepSetsClassifier : One class for each set.
+    DeepSetsElementRegressor : One number for each element.
+
+    Examples
+    --------
+    The sum over a set, learned from sets of at most 10 numbers and right on sets of 50:
+
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.integers(0, 10, size) for size in rng.integers(1, 11, 1000)]
+    >>> y = [one_set.sum() for one_set in sets]
+    >>> reg = DeepSetsRegressor(phi_hidden_dims=(), rho_hidden_dims=(), pool_type="sum", lr=0.05, random_state=0)
+    >>> reg.fit(sets, y).predict([np.full(50, 3)]).round()
+    array([150.])
+    """
+
+    loss: str = parameter(
+        "squared_error",
+        '{"squared_error", "absolute_error", "huber"}',
+        'On the standardised target. ``"huber"`` turns from squared to absolute at 1.',
+        StrOptions(set(REGRESSION_LOSSES)),
+    )
+
+    def predict(self, X):
+        """The value or values of each set.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_sets,), or (n_sets, n_outputs) if y had two dimensions; float64
+        """
+        return self._answers(X, "values")
+
+    def _make_target(self):
+        return ValueTarget(self.loss, self.standardize)
+
+    def __sklearn_tags__(self):
+        """Several outputs are fine."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

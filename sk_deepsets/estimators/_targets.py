@@ -1,0 +1,206 @@
+"""What an estimator learns to answer: how y is read, what the net has to give, and what its outputs mean."""
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, _check_y
+
+from sk_deepsets.estimators._scaling import mean_and_scale
+from sk_deepsets.sets import check_labels
+from sk_deepsets.training import SetDataset
+
+
+class Target:
+    """Base of the targets; a target is made for each first fit, and learns from the ``y`` of that fit.
+
+    Attributes
+    ----------
+    loss : str
+        Which loss to train with.
+    output_dim : int
+        How many outputs there are for each set, or element.
+    """
+
+    def read(self, y, sets, name="", classes=None):
+        """The targets as numbers; the first time, what they are is learned.
+
+        Parameters
+        ----------
+        y : array-like
+        sets : RaggedSets
+        name : str
+            What follows X and y in messages.
+        classes : array-like, optional
+            The classes that there are, where these targets do not tell.
+        """
+        raise NotImplementedError
+
+    def learn_weights(self, values, sets, weight, class_weight):
+        """Learn the weight of each class from the training sets."""
+
+    def weigh(self, values, sets, weight, name=""):
+        """Weights of the sets in the loss, or None; a set of weight 0 is left out."""
+        return weight
+
+    def strata(self, values):
+        """What the held out part has the same shares of as the rest; None: of nothing."""
+
+    def learn_scale(self, values, sets, weight):
+        """Learn mean and spread of the targets of the training sets."""
+
+    def dataset(self, values, sets, weight):
+        """The training, or validation, sets with their targets and weights."""
+        return SetDataset(sets, values, weight)
+
+
+class ClassTarget(Target):
+    """One class for each set."""
+
+    loss = "log_loss"
+    classes = None
+
+    @property
+    def output_dim(self):
+        """One output for each class."""
+        return len(self.classes)
+
+    def read(self, y, sets, name="", classes=None):
+        """Numbers of the classes, (n_sets,)."""
+        y = check_targets(y, sets, name)
+        check_classification_targets(y)
+        self.learn_classes(y, name, classes)
+        return np.searchsorted(self.classes, y)
+
+    def learn_classes(self, labels, name, classes, most=None):
+        """Learn the classes, or compare them with those known."""
+        known = np.unique(labels if classes is None else classes)
+        if self.classes is None:
+            if len(known) < 2 or len(known) > (most or len(known)):
+                what = "1 class" if len(known) == 1 else f"{len(known)} classes"
+                wanted = "at least 2" if most is None else f"exactly {most}"
+                raise ValueError(f"y has {what} ({_shown(known)}), but a classifier needs {wanted}.")
+            self.classes = known
+        elif classes is not None and not np.array_equal(known, self.classes):
+            raise ValueError(f"classes={_shown(known)} differ from those of the first call, {_shown(self.classes)}.")
+        unknown = np.setdiff1d(labels, self.classes)
+        if len(unknown):
+            one = unknown.tolist()[0]
+            raise ValueError(f"y{name} has the class {one!r}, which is not among {_shown(self.classes)}.")
+
+    def learn_weights(self, values, sets, weight, class_weight):
+        """Learn the weight of each class."""
+        self.weight_of_class = class_weights(class_weight, self.classes, values, weight)
+
+    def weigh(self, values, sets, weight, name=""):
+        """Weights of the sets, times those of their classes."""
+        if self.weight_of_class is None:
+            return weight
+        return check_some_weight(self.weight_of_class[values] * (1 if weight is None else weight))
+
+    def strata(self, values):
+        """The classes."""
+        return values
+
+    def probabilities(self, outputs, sets):
+        """Probabilities (n, n_classes) from outputs (n, n_classes)."""
+        return softmax(outputs, axis=1)
+
+    def labels(self, outputs, sets):
+        """The most likely class."""
+        return self.classes[outputs.argmax(axis=1)]
+
+
+class ValueTarget(Target):
+    """One or several numbers for each set."""
+
+    def __init__(self, loss, standardize):
+        self.loss = loss
+        self.standardize = standardize
+        self.output_dim = None
+
+    def read(self, y, sets, name="", classes=None):
+        """Values (n_sets, n_outputs) in float64."""
+        y = check_targets(y, sets, name, multi_output=True, y_numeric=True).astype(np.float64)
+        if self.output_dim is None:
+            self.is_flat = y.ndim == 1
+            self.output_dim = 1 if self.is_flat else y.shape[1]
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self.output_dim:
+            raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} are expected.")
+        return y
+
+    def learn_scale(self, values, sets, weight):
+        """Learn mean and standard deviation of each output."""
+        if self.standardize:
+            self.mean, self.scale = mean_and_scale(values, weight)
+        else:
+            self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
+
+    def dataset(self, values, sets, weight):
+        """Standardised targets."""
+        return SetDataset(sets, (values - self.mean) / self.scale, weight)
+
+    def values(self, outputs, sets):
+        """Values of the form of y from outputs (n, n_outputs)."""
+        values = outputs * self.scale + self.mean
+        return values[:, 0] if self.is_flat else values
+
+
+def check_targets(y, sets, name, **options):
+    """Targets as an array of numbers or labels, one (or one row) for each set."""
+    check_labels(y, sets.index, f"y{name}")
+    checked = _check_y(y, **options)
+    if len(checked) != len(sets):
+        raise ValueError(
+            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: one for each set is wanted."
+        )
+    return checked
+
+
+def check_weight(sample_weight, sets):
+    """Weights of the sets in float64, or None."""
+    if sample_weight is None:
+        return None
+    check_labels(sample_weight, sets.index, "sample_weight")
+    shape = np.asarray(sample_weight).shape
+    if shape not in ((), (len(sets),)):
+        raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
+    one_for_each = np.empty((len(sets), 1))
+    weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
+    return check_some_weight(weight, "Sample weights")
+
+
+def check_some_weight(weight, what="class_weight and sample_weight together"):
+    """Weights of which one at least is not 0."""
+    if not weight.any():
+        raise ValueError(f"{what} must contain at least one non-zero number.")
+    return weight
+
+
+def class_weights(class_weight, classes, numbers, weight):
+    """One weight for each class, (n_classes,); None where all are the same.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    classes : ndarray of shape (n_classes,)
+    numbers : ndarray of int, shape (n,)
+        Of the classes of the sets, or elements.
+    weight : ndarray of shape (n,) or None
+        Of the sets, or elements.
+    """
+    if class_weight is None:
+        return None
+    if class_weight != "balanced":
+        return compute_class_weight(class_weight, classes=classes, y=classes)
+    # not scikit-learn's, which counts what has weight 0
+    counts = np.bincount(numbers, weights=weight, minlength=len(classes))
+    present = counts > 0
+    return np.divide(counts.sum(), present.sum() * counts, where=present, out=np.zeros(len(counts)))
+
+
+def _shown(classes):
+    """Classes as they look in Python, without NumPy's types."""
+    shown = ", ".join(map(repr, classes.tolist()[:10]))
+    return f"[{shown}{', …' if len(classes) > 10 else ''}]"

@@ -1,0 +1,254 @@
+"""Pools: from the elements of each set to one vector per set, in time linear in the real elements.
+
+Each pool says what to know of a part of a set, how what is known of several parts joins, and how the pool follows from
+what is known of the whole set. A set that is pooled in one go is one part. An empty set gives 0 with a finite gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sk_deepsets.nn._packed import PackedSets, pack
+
+PoolType = str | Sequence[str]
+Known = tuple[Tensor, ...]
+"""What is known of each of p parts, or of each of b sets: tensors (p, w), of which ``Pool.widths`` says the w."""
+
+
+class Pool(nn.Module):
+    """A pool; unless a subclass says otherwise, it knows the sum of the elements."""
+
+    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+        super().__init__()
+        self.widths: tuple[int, ...] = (input_dim,)
+
+    def part(self, packed: PackedSets) -> Known:
+        """What to know of each part; ``packed`` holds the parts in the place of sets."""
+        return (packed.sum(packed.elements),)
+
+    def join(self, parts: PackedSets, known: Known) -> Known:
+        """What is known of each set. Its elements are its parts: ``parts`` holds the size of each, (p, 1)."""
+        return self.part(parts._replace(elements=known[0]))
+
+    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+        """The pool of each set, (b, k)."""
+        return known[0]
+
+
+class Sum(Pool):
+    """The sum, times a constant factor."""
+
+    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+        super().__init__(input_dim)
+        self.scale = sum_scale
+
+    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+        """See :class:`Pool`."""
+        return known[0] if self.scale == 1.0 else known[0] * self.scale
+
+
+class Mean(Pool):
+    """The sum over the number of elements."""
+
+    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+        """See :class:`Pool`."""
+        return known[0] / divisor(sizes)
+
+
+class Max(Pool):
+    """The largest value of each feature."""
+
+    def part(self, packed: PackedSets) -> Known:
+        """See :class:`Pool`."""
+        return (packed.max(packed.elements),)
+
+    def holders(self, packed: PackedSets) -> Tensor:
+        """Numbers of the elements that hold the extreme of a feature over their set; no set may be empty."""
+        rows = torch.arange(packed.elements.shape[0], device=packed.elements.device)
+        starts = packed.sizes.cumsum(0) - packed.sizes
+        # the maximum, and the fourth of its results: the rows that hold them, (b, k)
+        return torch.embedding_bag(packed.elements, rows, starts, mode=2)[3].flatten()
+
+
+class Min(Max):
+    """The smallest value of each feature: minus the largest of the negated elements."""
+
+    def part(self, packed: PackedSets) -> Known:
+        """See :class:`Pool`."""
+        return (-packed.max(-packed.elements),)
+
+    def holders(self, packed: PackedSets) -> Tensor:
+        """See :class:`Max`."""
+        return super().holders(packed._replace(elements=-packed.elements))
+
+
+class Std(Pool):
+    """The standard deviation, with the number of elements for divisor.
+
+    Known of a part are a value near its mean, and the sums of the elements' differences from it and of their squares:
+    far from zero, these keep the digits that sums of the elements themselves would lose. The value cancels out, so it
+    needs no gradient. Parts join by moving their sums to one value (Chan, Golub and LeVeque, 1983).
+    """
+
+    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+        super().__init__(input_dim)
+        self.widths = (input_dim, input_dim, input_dim)
+
+    def part(self, packed: PackedSets) -> Known:
+        """See :class:`Pool`."""
+        near = packed.sum(packed.elements.detach()) / divisor(packed.sizes)
+        rest = packed.elements - packed.spread(near)
+        return near, packed.sum(rest), packed.sum(rest.square())
+
+    def join(self, parts: PackedSets, known: Known) -> Known:
+        """See :class:`Pool`."""
+        (nears, sums, squares), counts = known, parts.elements
+        near = parts.sum(nears.detach() * counts) / parts.sum(counts).clamp(min=1)
+        moved = nears.detach() - parts.spread(near)
+        squares = squares + 2 * moved * sums + counts * moved.square()
+        return near, parts.sum(sums + counts * moved), parts.sum(squares)
+
+    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+        """See :class:`Pool`."""
+        _, sums, squares = known
+        variance = (squares - sums.square() / divisor(sizes)).clamp(min=0) / divisor(sizes)
+        # the slope of the root is infinite at 0, where the standard deviation itself has a kink: 0 there
+        positive = variance != 0  # not > 0, which would take a NaN for 0
+        return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0)
+
+
+class Attention(Pool):
+    """The mean, weighted by a softmax of learned scores, see :class:`SetPooling`.
+
+    Known of a part are the weighted sum of its elements, the sum of the weights, and the largest score, which the
+    weights are relative to: it cancels out, so it needs no gradient.
+    """
+
+    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+        super().__init__(input_dim)
+        self.widths = (input_dim, 1, 1)
+        hidden_dim = max(8, input_dim // 2)
+        self.gate = nn.Linear(input_dim, 2 * hidden_dim)  # V and U in one product
+        self.score = nn.Linear(hidden_dim, 1, bias=False)
+
+    def scores(self, elements: Tensor) -> Tensor:
+        """Attention before the softmax, (n, 1)."""
+        tanh, gate = self.gate(elements).chunk(2, dim=-1)
+        return self.score(tanh.tanh() * gate.sigmoid())
+
+    def part(self, packed: PackedSets) -> Known:
+        """See :class:`Pool`."""
+        scores = self.scores(packed.elements)
+        largest = packed.max(scores.detach())
+        weights = (scores - packed.spread(largest)).exp()
+        return packed.sum(weights * packed.elements), packed.sum(weights), largest
+
+    def join(self, parts: PackedSets, known: Known) -> Known:
+        """See :class:`Pool`."""
+        sums, totals, largest = known[0], known[1], known[2].detach()
+        largest_of_set = parts.max(largest)
+        shrink = (largest - parts.spread(largest_of_set)).exp()
+        return parts.sum(sums * shrink), parts.sum(totals * shrink), largest_of_set
+
+    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+        """See :class:`Pool`."""
+        sums, totals, _ = known
+        return sums / torch.where(sizes.unsqueeze(1) > 0, totals, 1)
+
+
+def divisor(sizes: Tensor) -> Tensor:
+    """Sizes to divide by, (b, 1): the sums of an empty set are 0 whatever they are divided by."""
+    return sizes.clamp(min=1).unsqueeze(1)
+
+
+POOLS: dict[str, type[Pool]] = {
+    "sum": Sum,
+    "mean": Mean,
+    "max": Max,
+    "min": Min,
+    "std": Std,
+    "attention": Attention,
+}
+POOL_TYPES = tuple(POOLS)
+
+
+class SetPooling(nn.Module):
+    """One or several pools, concatenated; with the weights of those that learn.
+
+    ``"attention"`` is the gated attention of Ilse, Tomczak and Welling (2018), "Attention-based deep
+    multiple instance learning": the mean of the elements h_i, weighted by
+    softmax_i w^T(tanh(V h_i) * sigmoid(U h_i)) over the elements of the set.
+
+    Parameters
+    ----------
+    pool_type : {"sum", "mean", "max", "min", "std", "attention"} or a sequence of them
+    input_dim : int
+        Features of an element.
+    sum_scale : float, default=1.0
+        Constant factor of the ``"sum"`` pool. One over a typical set size keeps its inputs to the next layer
+        in a range that trains well; being constant, it takes nothing from what a sum can express.
+    """
+
+    def __init__(self, pool_type: PoolType, input_dim: int, sum_scale: float = 1.0) -> None:
+        super().__init__()
+        self.names = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
+        if not self.names or any(name not in POOL_TYPES for name in self.names):
+            raise ValueError(
+                f"pool_type must be one of {POOL_TYPES} or a non-empty tuple of them, but got {pool_type!r}."
+            )
+        self.output_dim = input_dim * len(self.names)
+        self.sum_scale = sum_scale
+        pools = nn.ModuleList(POOLS[name](input_dim, sum_scale) for name in self.names)
+        self.pools: Sequence[Pool] = pools  # type: ignore[assignment]  # a ModuleList does not say of what
+
+    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
+        """Pool ``x (b, m, k)`` under ``mask (b, m)``, or packed sets: ``(b, output_dim)``."""
+        packed = pack(x, mask)
+        return torch.cat([pool.finish(pool.part(packed), packed.sizes) for pool in self.pools], dim=-1)
+
+    def extra_repr(self) -> str:
+        """What ``print(module)`` shows of the pools."""
+        return f"{self.names}, output_dim={self.output_dim}, sum_scale={self.sum_scale:.4g}"
+
+
+def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None, keepdim: bool = False) -> Tensor:
+    """Pool the elements of each set of a padded batch.
+
+    Parameters
+    ----------
+    tensor : Tensor of shape (b, m, k)
+    pool_type : {"sum", "mean", "max", "min", "std"} or a sequence of them
+        ``"std"`` divides by the number of elements. Several pools are concatenated.
+    mask : Tensor of shape (b, m), optional
+        True or non-zero where an element stands. What stands elsewhere, NaN and infinity included, changes
+        neither the result nor the gradient. The elements must be finite: max and min may pass over a NaN.
+    keepdim : bool, default=False
+        Whether to keep the pooled dimension as one of size 1.
+
+    Returns
+    -------
+    Tensor of shape (b, k), (b, 1, k) with ``keepdim``
+        An empty set gives 0. Several pools make the last dimension that much longer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown pool, and for ``"attention"``, which has weights to learn.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sk_deepsets.nn import masked_pool
+    >>> x = torch.tensor([[[1.0], [3.0]], [[5.0], [torch.nan]]])
+    >>> masked_pool(x, "mean", mask=torch.tensor([[1, 1], [1, 0]]))
+    tensor([[2.],
+            [5.]])
+    """
+    pooling = SetPooling(pool_type, tensor.shape[-1])
+    if "attention" in pooling.names:
+        raise ValueError('pool_type="attention" has weights to learn: use SetPooling("attention", dim).')
+    pooled = pooling(tensor, mask)
+    return pooled.unsqueeze(1) if keepdim else pooled

@@ -1,0 +1,116 @@
+"""train: some epochs of a net, all of them or, after an error, none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sk_deepsets.training._batches import SetDataset
+from sk_deepsets.training._build import make_callbacks
+from sk_deepsets.training._net import SetNet, Split
+from sk_deepsets.training._runtime import RandomNumbers, threads_for
+
+
+class Training(NamedTuple):
+    """What came of a training."""
+
+    history: list[dict[str, Any]]
+    """One row for each epoch"""
+    best_epoch: int | None
+    """The epoch whose weights the net has; None without validation, where it is the last"""
+    diverged: bool
+    """Whether the loss was no number in the end"""
+    interrupted: bool
+    """Whether the user ended it, with Ctrl-C"""
+
+
+def train(
+    net: SetNet,
+    data: Split,
+    random_numbers: RandomNumbers,
+    *,
+    lr: float,
+    batch_size: int,
+    epochs: int,
+    patience: int | None,
+    callbacks: Sequence[Any] | None,
+    verbose: int,
+) -> Training:
+    """Train an initialised net for some epochs, on from where it stands.
+
+    Raises
+    ------
+    ValueError
+        If training diverges before an epoch is worth keeping. After any error the net is as it was.
+    """
+    before = _Snapshot(net)
+    try:
+        # whether skorch's own callbacks print is its verbose
+        net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
+        net.callbacks = make_callbacks(callbacks, patience, verbose)
+        net.initialize_callbacks()
+        with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
+            net.partial_fit(data)
+        net.module_.eval()  # as users of net_.module_ expect it
+        return _outcome(net, len(before.history), epochs)
+    except BaseException:
+        before.restore()
+        raise
+
+
+def _multiplications(net: SetNet, dataset: SetDataset) -> float:
+    """How much work a mini-batch is, forward."""
+    n_sets = len(dataset)
+    elements_in_batch = int(dataset.sizes.sum()) / n_sets * min(net.batch_size, n_sets)
+    return elements_in_batch * sum(weight.numel() for weight in net.module_.parameters())
+
+
+def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
+    if len(net.history) > n_before and "dur" not in net.history[-1]:
+        net.history.pop()  # the epoch that was interrupted
+    rows = [{name: value for name, value in row.items() if name != "batches"} for row in net.history[n_before:]]
+    if not rows:
+        raise KeyboardInterrupt
+    best, last = dict(net.callbacks_)["best_epoch"], rows[-1]
+    diverged = not math.isfinite(last["train_loss"] + last.get("valid_loss", 0.0))
+    # the loss of an epoch is taken before its last step, which the weights tell
+    if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
+        what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
+        raise ValueError(f"Training diverged: {what} not finite. Lower lr, or set standardize=True.")
+    return Training(rows, best.best_epoch_, diverged, len(rows) < epochs and not best.stop_)
+
+
+class _Snapshot:
+    """What training changes in a net, for the price of its weights."""
+
+    def __init__(self, net: SetNet) -> None:
+        self.net = net
+        self.history = net.history[:]
+        names = ("callbacks", "callbacks_", "batches_heard_", "lr", "batch_size", "max_epochs", "verbose")
+        self.attributes = {name: getattr(net, name) for name in names}
+        self.modules = [(module, module.training) for module in (net.module_, net.criterion_)]
+        optimizer = net.optimizer_
+        self.state = {weight: dict(state) for weight, state in optimizer.state.items()}
+        self.groups = [{name: value for name, value in g.items() if name != "params"} for g in optimizer.param_groups]
+        of_optimizer = [v for state in self.state.values() for v in state.values() if isinstance(v, Tensor)]
+        self.tensors = [(one, one.clone()) for one in (*net.module_.state_dict().values(), *of_optimizer)]
+
+    def restore(self) -> None:
+        """Put it back, into the tensors that are there."""
+        net = self.net
+        net.history[:] = self.history
+        for name, value in self.attributes.items():
+            setattr(net, name, value)
+        for module, training in self.modules:
+            module.train(training)
+        with torch.no_grad():
+            for tensor, value in self.tensors:
+                tensor.copy_(value)
+        net.optimizer_.state.clear()
+        net.optimizer_.state.update(self.state)
+        for group, values in zip(net.optimizer_.param_groups, self.groups, strict=True):
+            group.update(values)

@@ -1,0 +1,51 @@
+"""Targets of sets: matched by label, weighed, standardised."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets
+
+RNG = np.random.default_rng(0)
+EVENTS = pd.DataFrame({"id": RNG.integers(0, 200, 3000), "x": RNG.normal(size=3000)})
+CUSTOMERS = pd.DataFrame(index=pd.Index(RNG.permutation(200), name="id"))
+CUSTOMERS["y"] = EVENTS.groupby("id")["x"].max().reindex(CUSTOMERS.index) > 2
+SETS = RaggedSets.from_frame(EVENTS, by="id")
+SHORT = {"max_epochs": 2, "random_state": 0}
+
+
+@pytest.mark.parametrize("make", [DeepSetsClassifier, DeepSetsRegressor])
+def test_a_series_that_carries_the_labels_of_the_sets_in_another_order_is_an_error(make):
+    y = CUSTOMERS["y"].astype(int)
+    with pytest.raises(ValueError, match=r"y\.loc\[sets\.index\]"):
+        make(**SHORT).fit(SETS, y)
+    with pytest.raises(ValueError, match="sample_weight"):
+        make(**SHORT).fit(SETS, y.loc[SETS.index], sample_weight=y + 1.0)
+    with pytest.raises(ValueError, match="y_val"):
+        make(**SHORT).fit(SETS, y.loc[SETS.index], X_val=SETS, y_val=y)
+    with pytest.raises(ValueError, match=r"y\.loc\[sets\.index\]"):
+        make(**SHORT).partial_fit(SETS, y, **({"classes": [0, 1]} if make is DeepSetsClassifier else {}))
+    wanted = make(**SHORT).fit(SETS, y.loc[SETS.index].to_numpy())
+    np.testing.assert_array_equal(make(**SHORT).fit(SETS, y.loc[SETS.index]).predict(SETS), wanted.predict(SETS))
+
+
+def test_what_carries_no_labels_of_the_sets_goes_by_position():
+    y = CUSTOMERS["y"].loc[SETS.index].to_numpy()
+    wanted = DeepSetsClassifier(**SHORT).fit(SETS, y).predict_proba(SETS)
+    default, other = pd.Series(y), pd.Series(y, index=[f"c{i}" for i in range(200)])
+    for target in (default, other, y.tolist()):
+        np.testing.assert_array_equal(DeepSetsClassifier(**SHORT).fit(SETS, target).predict_proba(SETS), wanted)
+    # the default range of the sets is no label either
+    frame = pd.DataFrame({"sets": SETS.to_series().array})
+    shuffled = pd.Series(y, index=np.random.default_rng(1).permutation(200))
+    np.testing.assert_array_equal(DeepSetsClassifier(**SHORT).fit(frame, shuffled).predict_proba(SETS), wanted)
+
+
+def test_a_frame_and_its_column_of_targets_may_be_shuffled_together():
+    X = pd.DataFrame({"sets": SETS.to_series()})
+    order = np.random.default_rng(2).permutation(200)
+    y = CUSTOMERS["y"].loc[SETS.index]
+    shuffled = DeepSetsClassifier(**SHORT).fit(X.iloc[order], y.iloc[order])
+    assert shuffled.score(X, y) == shuffled.score(X.iloc[order], y.iloc[order])
+    with pytest.raises(ValueError, match="another order"):
+        DeepSetsClassifier(**SHORT).fit(X.iloc[order], y)
