@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -44,7 +43,7 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
         if y.shape[1] != 1:
             raise ValueError(f"y{name} must be one column of targets, but is a DataFrame of {list(y.columns)}.")
         y = y.iloc[:, 0]
-    column = from_arrow(y) if is_arrow(y) else _column(y)
+    column = _column(y)
     if isinstance(column, RaggedSets):
         check_labels(y, sets.index, f"y{name}")
         return _of_sets(column, sets, name)
@@ -58,22 +57,24 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
 
 def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
     """The label of each element: its own, or that of its set, which may be several numbers."""
-    y = y if isinstance(y, Iterable) else np.asarray(y)
-    table = isinstance(y, np.ndarray | pd.DataFrame) and y.ndim == 2
-    sizes = (
-        [] if table else [len(item) if isinstance(item, list | tuple) or getattr(item, "ndim", 0) else -1 for item in y]
-    )
+    column = _column(y)
+    if isinstance(column, RaggedSets):
+        return read_element_targets(y, sets)
+    table = getattr(column, "ndim", 1) == 2
+    sizes = [] if table or _is_flat(column) else [len(item) if _is_sequence(item) else -1 for item in column]
     of_each = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
-    if not of_each and len(y) == len(sets):
+    if not of_each and len(column) == len(sets):
         check_labels(y, sets.index, "y")
-        return np.asarray(y)[sets.segments]
-    if not of_each and len(y) != len(sets.elements):
-        raise ValueError(f"X has {len(sets)} sets, but y has {len(y)} targets: one for each set is wanted.")
-    return np.asarray(y) if table else read_element_targets(y, sets)
+        return np.asarray(column)[sets.segments]
+    if not of_each and len(column) != len(sets.elements):
+        raise ValueError(f"X has {len(sets)} sets, but y has {len(column)} targets: one for each set is wanted.")
+    return column if table else read_element_targets(y, sets)
 
 
 def _column(y: Any) -> Any:
     """Targets as RaggedSets, an array or a list, in which missing values stay what they are."""
+    if is_arrow(y):
+        return from_arrow(y)
     array = y.array if isinstance(y, pd.Series) else y
     if isinstance(array, SetArray):
         return list(array) if array.missing.any() else array.sets
@@ -87,7 +88,11 @@ def _is_flat(values: Any) -> bool:
     """Whether there is one value for each element, and not a sequence for each set."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values.ndim == 1
-    return not any(isinstance(value, list | tuple) or getattr(value, "ndim", 0) for value in values)
+    return not any(map(_is_sequence, values))
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0
 
 
 def _as_array(values: Any) -> np.ndarray:
@@ -100,7 +105,7 @@ def _as_array(values: Any) -> np.ndarray:
 
 def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that are flat, in the order of the elements or with the labels of their rows."""
-    n_elements, rows = len(sets.elements), sets.rows
+    n_elements = len(sets.elements)
     wrong_length = (
         f"X{name} has {n_elements} elements in {len(sets)} sets, but y{name} has {len(flat)} targets: one for each "
         "element is wanted, as one flat array, or as one array for each set."
@@ -109,6 +114,7 @@ def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.nd
         if len(flat) != n_elements:
             raise ValueError(wrong_length)
         return flat
+    rows = sets.rows
     unique = rows.is_unique and y.index.is_unique
     places = y.index.get_indexer(rows) if unique else np.array([-1])
     if (places >= 0).all():

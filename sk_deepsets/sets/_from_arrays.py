@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from sk_deepsets.sets._ragged import RaggedSets, offsets_of
 
 MASKED = "{} has masked values; drop those elements, or fill them, first."
+PLAIN = {list, tuple, float, int, np.ndarray}
 TEXT = (str, bytes, bytearray, memoryview)
 # What NumPy would make real numbers of, besides: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
@@ -61,14 +62,14 @@ def _to_array(item: Any, what: str) -> np.ndarray:
     """One set as an array of any dimension and dtype."""
     if isinstance(item, set | frozenset):
         item = list(item)
-    if isinstance(item, TEXT) or not isinstance(item, Sized):
+    if isinstance(item, TEXT) or not hasattr(type(item), "__len__"):
         raise ValueError(f"{what} is {item!r:.80}; wanted an array of shape (n_elements, n_features).")
     if isinstance(item, list | tuple):
-        kinds = set(map(type, item))
-        if any(issubclass(kind, TEXT) for kind in kinds):  # NumPy makes numbers of the bytes of some
-            raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
-        if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds) and any(map(np.ma.is_masked, item)):
-            raise ValueError(MASKED.format(what))
+        for kind in set(map(type, item)) - PLAIN:
+            if issubclass(kind, TEXT):  # NumPy makes numbers of the bytes of some
+                raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
+            if issubclass(kind, np.ma.MaskedArray) and any(map(np.ma.is_masked, item)):
+                raise ValueError(MASKED.format(what))
     return as_ndarray(item, what)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from itertools import chain
 from typing import Any
 
@@ -96,4 +95,4 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
 def _is_sequence(item: Any) -> bool:
     if isinstance(item, (dict, *TEXT)) or hasattr(item, "toarray"):  # the last of sparse arrays, which have no length
         return False
-    return isinstance(item, Sized) and getattr(item, "ndim", 1) == 1
+    return hasattr(type(item), "__len__") and getattr(item, "ndim", 1) == 1

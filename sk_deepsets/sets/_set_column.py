@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from typing import Any
 
 import pandas as pd
@@ -69,4 +68,4 @@ def _holds_sets(column: pd.Series) -> bool:
     if column.dtype != object:
         return False
     first = next((value for value in column if not is_missing(value)), None)
-    return isinstance(first, Sized) and not isinstance(first, (dict, *TEXT))
+    return hasattr(type(first), "__len__") and not isinstance(first, (dict, *TEXT))
