@@ -82,7 +82,8 @@ class SetDataset(Dataset):
     def subset(self, numbers: np.ndarray) -> SetDataset:
         """The sets of these numbers, without a copy of their elements."""
         part = copy.copy(self)
-        part.numbers = chosen = torch.from_numpy(numbers)
+        chosen = torch.from_numpy(numbers)
+        part.numbers = chosen
         if self._weight is not None:
             weight = self._weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
             part._weight = self._weight / weight[weight > 0].mean()
