@@ -84,9 +84,10 @@ class SetDataset(Dataset):
         part = copy.copy(self)
         chosen = torch.from_numpy(numbers)
         part.numbers = chosen
-        if self._weight is not None:
-            weight = self._weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
-            part._weight = self._weight / weight[weight > 0].mean()
+        weight = self._weight
+        if weight is not None:
+            of_part = weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
+            part._weight = weight / of_part[of_part > 0].mean()
         return part
 
     def __len__(self) -> int:
@@ -94,7 +95,8 @@ class SetDataset(Dataset):
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, Tensor | int]:
         """One set and its target, to look at: training takes batches."""
-        return self.X[number], 0 if self._y is None or self.y_of == "element" else self.y[number]
+        y = self.y
+        return self.X[number], 0 if y is None or self.y_of == "element" else y[number]
 
     @property
     def X(self) -> RaggedSets:  # noqa: N802 - skorch's name
@@ -104,9 +106,10 @@ class SetDataset(Dataset):
     @property
     def y(self) -> Tensor | None:
         """Their targets."""
-        if self.numbers is None or self._y is None:
-            return self._y
-        return self._y[self.numbers if self.y_of == "set" else self._find(self.numbers)[2]]
+        y, chosen = self._y, self.numbers
+        if y is None or chosen is None:
+            return y
+        return y[chosen if self.y_of == "set" else self._find(chosen)[2]]
 
     @property
     def sizes(self) -> Tensor:
