@@ -32,14 +32,18 @@ def chunk_size(encoder: Encoder) -> int:
     return max(1, CHUNK_VALUES // encoder.width)
 
 
-def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets) -> Tensor:
-    """``pooling(phi(elements))``, (b, k), for a phi whose layers are those of ``encoder``."""
+def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n_members: int = 1) -> Tensor:
+    """``pooling(phi(elements))``, (b, k), for a phi whose layers are those of ``encoder``.
+
+    Of several members phi gives the rows of each in turn, (K * n, k), and so does this function: (K * b, k).
+    """
     size = chunk_size(encoder)
     # a compiled or exported program has no loop whose length depends on the data
     if torch.compiler.is_compiling() or not encoder.elementwise or packed.elements.shape[0] <= size:
-        return pooling(packed._replace(elements=phi(packed)))
+        return pooling(packed.repeated(n_members, phi(packed)))
     extremes = [pool for pool in pooling.pools if isinstance(pool, Max)]
-    if torch.is_grad_enabled() and not encoder.drops_out and len(extremes) == len(pooling.pools):
+    only_extremes = len(extremes) == len(pooling.pools)
+    if torch.is_grad_enabled() and not encoder.drops_out and only_extremes and n_members == 1:
         n_holders = len(packed.sizes) * pooling.output_dim  # at most, not counting the cuts
         if 2 * n_holders < packed.elements.shape[0]:
             packed = _holders(phi, extremes, packed, size)
@@ -50,8 +54,9 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets) -
         with random_generator(generator):
             # phi may look a set's context up by its number in the batch, the pools count parts
             hidden = phi(PackedSets(elements, segments, packed.sizes))
-        of_chunk = PackedSets(hidden, torch.repeat_interleave(counts), counts)
-        return torch.cat([values for pool in pooling.pools for values in pool.part(of_chunk)], dim=1)
+        of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
+        known = torch.cat([values for pool in pooling.pools for values in pool.part(of_chunk)], dim=1)
+        return known.view(n_members, len(counts), -1).transpose(0, 1)  # (p, K, w)
 
     chunks, parts = _cut(packed, size)
     seeds = _draw_seeds(len(chunks)) if encoder.drops_out else [None] * len(chunks)
@@ -60,11 +65,14 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets) -
         run = partial(checkpoint, pool_chunk, use_reentrant=False, preserve_rng_state=False)
     of_chunks = (run(*chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True))
     known = torch.cat(list(of_chunks)) if torch.is_grad_enabled() else _in_a_table(of_chunks, len(parts.elements))
+    known = known.transpose(0, 1).flatten(0, 1)  # (K * p, w)
+    parts = parts.repeated(n_members, parts.elements.repeat(n_members, 1))
+    sizes = packed.sizes.repeat(n_members)
     columns = iter(known.split([width for pool in pooling.pools for width in pool.widths], dim=1))
     pooled = []
     for pool in pooling.pools:
         joined = pool.join(parts, tuple(islice(columns, len(pool.widths))))
-        pooled.append(pool.finish(joined, packed.sizes))
+        pooled.append(pool.finish(joined, sizes))
     return torch.cat(pooled, dim=-1)
 
 
@@ -94,7 +102,7 @@ def _in_a_table(of_chunks: Iterable[Tensor], n_parts: int) -> Tensor:
     table, done = torch.empty(0), 0
     for rows in of_chunks:
         if done == 0:
-            table = rows.new_empty(n_parts, rows.shape[1])
+            table = rows.new_empty(n_parts, *rows.shape[1:])
         table[done : done + len(rows)] = rows
         done += len(rows)
     return table

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
-from sk_deepsets.nn._mlp import hidden_layers
+from sk_deepsets.nn._mlp import MakeLinear, hidden_layers
 from sk_deepsets.nn._packed import PackedSets
 
 
@@ -25,10 +26,11 @@ class Encoder(nn.Sequential):
         activation: str = "relu",
         dropout: float = 0.0,
         kind: str = "elementwise",
+        linear: MakeLinear = nn.Linear,
     ) -> None:
         if kind not in ("elementwise", "equivariant"):
             raise ValueError(f'encoder must be "elementwise" or "equivariant", but got {kind!r}.')
-        make_layer = nn.Linear if kind == "elementwise" else PermutationEquivariantLayer
+        make_layer = linear if kind == "elementwise" else partial(PermutationEquivariantLayer, linear=linear)
         super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
         self.elementwise = kind == "elementwise"
         self.dropout = dropout

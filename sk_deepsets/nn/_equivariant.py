@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sk_deepsets.nn._dropout import Dropout
 from sk_deepsets.nn._fusion import SetModel
-from sk_deepsets.nn._mlp import make_activation
+from sk_deepsets.nn._mlp import MakeLinear, make_activation
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
 from sk_deepsets.nn._pools import SetPooling
 
@@ -23,6 +23,8 @@ class PermutationEquivariantLayer(nn.Module):
     pool_type : {"max", "sum"}, default="max"
     sum_scale : float, default=1.0
         Constant factor of the sum, as in :class:`SetPooling`.
+    linear : callable, default=nn.Linear
+        Makes Lambda and Gamma.
 
     Raises
     ------
@@ -38,14 +40,22 @@ class PermutationEquivariantLayer(nn.Module):
     torch.Size([2, 4, 5])
     """
 
-    def __init__(self, input_dim: int, output_dim: int, pool_type: str = "max", *, sum_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        pool_type: str = "max",
+        *,
+        sum_scale: float = 1.0,
+        linear: MakeLinear = nn.Linear,
+    ) -> None:
         super().__init__()
         if pool_type not in ("max", "sum"):
             raise ValueError(f'pool_type must be "max" or "sum", but got {pool_type!r}.')
         self.pool_type = pool_type
         self.sum_scale = sum_scale
-        self.Lambda = nn.Linear(input_dim, output_dim)
-        self.Gamma = nn.Linear(input_dim, output_dim, bias=False)
+        self.Lambda = linear(input_dim, output_dim)
+        self.Gamma = linear(input_dim, output_dim, bias=False)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
         """One output for each element.

@@ -15,6 +15,8 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "tanh": nn.Tanh,
 }
+MakeLinear = Callable[..., nn.Module]
+"""Makes a linear map of an input and an output dimension, and ``bias=False`` where it has none."""
 
 
 def make_activation(name: str) -> nn.Module:
@@ -29,7 +31,7 @@ def hidden_layers(
     hidden_dims: Sequence[int],
     activation: str = "relu",
     dropout: float = 0.0,
-    make_layer: Callable[[int, int], nn.Module] = nn.Linear,
+    make_layer: MakeLinear = nn.Linear,
 ) -> list[nn.Module]:
     """Layers, each followed by the activation and, when there is any, dropout."""
     layers: list[nn.Module] = []

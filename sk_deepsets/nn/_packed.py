@@ -53,6 +53,14 @@ class PackedSets(NamedTuple):
         # the gradient of values[segments] is summed in an order that changes from run to run on several threads
         return values.index_select(0, self.segments)
 
+    def repeated(self, times: int, elements: Tensor) -> PackedSets:
+        """The same sets so many times one after another, with these elements (times * n, k)."""
+        if times == 1:
+            return self._replace(elements=elements)
+        n_sets = self.sizes.shape[0]
+        before = torch.arange(times, device=self.sizes.device)[:, None] * n_sets
+        return PackedSets(elements, (self.segments + before).flatten(), self.sizes.repeat(times))
+
 
 def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
     """Take the elements out of a padded batch.

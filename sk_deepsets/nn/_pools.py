@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sk_deepsets.nn._mlp import MakeLinear
 from sk_deepsets.nn._packed import PackedSets, pack
 
 PoolType = str | Sequence[str]
@@ -21,7 +22,7 @@ Known = tuple[Tensor, ...]
 class Pool(nn.Module):
     """A pool; unless a subclass says otherwise, it knows the sum of the elements."""
 
-    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
         super().__init__()
         self.widths: tuple[int, ...] = (input_dim,)
 
@@ -41,7 +42,7 @@ class Pool(nn.Module):
 class Sum(Pool):
     """The sum, times a constant factor."""
 
-    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
         super().__init__(input_dim)
         self.scale = sum_scale
 
@@ -93,7 +94,7 @@ class Std(Pool):
     needs no gradient. Parts join by moving their sums to one value (Chan, Golub and LeVeque, 1983).
     """
 
-    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
         super().__init__(input_dim)
         self.widths = (input_dim, input_dim, input_dim)
 
@@ -127,12 +128,12 @@ class Attention(Pool):
     weights are relative to: it cancels out, so it needs no gradient.
     """
 
-    def __init__(self, input_dim: int, sum_scale: float = 1.0) -> None:
+    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
         super().__init__(input_dim)
         self.widths = (input_dim, 1, 1)
         hidden_dim = max(8, input_dim // 2)
-        self.gate = nn.Linear(input_dim, 2 * hidden_dim)  # V and U in one product
-        self.score = nn.Linear(hidden_dim, 1, bias=False)
+        self.gate = linear(input_dim, 2 * hidden_dim)  # V and U in one product
+        self.score = linear(hidden_dim, 1, bias=False)
 
     def scores(self, elements: Tensor) -> Tensor:
         """Attention before the softmax, (n, 1)."""
@@ -190,9 +191,13 @@ class SetPooling(nn.Module):
     sum_scale : float, default=1.0
         Constant factor of the ``"sum"`` pool. One over a typical set size keeps its inputs to the next layer
         in a range that trains well; being constant, it takes nothing from what a sum can express.
+    linear : callable, default=nn.Linear
+        Makes the linear maps of ``"attention"``.
     """
 
-    def __init__(self, pool_type: PoolType, input_dim: int, sum_scale: float = 1.0) -> None:
+    def __init__(
+        self, pool_type: PoolType, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear
+    ) -> None:
         super().__init__()
         self.names = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
         if not self.names or any(name not in POOL_TYPES for name in self.names):
@@ -201,7 +206,7 @@ class SetPooling(nn.Module):
             )
         self.output_dim = input_dim * len(self.names)
         self.sum_scale = sum_scale
-        pools = nn.ModuleList(POOLS[name](input_dim, sum_scale) for name in self.names)
+        pools = nn.ModuleList(POOLS[name](input_dim, sum_scale, linear) for name in self.names)
         self.pools: Sequence[Pool] = pools  # type: ignore[assignment]  # a ModuleList does not say of what
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
