@@ -137,12 +137,12 @@ class DeepSetsPack(nn.Module):
         self.beside = KindLinear(n_folds, beside, rho_dims[0], gain) if any(beside) else None
         self.from_context = of_context(rho_dims[0]) if context is not None and context_in_rho else None
         self.rho = nn.ModuleList(linear(*dims) for dims in zip(rho_dims[:-1], rho_dims[1:], strict=True))
-        self.dropout = MemberDropout([kind.dropout for kind in kinds for _ in range(n_folds)])
-
-        self.register_buffer("sums", torch.tensor([kind.sums for kind in kinds for _ in range(n_folds)]))
-        self.register_buffer("weights", torch.full((n_members + 1,), 1 / n_members))
-        self.weights[-1] = 0  # that of the prior
+        each = [kind for kind in kinds for _ in range(n_folds)]
+        self.dropout = MemberDropout([kind.dropout for kind in each])
+        self.register_buffer("sums", torch.tensor([kind.sums for kind in each]))
         self.register_buffer("prior", torch.zeros(output_dim) if prior is None else torch.tensor(prior))
+        self.register_buffer("weights", torch.empty(0))
+        self.weighted([1 / len(kinds)] * len(kinds), 0.0)
         last = self.rho[-1] if len(self.rho) else self.rho_first
         with torch.no_grad():  # training starts from what is known without a look at the sets
             last.weight.mul_(0.3)
@@ -195,9 +195,10 @@ class DeepSetsPack(nn.Module):
             return self.encoder(everyone._replace(elements=self.activation(hidden)))
 
         pooled = embed(phi, self.encoder, self.pooling, packed, n_members)
-        if not self.sums.any():
+        if not any(kind.sums for kind in self.kinds):
             return pooled
-        factor = torch.where(self.sums[:, None], self.sum_scale * packed.sizes, 1).view(-1, 1)
+        sums = self.sums.view(len(self.kinds), -1)[:, : n_members // len(self.kinds)].reshape(-1, 1)
+        factor = torch.where(sums, self.sum_scale * packed.sizes, 1).view(-1, 1)
         parts = zip(self.pooling.names, pooled.split(self.encoder.output_dim, dim=1), strict=True)
         return torch.cat([values * factor if name == "mean" else values for name, values in parts], dim=1)
 
@@ -243,64 +244,60 @@ class DeepSetsPack(nn.Module):
         return linked_mean(outputs, self.weights, self.link)
 
     def of_folds(self, tensors: dict[str, Tensor], folds: list[int]) -> dict[str, Tensor]:
-        """Parameters and buffers (or the like) of the members of these folds, of all kinds."""
-        kinds = list(range(len(self.kinds)))
-        return self._gathered([(kind, tensors) for kind in kinds], folds)
+        """The part of parameters, or of what else has their names and shapes, that is the members' of these folds."""
+        kinds = [self.of_kind(tensors, kind) for kind in range(len(self.kinds))]
+        return _joined([{name: tensor[folds] for name, tensor in of_kind.items()} for of_kind in kinds])
 
-    def gathered(self, parts: Sequence[tuple[int, dict[str, Tensor]]], weights: Sequence[float]) -> DeepSetsPack:
-        """A pack of the members of some kinds, each with parameters of its own choice.
-
-        Parameters
-        ----------
-        parts : sequence of (int, dict)
-            For each kind of the new pack, which kind of this one it is, and parameters by name.
-        weights : sequence of float
-            Of the kinds of the new pack in the mean, and of the prior.
-        """
-        pack = copy.deepcopy(self)
-        pack.kinds = tuple(self.kinds[kind] for kind, _ in parts)
-        for module in pack.modules():
-            if isinstance(module, KindLinear):
-                module.weights = nn.ParameterList(module.weights[kind] for kind, _ in parts)
-        if self.fusion_type == "add":
-            pack.moves = nn.ModuleList(copy.deepcopy(self.moves[kind]) for kind, _ in parts)
-        buffers = dict(self.named_buffers())
-        tensors = self._gathered([(kind, buffers | state) for kind, state in parts], list(range(self.n_folds)))
-        for name, tensor in tensors.items():
-            path, _, leaf = name.rpartition(".")
-            of_module = pack.get_submodule(path)
-            is_parameter = leaf in of_module._parameters
-            setattr(of_module, leaf, nn.Parameter(tensor.clone()) if is_parameter else tensor)
-        *of_kinds, of_prior = weights
-        of_members = [weight / self.n_folds for weight in of_kinds for _ in range(self.n_folds)]
-        pack.weights = self.weights.new_tensor([*of_members, of_prior])
-        return pack
-
-    def _gathered(self, parts: list[tuple[int, dict[str, Tensor]]], folds: list[int]) -> dict[str, Tensor]:
-        """Tensors of the members of some kinds and folds, by the names that they have in a pack of these."""
+    def of_kind(self, tensors: dict[str, Tensor], kind: int) -> dict[str, Tensor]:
+        """The part of parameters that is the members' of one kind, by the names that they have in a pack of these."""
         found = {}
-        for name, tensor in parts[0][1].items():
+        for name, tensor in tensors.items():
             own = _OF_A_KIND.fullmatch(name)
-            if name.endswith(".starts"):
-                continue  # where the codes of a column begin: that of no member in particular
-            if name.startswith(_SHARED):
-                found[name] = tensor
-            elif own is None:
-                found[name] = torch.cat([self._of_kind(tensors[name], kind)[folds] for kind, tensors in parts])
-            elif own["kind"] == "0":
-                before, after = own["before"], own["after"]
-                for number, (kind, tensors) in enumerate(parts):
-                    found[f"{before}{number}{after}"] = tensors[f"{before}{kind}{after}"][folds]
+            if own is None:
+                found[name] = tensor[kind * self.n_folds : (kind + 1) * self.n_folds]
+            elif int(own["kind"]) == kind:
+                found[f"{own['before']}0{own['after']}"] = tensor
         return found
 
-    def _of_kind(self, tensor: Tensor, kind: int) -> Tensor:
-        """What belongs to the members of a kind, of a tensor with all members in its first dimension."""
-        return tensor[kind * self.n_folds : (kind + 1) * self.n_folds]
+    def with_kinds(self, kinds: Sequence[Kind], states: Sequence[dict[str, Tensor]]) -> DeepSetsPack:
+        """A pack of these kinds; the parameters of each come from ``of_kind`` of this pack or of one like it."""
+        pack = copy.deepcopy(self)
+        pack.kinds = tuple(kinds)
+        for module in pack.modules():
+            if isinstance(module, KindLinear):
+                module.weights = nn.ParameterList(nn.Parameter(torch.empty(0)) for _ in kinds)
+        if self.fusion_type == "add":
+            pack.moves = nn.ModuleList(copy.deepcopy(self.moves[0]) for _ in kinds)
+        for name, tensor in _joined(states).items():
+            path, _, leaf = name.rpartition(".")
+            setattr(pack.get_submodule(path), leaf, nn.Parameter(tensor.clone()))
+        each = [kind for kind in kinds for _ in range(self.n_folds)]
+        pack.dropout.rates = pack.dropout.rates.new_tensor([kind.dropout for kind in each]).view(-1, 1, 1)
+        pack.sums = torch.tensor([kind.sums for kind in each], device=self.prior.device)
+        return pack.weighted([1 / len(kinds)] * len(kinds), 0.0)
+
+    def weighted(self, of_kinds: Sequence[float], of_prior: float) -> DeepSetsPack:
+        """Set the weights of the kinds, and of the prior, in the mean; returns the pack itself."""
+        of_members = [weight / self.n_folds for weight in of_kinds for _ in range(self.n_folds)]
+        self.weights = torch.tensor([*of_members, of_prior], device=self.prior.device, dtype=self.prior.dtype)
+        return self
 
 
-# What all members share, by the beginnings of the names; and what has a tensor for each kind.
-_SHARED = ("scalings.", "statistics.", "of_sets.", "context_scalings.", "prior", "weights")
+# A parameter of one kind alone.
 _OF_A_KIND = re.compile(r"(?P<before>(\w+\.weights|moves)\.)(?P<kind>\d+)(?P<after>(\..*)?)")
+
+
+def _joined(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The parameters of a pack of several kinds, from those of a pack of each."""
+    found = {}
+    for name in states[0]:
+        own = _OF_A_KIND.fullmatch(name)
+        if own is None:
+            found[name] = torch.cat([state[name] for state in states])
+        else:
+            for number, state in enumerate(states):
+                found[f"{own['before']}{number}{own['after']}"] = state[name]
+    return found
 
 
 def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
