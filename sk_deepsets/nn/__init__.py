@@ -8,30 +8,46 @@ from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
 from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
+from sk_deepsets.nn._links import LINKS, linked_mean
+from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
+from sk_deepsets.nn._pack import Columns, DeepSetsPack, Kind, joined_states
 from sk_deepsets.nn._packed import PackedSets, pack, pad
 from sk_deepsets.nn._pools import POOL_TYPES, SetPooling, masked_pool
+from sk_deepsets.nn._scalings import Scalings
 from sk_deepsets.nn._standardize import Standardize
+from sk_deepsets.nn._statistics import Statistics
 
 __all__ = [
     "ACTIVATIONS",
+    "LINKS",
     "POOL_TYPES",
+    "Columns",
     "DeepSetsConditional",
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
+    "DeepSetsPack",
     "Dropout",
+    "GammaNLLLoss",
+    "Kind",
     "ListNet",
     "LossOfSets",
     "MixedColumns",
     "OnePerSet",
     "PackedSets",
     "PermutationEquivariantLayer",
+    "PinballLoss",
+    "Scalings",
     "SetPooling",
     "Standardize",
+    "Statistics",
     "current_generator",
+    "joined_states",
+    "linked_mean",
     "log_softmax_over_sets",
     "masked_pool",
+    "member_losses",
     "pack",
     "pad",
     "random_generator",

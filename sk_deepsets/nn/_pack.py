@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
+from sk_deepsets.nn._links import linked_mean
 from sk_deepsets.nn._members import KindLinear, MemberDropout, MemberLinear, MemberTable
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._packed import PackedSets, pack
@@ -164,13 +164,18 @@ class DeepSetsPack(nn.Module):
         packed = pack(x, mask)
         outputs = self._rho(self._pooled(packed, context), packed, context)
         outputs = outputs.view(self.n_members, len(packed.sizes), -1)
-        return self._mean(outputs) if mean else outputs
+        return self.mean_of(outputs) if mean else outputs
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """The pooled vectors of all members side by side, (b, K * k); arguments as in ``forward``."""
         packed = pack(x, mask)
         pooled = self._pooled(packed, context).view(self.n_members, len(packed.sizes), -1)
         return pooled.transpose(0, 1).flatten(1)
+
+    @property
+    def label_smoothing(self) -> list[float]:
+        """That of each member."""
+        return [kind.label_smoothing for kind in self.kinds for _ in range(self.n_folds)]
 
     @property
     def n_members(self) -> int:
@@ -238,7 +243,7 @@ class DeepSetsPack(nn.Module):
             hidden = layer(self.dropout(self.activation(hidden)))
         return hidden
 
-    def _mean(self, outputs: Tensor) -> Tensor:
+    def mean_of(self, outputs: Tensor) -> Tensor:
         """The mean of outputs (K, b, o) and of the prior: (b, o)."""
         outputs = torch.cat([outputs, self.prior.expand(1, *outputs.shape[1:])])
         return linked_mean(outputs, self.weights, self.link)
@@ -246,7 +251,7 @@ class DeepSetsPack(nn.Module):
     def of_folds(self, tensors: dict[str, Tensor], folds: list[int]) -> dict[str, Tensor]:
         """The part of parameters, or of what else has their names and shapes, that is the members' of these folds."""
         kinds = [self.of_kind(tensors, kind) for kind in range(len(self.kinds))]
-        return _joined([{name: tensor[folds] for name, tensor in of_kind.items()} for of_kind in kinds])
+        return joined_states([{name: tensor[folds] for name, tensor in of_kind.items()} for of_kind in kinds])
 
     def of_kind(self, tensors: dict[str, Tensor], kind: int) -> dict[str, Tensor]:
         """The part of parameters that is the members' of one kind, by the names that they have in a pack of these."""
@@ -268,7 +273,7 @@ class DeepSetsPack(nn.Module):
                 module.weights = nn.ParameterList(nn.Parameter(torch.empty(0)) for _ in kinds)
         if self.fusion_type == "add":
             pack.moves = nn.ModuleList(copy.deepcopy(self.moves[0]) for _ in kinds)
-        for name, tensor in _joined(states).items():
+        for name, tensor in joined_states(states).items():
             path, _, leaf = name.rpartition(".")
             setattr(pack.get_submodule(path), leaf, nn.Parameter(tensor.clone()))
         each = [kind for kind in kinds for _ in range(self.n_folds)]
@@ -287,7 +292,7 @@ class DeepSetsPack(nn.Module):
 _OF_A_KIND = re.compile(r"(?P<before>(\w+\.weights|moves)\.)(?P<kind>\d+)(?P<after>(\..*)?)")
 
 
-def _joined(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+def joined_states(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """The parameters of a pack of several kinds, from those of a pack of each."""
     found = {}
     for name in states[0]:
@@ -298,18 +303,6 @@ def _joined(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
             for number, state in enumerate(states):
                 found[f"{own['before']}{number}{own['after']}"] = state[name]
     return found
-
-
-def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
-    """The weighted mean over the first dimension of outputs (k, b, o) by way of a link, as an output: (b, o)."""
-    weights = weights[:, None, None]
-    if link == "identity":
-        return (weights * outputs).sum(dim=0)
-    logs = weights.log()
-    if link == "sigmoid":
-        yes, no = ((logs + logsigmoid(one)).logsumexp(dim=0) for one in (outputs, -outputs))
-        return yes - no
-    return (logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs)).logsumexp(dim=0)
 
 
 def _views(scaled: dict[str, Tensor], names_of_kinds: list[tuple[str, ...]]) -> list[Tensor]:

@@ -30,13 +30,16 @@ class SetBatch:
     """(b, c)"""
     weight: Tensor | None = None
     """(b,) weights of the sets in the loss, or (n,) of the elements, 1 on average over the data set"""
+    fold: Tensor | None = None
+    """(b,) of each set, the fold whose members are not trained on it"""
 
     def __len__(self) -> int:
         return len(self.packed.sizes)
 
     def to(self, device: torch.device) -> SetBatch:
         """The batch on another device."""
-        move = [None if t is None else t.to(device, non_blocking=True) for t in (self.context, self.weight)]
+        parts = (self.context, self.weight, self.fold)
+        move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
         packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed))
         return SetBatch(packed, self.n_terms, *move)
 
@@ -58,6 +61,8 @@ class SetDataset(Dataset):
     ----------
     numbers : Tensor of shape (n_chosen,) or None
         Which of the sets belong to the data set; None: all.
+    fold : Tensor of shape (n_sets,) or None
+        The fold of each set, where members of a pack leave out one each.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class SetDataset(Dataset):
     ) -> None:
         self.y_of, self.weight_of = y_of, weight_of
         self.numbers: Tensor | None = None
+        self.fold: Tensor | None = None
         self._sets = sets
         self._elements = as_tensor(sets.elements)
         self._sizes = torch.from_numpy(sets.sizes)
@@ -84,10 +90,9 @@ class SetDataset(Dataset):
         part = copy.copy(self)
         chosen = torch.from_numpy(numbers)
         part.numbers = chosen
-        weight = self._weight
-        if weight is not None:
-            of_part = weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
-            part._weight = weight / of_part[of_part > 0].mean()
+        of_part = part.weights()
+        if self._weight is not None and of_part is not None:
+            part._weight = self._weight / of_part[of_part > 0].mean()
         return part
 
     def __len__(self) -> int:
@@ -110,6 +115,13 @@ class SetDataset(Dataset):
         if y is None or chosen is None:
             return y
         return y[chosen if self.y_of == "set" else self._find(chosen)[2]]
+
+    def weights(self) -> Tensor | None:
+        """The weights of the losses, of sets or of elements."""
+        weight, chosen = self._weight, self.numbers
+        if weight is None or chosen is None:
+            return weight
+        return weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
 
     @property
     def sizes(self) -> Tensor:
@@ -151,6 +163,7 @@ class SetDataset(Dataset):
             len(sizes) if weight is None else int((weight > 0).sum()),
             None if self._context is None else self._context[key],
             weight,
+            None if self.fold is None else self.fold[key],
         )
         # skorch, too, stands 0 for "no target"
         return batch, 0 if self._y is None else self._y[rows if self.y_of == "element" else key]

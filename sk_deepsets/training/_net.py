@@ -9,9 +9,10 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
-from sk_deepsets.nn import LossOfSets
+from sk_deepsets.nn import DeepSetsPack, LossOfSets, member_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._user_module import PaddedModule
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -33,6 +34,7 @@ class SetNet(NeuralNet):
     """
 
     batches_heard_ = False
+    members_: MemberTraining | None = None
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -58,8 +60,8 @@ class SetNet(NeuralNet):
         return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
-        """The module's output for one batch."""
-        return self.module_(x.packed, **_context(x))
+        """The module's output for one batch; in training the outputs of all members of a pack, (K, b, n_outputs)."""
+        return self.module_(x.packed, **_context(x), **({"mean": False} if self._trains_a_pack else {}))
 
     def embed(self, X: Any) -> Tensor:
         """The pooled embedding of each set, (n_sets, k), on the CPU."""
@@ -70,12 +72,36 @@ class SetNet(NeuralNet):
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
         """The weighted mean of the losses of the sets, or elements; of several outputs, their mean."""
+        if self._trains_a_pack:
+            return self._loss_of_members(y_pred, y_true, X)
         of_sets = isinstance(self.criterion_, LossOfSets)
         losses = self.criterion_(y_pred, y_true, X.packed) if of_sets else self.criterion_(y_pred, y_true)
         if losses.dim() == 2:  # (b, n_outputs)
             losses = losses.mean(dim=1)
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
         return losses.mean() if X.weight is None else (losses * X.weight).sum() / max(X.n_terms, 1)
+
+    def _loss_of_members(self, outputs: Tensor, target: Tensor, batch: SetBatch) -> Tensor:
+        """The sum over members of the mean loss of the sets that are not of a member's own fold."""
+        n_folds = self.module_.n_folds
+        losses = member_losses(self.criterion_, outputs, target, self.module_.label_smoothing)  # (K, b)
+        if batch.fold is not None:
+            own = batch.fold == torch.arange(len(outputs), device=outputs.device)[:, None] % n_folds
+            losses = losses * ~own * (n_folds / (n_folds - 1))
+        return (losses if batch.weight is None else losses * batch.weight).sum() / max(batch.n_terms, 1)
+
+    def train_step(self, batch: tuple[SetBatch, Tensor], **fit_params: Any) -> dict[str, Tensor]:
+        """One step, which the training of members looks at."""
+        if self.members_ is not None:
+            self.members_.before_step(self)
+        step = super().train_step(batch, **fit_params)
+        if self.members_ is not None:
+            self.members_.after_step(self)
+        if step["y_pred"].dim() == 3:
+            # what stands for a pack, to callbacks and in the history
+            step["loss"] = step["loss"].detach() / len(step["y_pred"])
+            step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
+        return step
 
     def run_single_epoch(
         self, iterator: SetBatches | None, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -115,11 +141,17 @@ class SetNet(NeuralNet):
             for _, callback in self.callbacks_
             for event in BATCH_EVENTS
         )
+        best_epoch = dict(self.callbacks_)["best_epoch"]
+        self.members_ = best_epoch if isinstance(best_epoch, MemberTraining) else None
 
     def _set_training(self, training: bool = True) -> None:
         # skorch walks through all modules at every batch
         if self.module_.training is not training:
             super()._set_training(training)
+
+    @property
+    def _trains_a_pack(self) -> bool:
+        return isinstance(self.module_, DeepSetsPack) and self.module_.training
 
     @property
     def _torch_device(self) -> torch.device:

@@ -90,7 +90,8 @@ class _Snapshot:
     def __init__(self, net: SetNet) -> None:
         self.net = net
         self.history = net.history[:]
-        names = ("callbacks", "callbacks_", "batches_heard_", "lr", "batch_size", "max_epochs", "verbose")
+        names = ("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_", "lr", "batch_size")
+        names += ("max_epochs", "verbose")
         self.attributes = {name: getattr(net, name) for name in names}
         self.modules = [(module, module.training) for module in (net.module_, net.criterion_)]
         optimizer = net.optimizer_

@@ -1,0 +1,53 @@
+"""Losses that torch does not have, one for each output, and the losses of the members of a pack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class GammaNLLLoss(nn.Module):
+    """Half the gamma deviance, up to a constant, for the logarithm of the mean as output: o + y exp(-o)."""
+
+    def __init__(self, reduction: str = "none") -> None:
+        super().__init__()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Losses of the shape of ``output``."""
+        return output + target * (-output).exp()
+
+
+class PinballLoss(nn.Module):
+    """The loss of a quantile (Koenker and Bassett, 1978): q (y - o) above it, (1 - q) (o - y) below."""
+
+    def __init__(self, quantile: float = 0.5, reduction: str = "none") -> None:
+        super().__init__()
+        self.quantile = quantile
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Losses of the shape of ``output``."""
+        error = target - output
+        return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
+
+
+def member_losses(
+    criterion: nn.Module, outputs: Tensor, target: Tensor, label_smoothing: Sequence[float]
+) -> Tensor:
+    """The loss of each set for each member, (K, b), of outputs (K, b, o) for targets that all members share.
+
+    ``label_smoothing`` is that of each member: which share of the probability is given to all classes alike.
+    """
+    repeated = target.expand(len(outputs), *target.shape).flatten(0, 1)
+    losses = criterion(outputs.flatten(0, 1), repeated)
+    losses = (losses.mean(dim=1) if losses.dim() == 2 else losses).view(len(outputs), -1)
+    classifies = isinstance(criterion, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
+    if not classifies or not any(label_smoothing):
+        return losses
+    if isinstance(criterion, nn.CrossEntropyLoss):
+        alike = -outputs.log_softmax(dim=2).mean(dim=2)
+    else:
+        alike = criterion(outputs, torch.full_like(outputs, 0.5)).mean(dim=2)
+    share = torch.tensor(label_smoothing, device=outputs.device)[:, None]
+    return (1 - share) * losses + share * alike

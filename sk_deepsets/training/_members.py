@@ -1,0 +1,231 @@
+"""MemberTraining: how the members of a pack are trained, and which of them are kept, from what they have not seen."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from torch import Tensor
+from torch.func import functional_call
+
+from sk_deepsets.nn import LINKS, Kind, joined_states, linked_mean
+from sk_deepsets.training._batches import SetDataset
+
+WARM_UP = 20
+"""Steps in which the learning rate rises to its value"""
+AVERAGE = 7
+"""The average of the weights is over about the last seventh of the steps, at any time"""
+NEXT_LOOK = 1.3
+"""How much later each look is, in epochs"""
+PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
+"""Training ends when so many looks in a row have lowered the loss by less than this share, after so many steps"""
+ENOUGH_SEEN = 50_000
+"""Sets after which kinds that are not chosen are no longer trained"""
+MOST_ROUNDS, MOST_JUDGES = 30, 20_000
+"""Rounds of the selection, and sets that it looks at"""
+
+
+class Candidate(NamedTuple):
+    """A kind of member at a time when it may be worth keeping."""
+
+    number: int
+    """Which of the kinds that training began with"""
+    kind: Kind
+    state: dict[str, Tensor]
+    """Its parameters, in a pack of this kind alone"""
+    outputs: Tensor
+    """(n, n_outputs): for each set that is looked at, the output of members that were not trained on it"""
+
+
+class MemberTraining(Callback):
+    """Trains each member on all folds but its own, and keeps the kinds, and the times, that are best together.
+
+    Weights are averaged over the steps, with the power schedule of Karras et al. (2024), "Analyzing and improving the
+    training dynamics of diffusion models". At the ends of epochs 1, 2, 3, 4, 5, 6, 8, 10, 13, … what each kind says of
+    the sets that its members have not seen is a candidate; candidates are weighed by greedy selection with replacement
+    (Caruana et al., 2004, "Ensemble selection from libraries of models"). When that gains no more, training ends.
+
+    Parameters
+    ----------
+    fold : ndarray of shape (n_sets,), optional
+        The fold of each set of the training data. None: there are validation data to look at.
+    stops_early : bool, default=True
+    warms_up : bool, default=True
+        Whether the learning rate rises over the first steps.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        The epoch with the lowest ``valid_loss``.
+    outputs_ : Tensor of shape (n, n_outputs)
+        The mean of what the chosen candidates say of the sets that are looked at.
+    loss_ : float
+        Its loss.
+    """
+
+    def __init__(self, fold: np.ndarray | None = None, stops_early: bool = True, warms_up: bool = True) -> None:
+        self.fold = fold
+        self.stops_early = stops_early
+        self.warms_up = warms_up
+
+    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
+        """Forget an earlier fit."""
+        self.stop_, self.best_epoch_ = False, None
+        self._n_steps = self._n_epochs = self._in_vain = 0
+        self._next_look, self._best_loss = 1, math.inf
+        self._numbers = list(range(len(net.module_.kinds)))
+        self._candidates: list[Candidate] = []
+        self._weights = np.ones(1)  # those of the prior and of the candidates
+        self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
+        self._look_at = [(X.valid, None)] if self.fold is None else self._parts(X.train)
+        targets = torch.cat([part.y for part, _ in self._look_at])
+        weights = [part.weights() for part, _ in self._look_at]
+        self._judge = _Judge(net, targets, None if weights[0] is None else torch.cat(weights))
+
+    def _parts(self, train: SetDataset) -> list[tuple[SetDataset, int | None]]:
+        """The sets of each fold, and which fold it is."""
+        folds = np.unique(self.fold[self.fold >= 0])
+        return [(train.subset(np.flatnonzero(self.fold == one)), int(one)) for one in folds]
+
+    def before_step(self, net: Any) -> None:
+        """Set the learning rate of the step."""
+        self._n_steps += 1
+        if self.warms_up and self._n_steps <= WARM_UP:
+            for group in net.optimizer_.param_groups:
+                group["lr"] = net.lr * self._n_steps / WARM_UP
+
+    def after_step(self, net: Any) -> None:
+        """Add the new weights to the average."""
+        share = 1 - (1 - 1 / self._n_steps) ** AVERAGE
+        weights = [weight.detach() for weight in net.module_.parameters()]
+        torch._foreach_lerp_(list(self._average.values()), weights, share)
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Record the loss of what is not seen; look at it now and then."""
+        self._n_epochs += 1
+        outputs = self._outputs(net)  # (n_kinds, n, n_outputs)
+        even = torch.full((len(outputs),), 1 / len(outputs), dtype=outputs.dtype)
+        loss = self._judge(linked_mean(outputs, even, net.module_.link)[None]).item()
+        net.history.record("valid_loss", loss)
+        best = min((row["valid_loss"] for row in net.history[:-1] if "valid_loss" in row), default=math.inf)
+        net.history.record("valid_loss_best", loss < best)  # what skorch's Checkpoint looks for
+        if loss < best:
+            self.best_epoch_ = net.history[-1]["epoch"]
+        if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
+            self.stop_ = True
+        elif self._n_epochs >= self._next_look or self._n_epochs == net.max_epochs:
+            self._look(net, outputs)
+
+    def _look(self, net: Any, outputs: Tensor) -> None:
+        """Weigh the candidates, these among them, and find out whether it is enough."""
+        self._next_look = max(self._n_epochs + 1, round(self._n_epochs * NEXT_LOOK))
+        pack = net.module_
+        for place, number in enumerate(self._numbers):
+            state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
+            self._candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
+        self._weights, loss = self._judge.choose([one.outputs for one in self._candidates], pack.prior, pack.link)
+        self._in_vain = 0 if loss < self._best_loss * (1 - GAIN) else self._in_vain + 1
+        self._best_loss = min(loss, self._best_loss)
+        if self.stops_early and self._in_vain >= PATIENCE and self._n_steps >= MIN_STEPS:
+            self.stop_ = True
+        elif self._n_steps * net.batch_size >= ENOUGH_SEEN:
+            chosen = {one.number for one, weight in zip(self._candidates, self._weights[1:], strict=True) if weight}
+            kept = [place for place, number in enumerate(self._numbers) if number in chosen]
+            if 0 < len(kept) < len(self._numbers):
+                self._keep(net, kept)
+
+    def _keep(self, net: Any, places: list[int]) -> None:
+        """Train these kinds alone from now on."""
+        pack, state, rates = net.module_, net.optimizer_.state, [group["lr"] for group in net.optimizer_.param_groups]
+
+        def kept(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            return joined_states([pack.of_kind(tensors, place) for place in places])
+
+        named = dict(pack.named_parameters())
+        moments = {key: {name: state[w][key] for name, w in named.items()} for key in state[next(iter(named.values()))]}
+        states = [pack.of_kind(named, place) for place in places]
+        net.module_ = pack.with_kinds([pack.kinds[place] for place in places], states)
+        net.initialize_optimizer()
+        for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
+            group["lr"] = rate
+        for key, of_weights in moments.items():
+            some = next(iter(of_weights.values()))
+            moved = kept(of_weights) if some.dim() else {}  # a number of steps is the same for all
+            for name, weight in net.module_.named_parameters():
+                net.optimizer_.state[weight][key] = moved.get(name, some).clone()
+        self._average = {name: value.clone() for name, value in kept(self._average).items()}
+        self._numbers = [self._numbers[place] for place in places]
+
+    @torch.no_grad()
+    def _outputs(self, net: Any) -> Tensor:
+        """What each kind says, with averaged weights, of the sets that its members have not seen: (n_kinds, n, o)."""
+        net._set_training(False)
+        pack, found = net.module_, []
+        for part, fold in self._look_at:
+            weights = self._average if fold is None else pack.of_folds(self._average, [fold])
+            for batch, _ in net.get_iterator(part):
+                context = {} if batch.context is None else {"context": batch.context}
+                outputs = functional_call(pack, weights, (batch.packed,), {**context, "mean": False})
+                outputs = outputs.view(len(pack.kinds), -1, *outputs.shape[1:])  # (n_kinds, n_folds or 1, b, o)
+                even = outputs.new_full((outputs.shape[1],), 1 / outputs.shape[1])
+                found.append(torch.stack([linked_mean(of_kind, even, pack.link) for of_kind in outputs]))
+        return torch.cat(found, dim=1).double().cpu()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Make a pack of the chosen candidates, with the parameters that they had."""
+        self._average, candidates, pack = {}, self._candidates, net.module_
+        self._candidates = []
+        if not candidates:
+            return
+        of_prior, *weights = self._weights
+        chosen = np.flatnonzero(weights)
+        if not len(chosen):  # there is nothing to learn; something has to stand for the members
+            chosen = np.array([int(self._judge(torch.stack([one.outputs for one in candidates])).argmin())])
+        of_kinds = [weights[number] for number in chosen]
+        kept = [candidates[number] for number in chosen]
+        net.module_ = pack.with_kinds([one.kind for one in kept], [one.state for one in kept]).weighted(of_kinds, of_prior)
+        net.initialize_optimizer()
+        prior = pack.prior.double().cpu().expand(1, *kept[0].outputs.shape)
+        outputs = torch.cat([prior, torch.stack([one.outputs for one in kept])])
+        self.outputs_ = linked_mean(outputs, torch.tensor([of_prior, *of_kinds]), pack.link)
+        self.loss_ = self._judge(self.outputs_[None]).item()
+        del self._judge, self._look_at
+
+
+class _Judge:
+    """The loss of outputs for the sets that are looked at."""
+
+    def __init__(self, net: Any, targets: Tensor, weights: Tensor | None) -> None:
+        self.criterion = net.criterion_
+        self.targets, self.weights = targets.cpu(), None if weights is None else weights.double().cpu()
+        # a part of very many sets tells candidates apart as well
+        self.some = slice(None, None, max(1, len(targets) // MOST_JUDGES))
+
+    def __call__(self, outputs: Tensor, some: slice = slice(None)) -> Tensor:
+        """The loss of each of outputs (c, n, o), which are those of some sets."""
+        targets = self.targets[some]
+        if targets.is_floating_point():
+            targets = targets.to(outputs.dtype)
+        repeated = targets.expand(len(outputs), *targets.shape).flatten(0, 1)
+        losses = self.criterion(outputs.flatten(0, 1), repeated)
+        losses = (losses.mean(dim=1) if losses.dim() == 2 else losses).view(len(outputs), -1)
+        return losses.mean(dim=1) if self.weights is None else losses @ self.weights[some] / self.weights[some].sum()
+
+    def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float]:
+        """Weights of the prior and of candidates by greedy selection, and the loss of their mean."""
+        to_answers, to_outputs = LINKS[link]
+        of_candidates = torch.stack(outputs)[:, self.some]
+        answers = to_answers(torch.cat([prior.double().cpu().expand(1, *of_candidates.shape[1:]), of_candidates]))
+        counts, total, best = np.zeros(len(answers)), torch.zeros_like(answers[0]), math.inf
+        for n_before in range(MOST_ROUNDS):
+            losses = self(to_outputs((total + answers) / (n_before + 1)), self.some).nan_to_num(math.inf)
+            number = int(losses.argmin())
+            if losses[number] >= best - 1e-5 * abs(best):
+                break
+            best = float(losses[number])
+            counts[number] += 1
+            total = total + answers[number]
+        return counts / counts.sum(), best
