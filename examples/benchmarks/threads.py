@@ -1,8 +1,8 @@
 """Threads: from which amount of work in a mini-batch a second thread pays
 =========================================================================
 
-Training chooses its number of threads by the multiplications in a mini-batch alone, never by the clock, so that two fits
-with the same seed are equal to the last bit. Where the threshold lies is measured here: one training step of Deep
+Training chooses its number of threads by the multiplications in a mini-batch alone, never by the clock, so that two
+fits with the same seed are equal to the last bit. Where the threshold lies is measured here: one training step of Deep
 Sets on batches of growing work, on one thread and on all, with threads that spin and threads that sleep while they wait
 (``OMP_WAIT_POLICY``). Run it on a quiet machine::
 
@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from math import prod
 from statistics import median
 
@@ -52,7 +53,7 @@ def sweep(rounds):
     rows = []
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for name, dims in MODELS.items():
-        weights = sum(prod(pair) for pair in zip(dims, dims[1:], strict=False))
+        weights = sum(prod(pair) for pair in pairwise(dims))
         for size in SIZES:
             work = BATCH * size * weights
             n_steps = int(min(400, max(20, 4e9 / work)))

@@ -82,10 +82,12 @@ class SetDataset(Dataset):
     def subset(self, numbers: np.ndarray) -> SetDataset:
         """The sets of these numbers, without a copy of their elements."""
         part = copy.copy(self)
-        part.numbers = chosen = torch.from_numpy(numbers)
-        if self._weight is not None:
-            weight = self._weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
-            part._weight = self._weight / weight[weight > 0].mean()
+        chosen = torch.from_numpy(numbers)
+        part.numbers = chosen
+        weight = self._weight
+        if weight is not None:
+            of_part = weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
+            part._weight = weight / of_part[of_part > 0].mean()
         return part
 
     def __len__(self) -> int:
@@ -93,7 +95,8 @@ class SetDataset(Dataset):
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, Tensor | int]:
         """One set and its target, to look at: training takes batches."""
-        return self.X[number], 0 if self._y is None or self.y_of == "element" else self.y[number]
+        y = self.y
+        return self.X[number], 0 if y is None or self.y_of == "element" else y[number]
 
     @property
     def X(self) -> RaggedSets:  # noqa: N802 - skorch's name
@@ -103,9 +106,10 @@ class SetDataset(Dataset):
     @property
     def y(self) -> Tensor | None:
         """Their targets."""
-        if self.numbers is None or self._y is None:
-            return self._y
-        return self._y[self.numbers if self.y_of == "set" else self._find(self.numbers)[2]]
+        y, chosen = self._y, self.numbers
+        if y is None or chosen is None:
+            return y
+        return y[chosen if self.y_of == "set" else self._find(chosen)[2]]
 
     @property
     def sizes(self) -> Tensor:

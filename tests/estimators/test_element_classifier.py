@@ -162,7 +162,7 @@ def test_one_layer_is_lemma_3_on_standardised_elements():
     weights = [w.detach().double().numpy() for w in (layer.Lambda.weight, layer.Lambda.bias, layer.Gamma.weight)]
     for bag, proba, predicted in zip(BAGS, model.predict_proba(BAGS), model.predict(BAGS), strict=True):
         scaled = (bag - elements.mean(axis=0)) / elements.std(axis=0)
-        output = scaled @ weights[0].T + weights[1] + weights[2] @ scaled.sum(axis=0)
+        output = scaled @ weights[0].T + weights[1] + layer.sum_scale * weights[2] @ scaled.sum(axis=0)
         np.testing.assert_allclose(proba, softmax(output, axis=1), rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(predicted, output.argmax(axis=1))
 

@@ -34,7 +34,7 @@ def test_one_layer_is_lemma_3_on_standardised_elements_and_values(standardize):
     weights = [w.detach().double().numpy() for w in (layer.Lambda.weight, layer.Lambda.bias, layer.Gamma.weight)]
     for bag, predicted in zip(BAGS, model.predict(BAGS), strict=True):
         scaled = (bag - elements.mean(axis=0)) / elements.std(axis=0) if standardize else bag
-        output = (scaled @ weights[0].T + weights[1] + weights[2] @ scaled.sum(axis=0))[:, 0]
+        output = (scaled @ weights[0].T + weights[1] + layer.sum_scale * weights[2] @ scaled.sum(axis=0))[:, 0]
         wanted = output * flat.std() + flat.mean() if standardize else output
         np.testing.assert_allclose(predicted, wanted, rtol=1e-4, atol=1e-4)
         assert predicted.dtype == np.float64
@@ -117,6 +117,16 @@ def test_the_distance_to_the_largest_of_the_set_is_learned():
         for loss in ("absolute_error", "huber")
     }
     assert max(errors.values()) < np.concatenate(y).std() / 3
+
+
+@pytest.mark.parametrize("largest", [100, 1_000])
+def test_a_sum_over_large_sets_trains_as_well_as_a_maximum(largest):
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, largest, 200)]
+    y = [one_set[:, 0] - one_set[:, 1] for one_set in sets]
+    model = DeepSetsElementRegressor(pool_type="sum", max_epochs=20, random_state=0).fit(sets, y)
+    assert model.history_[0]["train_loss"] < 5
+    assert model.score(sets, y) > 0.95
 
 
 def test_the_loss_of_a_ranking_is_listnet_in_numpy():
