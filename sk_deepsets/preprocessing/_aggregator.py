@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
 from sk_deepsets.preprocessing._set_statistics import SetStatistics
-from sk_deepsets.sets import RaggedSets, as_floats, check_sets, is_number
+from sk_deepsets.sets import check_sets
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
 
@@ -77,8 +77,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         self : SetAggregator
         """
         self._suffixes()
-        sets = check_sets(X, dtype=None, ensure_all_finite=False)
-        _check_numbers(sets)
+        sets = check_sets(X, ensure_all_finite=False)
         check_features(self, sets, reset=True)
         self._columns = columns_of_table(X)
         self._context_names = _context_names(sets.context)
@@ -103,12 +102,12 @@ class SetAggregator(TransformerMixin, BaseEstimator):
             array), with the index of the sets.
         """
         check_is_fitted(self)
-        sets = check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0)
+        sets = check_sets(X, ensure_all_finite=False, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
         names, context = self._context_names, sets.context
         if sorted(map(str, _context_names(context))) != sorted(map(str, names)):
             raise ValueError(f"The context has the columns {_context_names(context)}; in fit it had {names}.")
-        of_sets = SetStatistics(_floats(sets), sets.sizes)
+        of_sets = SetStatistics(sets.elements.astype(np.float64, copy=False), sets.sizes)
         with np.errstate(all="ignore"):  # infinity and overflow give infinity or NaN
             rows = np.hstack([of_sets(statistic) for statistic in self.statistics], dtype=np.float64)
         index = sets.index
@@ -155,25 +154,6 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _check_numbers(sets: RaggedSets) -> None:
-    """Raise for the first column that holds no numbers or booleans; an array of elements holds nothing else."""
-    if not isinstance(sets.elements, pd.DataFrame):
-        return
-    for name, kind in sets.elements.dtypes.items():
-        if not is_number(kind):
-            raise ValueError(
-                f"Column {name!r} of the elements is of kind {kind}, but SetAggregator takes numbers and booleans. "
-                "Encode it first, with ElementTransformer(OneHotEncoder()) or ElementTransformer of a "
-                "ColumnTransformer."
-            )
-
-
-def _floats(sets: RaggedSets) -> np.ndarray:
-    _check_numbers(sets)
-    elements = sets.elements
-    return (as_floats(elements) if isinstance(elements, pd.DataFrame) else elements).astype(np.float64, copy=False)
 
 
 def _context_names(context: Any) -> list[Any]:

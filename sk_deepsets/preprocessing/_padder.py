@@ -163,13 +163,7 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             rank[np.lexsort((key, segments))] = np.arange(len(segments))
         kept = rank - sets.offsets[segments] < self.max_set_size
         offsets = np.concatenate([[0], np.cumsum(np.minimum(sets.sizes, self.max_set_size))])
-        return RaggedSets(
-            sets.elements[kept],
-            offsets,
-            context=sets.context,
-            index=sets.index,
-            feature_names=sets.feature_names,
-        )
+        return sets._with(elements=sets.elements[kept], offsets=offsets, rows=None)
 
     def __sklearn_tags__(self):
         """Sets are not two-dimensional arrays."""

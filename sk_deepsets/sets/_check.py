@@ -39,8 +39,8 @@ def check_sets(
         One of
 
         - a list or tuple of arrays of shape ``(n_i, n_features)``: NumPy arrays, torch CPU tensors, nested
-          lists or DataFrames with the same columns. One-dimensional arrays are sets of scalars. Lists of dicts
-          are DataFrames; lists of strings (baskets) too, with the one column ``"x0"``;
+          lists, or tables (pandas, polars, pyarrow) with the same columns. One-dimensional arrays are sets of
+          scalars. Lists of dicts are tables; lists of strings (baskets) too, with the one column ``"x0"``;
         - an object array or a pandas Series of such arrays;
         - an array of shape ``(n_sets, set_size, n_features)``;
         - a DataFrame, or a table of polars or pyarrow, in which one column holds sets; its other columns become the
@@ -62,7 +62,7 @@ def check_sets(
     -------
     sets : RaggedSets
         With float32 or float64 elements: float64 is kept, so that standardising can use its precision. With
-        ``dtype=None``, DataFrames of several kinds stay DataFrames.
+        ``dtype=None``, tables are DataFrames. ``rows`` are the labels that the rows of DataFrames had.
 
     Raises
     ------

@@ -81,15 +81,16 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
             )
     sizes = np.fromiter(map(len, items), np.int64, len(items))
     values = list(chain.from_iterable(items))
+    cuts = RaggedSets(np.empty((len(values), 0)), offsets_of(sizes))
     row = next((row for row, value in enumerate(values) if not isinstance(value, kind) and not is_missing(value)), None)
     if row is not None:
-        number = int(np.searchsorted(np.cumsum(sizes), row, side="right"))
+        number, _ = cuts.locate(row)
         raise ValueError(f"Set {number} holds {values[row]!r:.80}; wanted {WANTED[kind]}, as the sets before it hold.")
     if kind is dict:
         table = pd.DataFrame.from_records([{} if is_missing(value) else value for value in values])
     else:
         table = pd.DataFrame({FIRST_FEATURE: pd.Series(values, dtype="str")})
-    return RaggedSets(table, offsets_of(sizes), rows=number_rows(np.arange(len(sizes)), sizes))
+    return cuts.replace(table)
 
 
 def _is_sequence(item: Any) -> bool:

@@ -67,12 +67,10 @@ def _counts_rows(index: pd.Index) -> bool:
 
 def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
     """The answers of all elements, set by set: (n_elements,) or (n_elements, k)."""
-    if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype != object:
-        raise ValueError(f"One array of answers per set is wanted, but they come as one of shape {answers.shape}.")
     answers = list(answers)
     parts = [np.asarray(part) for part in answers]
     if len(parts) != len(sizes):
-        raise ValueError(f"There are answers for {len(parts)} sets, but there are {len(sizes)} sets.")
+        raise ValueError(f"There are {len(parts)} arrays of answers for {len(sizes)} sets; wanted is one per set.")
     given = np.array([len(part) if part.ndim else -1 for part in parts], dtype=np.int64)
     wrong = np.flatnonzero(given != sizes)
     if len(wrong):

@@ -148,7 +148,7 @@ def test_another_kind_of_column_is_named_and_the_way_out_too(values, kind, metho
     if method == "transform":
         aggregator.fit([pd.DataFrame({"a": [1.0], "colour": [1.0]})])
     sets = RaggedSets(pd.DataFrame({"a": [1.0, 2.0], "colour": values}), [0, 2])
-    with pytest.raises(ValueError, match=f"Column 'colour' of the elements is of kind ({kind})") as error:
+    with pytest.raises(ValueError, match=f"The column 'colour' of the elements has dtype ({kind})") as error:
         getattr(aggregator, method)(sets)
     assert "ElementTransformer(OneHotEncoder())" in str(error.value)
 

@@ -247,6 +247,10 @@ def test_labels_of_the_sets_in_another_order_are_an_error():
     with pytest.raises(ValueError, match=r"y has the labels of the sets in another order.*y\.loc\[sets\.index\]"):
         read(parts, SETS)
     np.testing.assert_array_equal(read(parts.loc[SETS.index], SETS), IN_ORDER)
+    column = RaggedSets(IN_ORDER.to_numpy()[:, None], SETS.offsets, index=SETS.index).to_series()
+    with pytest.raises(ValueError, match="y has the labels of the sets in another order"):
+        read(column[::-1], SETS)
+    np.testing.assert_array_equal(read(column, SETS), IN_ORDER)
 
 
 def test_rows_that_share_labels_are_never_matched_by_guess():

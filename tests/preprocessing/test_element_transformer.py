@@ -196,6 +196,15 @@ def test_a_target_encoder_is_cross_fitted_in_fit_transform_only():
     assert not np.array_equal(in_folds, at_once)
 
 
+def test_labels_of_the_sets_in_another_order_are_an_error():
+    sets = sets_of([2, 1], index=pd.Index(["p", "q"]))
+    y = pd.Series([0, 1], index=["q", "p"])
+    with pytest.raises(ValueError, match=r"y has the labels of the sets in another order.*y\.loc\[sets\.index\]"):
+        ElementTransformer(Frames()).fit(sets, y)
+    fitted = ElementTransformer(Frames()).fit(sets, y.loc[sets.index])
+    assert fitted.transformer_.labels_.tolist() == [1, 1, 0]
+
+
 def test_labels_of_another_number_are_an_error():
     with pytest.raises(ValueError, match="X has 2 sets, but y has 4 targets"):
         ElementTransformer(StandardScaler()).fit(sets_of([2, 1]), [0, 1, 0, 1])
@@ -243,6 +252,7 @@ def test_no_element_of_fit_is_kept():
     table = pd.DataFrame(
         {"secret": [123456.789] * 1000, "x": np.arange(1000.0)}, index=[f"row {i}" for i in range(1000)]
     )
+    table.index = pd.MultiIndex.from_arrays([table.index, ["label"] * 1000])  # which keeps its levels in a slice
     keep_x = make_column_transformer((MinMaxScaler(), ["x"]))
     for fit in ("fit", "fit_transform"):
         transformer = ElementTransformer(keep_x)
@@ -250,6 +260,7 @@ def test_no_element_of_fit_is_kept():
         pickled = pickle.dumps(transformer)
         assert len(pickled) < 5000
         assert np.float64(123456.789).tobytes() not in pickled
+        assert b"row 999" not in pickled
         assert transformer.transform(RaggedSets(table[:0], [0, 0])).elements.shape == (0, 1)
 
 

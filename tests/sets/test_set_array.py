@@ -311,6 +311,7 @@ def test_writing_to_a_copy_leaves_the_column_alone(table):
     part, copy = table["sets"][:2], table.copy()
     part[0] = None
     copy.at[3, "sets"] = None
+    table["sets"].array.isna()[:] = True
     assert sizes_of(table["sets"]) == SIZES
 
 
@@ -388,6 +389,9 @@ def test_objects_are_the_sets(table):
     assert table["sets"].map(len).tolist() == SIZES
     first = table["sets"].map(lambda one_set: one_set[:1])
     assert_sets(first.astype("sets") if PANDAS_2 else first, [one_set[:1] for one_set in table["sets"]])
+    words = table["sets"].map(lambda one_set: ["a"] * len(one_set))
+    assert words.dtype == object  # lists that a function makes are not sets
+    assert words[3] == ["a", "a", "a"]
     with pytest.raises(ValueError, match="do not fit"):
         np.asarray(table["sets"], dtype=float)
 
