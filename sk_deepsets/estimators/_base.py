@@ -10,11 +10,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
 from sk_deepsets.estimators._targets import check_weight
-from sk_deepsets.estimators._validation_part import hold_out
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
+    BestEpoch,
+    MemberTraining,
     RandomNumbers,
     SetDataset,
     Split,
@@ -29,6 +31,8 @@ from sk_deepsets.training import (
 # sets, one went either way. Where to begin between the two is a choice.
 ENOUGH_TO_HOLD_OUT = 1_000
 
+# In a mini-batch, as far as its size is not given.
+MOST_ELEMENTS = 16_384
 # What a net is built with; the other parameters may change from one fit to the next.
 OF_THE_TRAINING = {
     "lr",
@@ -52,7 +56,7 @@ class DeepSetsBase(BaseEstimator):
     """Base of all estimators; those make their target (``_make_target``) and their torch module (``_make_core``)."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, groups=None):
         """Train on sets.
 
         Parameters
@@ -67,7 +71,9 @@ class DeepSetsBase(BaseEstimator):
             Weights of the sets in the loss, in the validation loss and in what ``standardize`` learns. A weight
             of 0 leaves the set out.
         X_val, y_val : sets and their targets, default=None
-            What early stopping looks at, in place of a part of ``X``.
+            What early stopping, and the choice of members, look at, in place of parts of ``X``.
+        groups : array-like of shape (n_sets,), default=None
+            Sets of one group, such as those of one day or one patient, are trained on together or held out together.
 
         Returns
         -------
@@ -76,7 +82,7 @@ class DeepSetsBase(BaseEstimator):
             were finished, if there are any, and the KeyboardInterrupt goes on to the caller.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
-        training = self._fit(X, y, sample_weight, X_val, y_val, goes_on=goes_on, epochs=self.max_epochs)
+        training = self._fit(X, y, sample_weight, X_val, y_val, groups, goes_on=goes_on, epochs=self.max_epochs)
         if training.diverged:
             warnings.warn(
                 f"Training diverged: the loss of epoch {self.n_iter_} is not finite. Lower lr, or set "
@@ -90,10 +96,12 @@ class DeepSetsBase(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        self._fit(X, y, sample_weight, goes_on=hasattr(self, "net_"), epochs=1, classes=classes, holds_out=False)
+        self._fit(X, y, sample_weight, goes_on=hasattr(self, "net_"), epochs=1, classes=classes, partly=True)
         return self
 
-    def _fit(self, X, y, sample_weight, X_val=None, y_val=None, *, goes_on, epochs, classes=None, holds_out=True):
+    def _fit(
+        self, X, y, sample_weight, X_val=None, y_val=None, groups=None, *, goes_on, epochs, classes=None, partly=False
+    ):
         """Fit a copy, and become it when all has gone well."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val are needed together, but one of them is None.")
@@ -105,57 +113,73 @@ class DeepSetsBase(BaseEstimator):
         if goes_on:
             fitted._check_same_model()
         sets = fitted._read_sets(X, reset=not goes_on)
-        fitted._target = target = copy.copy(self._target) if goes_on else self._make_target()
+        fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
         values, weight = fitted._read_targets(y, sample_weight, sets, classes)
-
-        trained = np.arange(len(sets)) if weight is None else np.flatnonzero(weight)
-        held_out = np.empty(0, dtype=np.int64)
-        if X_val is None and holds_out and self._holds_out(len(trained)):
-            strata = target.strata(values)
-            strata = None if strata is None else strata[trained]
-            chosen = hold_out(len(trained), self.validation_fraction, random, strata)
-            trained, held_out = trained[~chosen], trained[chosen]
+        parts = fitted._divide(values, weight, sets, groups, random, all_are_trained=partly or X_val is not None)
         if not goes_on:
-            of_trained = weight
-            if len(held_out):
-                of_trained = np.ones(len(sets)) if weight is None else weight.copy()
-                of_trained[held_out] = 0
-            target.learn_scale(values, sets, of_trained)
-            fitted._begin(sets, of_trained, device, int(random.randint(2**31 - 1)))
+            of_trained = parts.weight(weight)
+            fitted._target.learn_scale(values, sets, of_trained)
+            fitted._begin(values, sets, of_trained, device, int(random.randint(2**31 - 1)))
 
-        data = target.dataset(values, sets, weight)
-        valid = data.subset(held_out) if len(held_out) else None
+        data = fitted._target.dataset(values, sets, weight)
+        train_set, valid_set = parts.cut(data)
         if X_val is not None:
-            valid = fitted._validation_set(X_val, y_val)
+            valid_set = fitted._validation_set(X_val, y_val)
+        best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
+        if hasattr(fitted.net_.module_, "n_members") and not partly:
+            best_epoch = MemberTraining(parts.fold, bool(self.early_stopping))
         training = train(
             fitted.net_,
-            Split(data if len(trained) == len(sets) else data.subset(trained), valid),
+            Split(train_set, valid_set),
             fitted._random_numbers,
+            best_epoch,
             lr=self.lr,
-            batch_size=self.batch_size,
+            batch_size=batch_size(train_set) if self.batch_size == "auto" else self.batch_size,
             epochs=epochs,
-            patience=self.n_iter_no_change if self.early_stopping else None,
             callbacks=self.callbacks,
             verbose=int(self.verbose),
         )
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
-        if hasattr(target, "classes"):
-            fitted.classes_ = target.classes
         fitted.n_iter_ = len(fitted.history_)
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
+        if hasattr(fitted._target, "classes"):
+            fitted.classes_ = fitted._target.classes
+        fitted._keep_out_of_fold(best_epoch, parts, values, weight)
         self.__dict__ = fitted.__dict__
         return training
 
-    def _begin(self, sets, weight, device, seed):
+    def _divide(self, values, weight, sets, groups, random, all_are_trained):
+        """Which sets are trained on and which are looked at: those of other folds, or one part."""
+        used = np.arange(len(sets)) if weight is None else np.flatnonzero(weight)
+        groups = check_groups(groups, sets)
+        groups = None if groups is None else groups[used]
+        strata = self._target.strata(values)
+        strata = np.zeros(len(used)) if strata is None else strata[used]
+        if all_are_trained:
+            return Parts(len(sets), used)
+        n_folds = self._n_folds(len(used) if groups is None else len(np.unique(groups)), int(sets.sizes[used].sum()))
+        if n_folds > 1:
+            return Parts(len(sets), used, assign_folds(n_folds, strata, groups, random))
+        if len(used) >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:
+            return Parts(len(sets), used, held_out=hold_out(self.validation_fraction, strata, groups, random))
+        return Parts(len(sets), used)
+
+    def _n_folds(self, n_sets, n_elements):
+        """How many members of a pack there are of each kind; 1 for one net."""
+        module = getattr(getattr(self, "net_", None), "module_", None)
+        return getattr(module, "n_folds", 1)
+
+    def _begin(self, values, sets, weight, device, seed):
         """Make a net for these training sets."""
         self._random_numbers = RandomNumbers(seed)
         # modules are made on the CPU, and draw their weights from the global generator
         with self._random_numbers.drawn(torch.device("cpu")), as_global_generator():
-            core, dims = self._make_core(sets, weight)
+            core, dims = self._make_core(values, sets, weight)
             self.net_ = build_net(
                 core,
                 {**dims, "output_dim": self._target.output_dim},
                 self._target.loss,
+                self._target.loss_options,
                 optimizer=self.optimizer,
                 lr=self.lr,
                 weight_decay=self.weight_decay,
@@ -163,8 +187,18 @@ class DeepSetsBase(BaseEstimator):
             ).initialize()
         self._built_with = self._model_parameters()
 
-    def _holds_out(self, n_sets):
-        return n_sets >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping
+    def _keep_out_of_fold(self, best_epoch, parts, values, weight):
+        """What the members that did not see a set say of it; nothing where there are no such members."""
+        for name in ("oof_prediction_", "oof_score_"):
+            self.__dict__.pop(name, None)
+        if parts.fold is None or not isinstance(best_epoch, MemberTraining):
+            return
+        order = np.concatenate([np.flatnonzero(parts.fold == one) for one in range(parts.fold.max() + 1)])
+        outputs = best_epoch.outputs_.numpy()
+        answers = self._target.answers(outputs)
+        self.oof_prediction_ = np.full((len(parts.fold), *answers.shape[1:]), np.nan)
+        self.oof_prediction_[order] = answers
+        self.oof_score_ = self._target.score(values[order], outputs, None if weight is None else weight[order])
 
     def _read_sets(self, X, *, reset=False):
         """X as sets of numbers like those of ``fit``; or with ``reset``, those of ``fit``."""
@@ -298,3 +332,10 @@ def comparable(value):
     if callable(value):
         return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
     return value
+
+
+def batch_size(dataset):
+    """Sets in a mini-batch: about a sixteenth of them, 32 to 256; fewer where these have very many elements together."""
+    n_sets = len(dataset)
+    most = max(8, MOST_ELEMENTS * n_sets // max(int(dataset.sizes.sum()), 1))
+    return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), 32, 256), most))

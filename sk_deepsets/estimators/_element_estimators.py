@@ -59,7 +59,7 @@ class ElementEstimator(DeepSetsBase):
         weight = None if weight is None else weight[sets.segments[labelled]]
         return float(metric(wanted[labelled], answers[labelled], weight))
 
-    def _make_core(self, sets, weight):
+    def _make_core(self, values, sets, weight):
         """The class of the torch module, and its arguments."""
         dims = input_layers(sets, self._encoder, weight, standardize=self.standardize) | {
             "hidden_dims": check_widths(self.hidden_dims, "hidden_dims"),
@@ -180,7 +180,7 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
         """
         return self._score(X, y, sample_weight, "labels", lambda y, p, weight: np.average(y == p, weights=weight))
 
-    def _make_target(self):
+    def _make_target(self, y):
         if self.target == "each":
             return ElementClassTarget()
         if self.class_weight is not None:
@@ -273,5 +273,5 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
             raise ValueError('With loss="listnet" score is an NDCG, which takes no sample_weight.')
         return element_scorer("ndcg")(self, X, y)
 
-    def _make_target(self):
+    def _make_target(self, y):
         return RankingTarget() if self.loss == "listnet" else ElementValueTarget(self.loss, self.standardize)

@@ -63,18 +63,19 @@ class SetArchitecture:
     """The model of the estimators with one answer per set."""
 
     phi_hidden_dims: Sequence[int] = parameter(
-        (64, 64), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like"
+        (32, 32), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like"
     )
     rho_hidden_dims: Sequence[int] = parameter(
         (64,), "sequence of int", "Widths of the hidden layers of rho. Empty: rho is one linear map.", "array-like"
     )
     pool_type: str | Sequence[str] = parameter(
-        ("mean", "max"),
-        '{"sum", "mean", "max", "min", "std", "attention"} or tuple of them',
-        """How the elements of a set become one vector; several pools are concatenated. ``"sum"`` keeps the size of
+        "auto",
+        '"auto", {"sum", "mean", "max", "min", "std", "attention"} or tuple of them',
+        """How the elements of a set become one vector; several pools are concatenated. ``"auto"``: the mean and the
+        maximum, and in some members of a pack the sum and the maximum. ``"sum"`` keeps the size of
         the set and carries over to larger sets than those trained on; ``"max"`` and ``"attention"`` find a few
         elements that matter; ``"mean"`` and ``"std"`` see the set as a distribution.""",
-        StrOptions(set(POOL_TYPES)),
+        StrOptions({"auto", *POOL_TYPES}),
         tuple,
         list,
     )
@@ -99,6 +100,28 @@ class SetArchitecture:
     )
 
 
+    dropout: float | str = parameter(
+        "auto",
+        'float or "auto"',
+        """Share of the hidden units dropped in training. ``"auto"``: 0.3 in most members of a pack, none in others and
+        in a net of its own.""",
+        Interval(Real, 0, 1, closed="left"),
+        StrOptions({"auto"}),
+    )
+    n_members: int | str = parameter(
+        "auto",
+        'int or "auto"',
+        """How many nets are trained side by side and averaged, which makes a *pack*. Its members differ in how they see
+        the sets: in the scaling of the elements (standardised, by quantiles, by intervals between quantiles), in
+        statistics of the set beside the pooled vector, in dropout and in the pool. Each member is not trained on one
+        fold of the sets; from what it says of that fold follow the number of epochs, the weights of the members in the
+        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members, 16 with 5,000 sets or more; one if there
+        is a ``module``, or no layer in phi. 1: one plain net, exactly as in the formula.""",
+        Interval(Integral, 1, None, closed="left"),
+        StrOptions({"auto"}),
+    )
+
+
 @with_parameters
 class ElementArchitecture:
     """The model of the estimators with one answer per element."""
@@ -108,6 +131,9 @@ class ElementArchitecture:
     )
     pool_type: str = parameter(
         "max", '{"max", "sum"}', "How an element sees the others of its set.", StrOptions({"max", "sum"})
+    )
+    dropout: float = parameter(
+        0.0, "float", "Share of the hidden units dropped in training.", Interval(Real, 0, 1, closed="left")
     )
     residual: bool = parameter(
         False, "bool", "Whether a layer between two of the same width adds to its input.", "boolean"
@@ -133,9 +159,6 @@ class SharedArchitecture:
         '{"relu", "gelu", "silu", "elu", "tanh"}',
         "What follows each hidden layer.",
         StrOptions(set(ACTIVATIONS)),
-    )
-    dropout: float = parameter(
-        0.0, "float", "Share of the hidden units dropped in training.", Interval(Real, 0, 1, closed="left")
     )
 
 
@@ -195,7 +218,7 @@ class TrainingParameters:
         callable,
     )
     lr: float = parameter(
-        2e-3,
+        5e-3,
         "float",
         """Learning rate to begin with. With early stopping it falls to three tenths each time the validation loss
         has not fallen for half of ``n_iter_no_change`` epochs, unless a skorch ``LRScheduler`` is among the
@@ -203,11 +226,18 @@ class TrainingParameters:
         Interval(Real, 0, None, closed="neither"),
     )
     weight_decay: float = parameter(
-        0.0, "float", "Weight decay of the optimizer.", Interval(Real, 0, None, closed="left")
+        0.1, "float", "Weight decay of the optimizer; biases have none.", Interval(Real, 0, None, closed="left")
     )
-    batch_size: int = parameter(128, "int", "Sets in a mini-batch.", Interval(Integral, 1, None, closed="left"))
+    batch_size: int | str = parameter(
+        "auto",
+        'int or "auto"',
+        """Sets in a mini-batch. ``"auto"``: about a sixteenth of the sets, 32 to 256; fewer, down to 8, where these have
+        more than 16,384 elements together.""",
+        Interval(Integral, 1, None, closed="left"),
+        StrOptions({"auto"}),
+    )
     max_epochs: int = parameter(
-        100, "int", "Most passes over the training sets.", Interval(Integral, 1, None, closed="left")
+        200, "int", "Most passes over the training sets.", Interval(Integral, 1, None, closed="left")
     )
     early_stopping: bool | str = parameter(
         "auto",

@@ -1,16 +1,19 @@
 """DeepSetsClassifier and DeepSetsRegressor: one answer for each set."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._kinds import choose_kinds, layout, learn_inputs
 from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
-from sk_deepsets.estimators._targets import ClassTarget, ValueTarget
-from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
+from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, PaddedModule, SetDataset
 
@@ -35,35 +38,53 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
 
     @property
     def _n_features_out(self):
-        pooling = getattr(self.net_.module_, "pooling", None)
-        if pooling is not None:
-            return pooling.output_dim
+        module = self.net_.module_
+        if hasattr(module, "pooling"):
+            return module.pooling.output_dim * getattr(module, "n_members", 1)
         # of a module of the user's own, one element shows it
         n_context = self.n_context_features_
         context = None if n_context is None else np.zeros((1, n_context), dtype=np.float32)
         one = RaggedSets(np.zeros((1, self.n_features_in_), dtype=np.float32), [0, 1], context=context)
         return self.net_.embed(SetDataset(one)).shape[1]
 
-    def _make_core(self, sets, weight):
+    def _n_folds(self, n_sets, n_elements):
+        if hasattr(self, "net_"):
+            return super()._n_folds(n_sets, n_elements)
+        if self.n_members == "auto" and (self.module is not None or not len(self.phi_hidden_dims) or n_sets < 4):
+            self._layout = 1, 1
+        else:
+            self._layout = layout(self.n_members, n_sets, n_elements)
+        return self._layout[1]
+
+    def _make_core(self, values, sets, weight):
         """The class of the torch module, and its arguments."""
         phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
-        # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
-        centred = self.module is not None or len(phi) or "sum" not in self.pool_type
-        dims = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
-        if self.module is not None:
-            return PaddedModule, {"module": self.module, **dims}
-        dims |= {
+        pool_type = ("mean", "max") if self.pool_type == "auto" else self.pool_type
+        dims = {
             "phi_hidden_dims": phi,
             "rho_hidden_dims": rho,
-            "pool_type": self.pool_type,
-            "dropout": self.dropout,
+            "pool_type": pool_type,
             "activation": self.activation,
             "encoder": self.encoder,
             "sum_scale": sum_scale(sets, weight),
         }
-        if sets.context is None:
-            return DeepSetsInvariant, dims
-        return DeepSetsConditional, {**dims, "fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
+        if sets.context is not None:
+            dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
+        n_kinds, n_folds = self._layout
+        if n_folds > 1:
+            target = self._target
+            how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
+            kinds = choose_kinds(n_kinds, **how)
+            inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
+            more = {"kinds": kinds, "n_folds": n_folds, "link": target.link, "prior": target.prior(values, weight).tolist()}
+            return DeepSetsPack, {**dims, **inputs, **more}
+        # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
+        centred = self.module is not None or len(phi) or "sum" not in pool_type
+        inputs = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
+        if self.module is not None:
+            return PaddedModule, {"module": self.module, **inputs}
+        dims |= {"dropout": 0.0 if self.dropout == "auto" else self.dropout}
+        return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
 
     def __sklearn_tags__(self):
         """An embedding comes in float32."""
@@ -156,8 +177,8 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         """
         return self._answers(X, "probabilities")
 
-    def _make_target(self):
-        return ClassTarget()
+    def _make_target(self, y):
+        return LabelsTarget() if np.ndim(y) == 2 and np.shape(y)[1] > 1 else ClassTarget()
 
 
 @with_parameters
@@ -196,9 +217,18 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
 
     loss: str = parameter(
         "squared_error",
-        '{"squared_error", "absolute_error", "huber"}',
-        'On the standardised target. ``"huber"`` turns from squared to absolute at 1.',
+        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}',
+        """The first three, and ``"quantile"``, are on the standardised target. ``"huber"`` turns from squared to absolute
+        at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbers, are half the deviances, up to a constant;
+        predictions are exponentials of the outputs.""",
         StrOptions(set(REGRESSION_LOSSES)),
+    )
+    quantile: float | None = parameter(
+        None,
+        "float",
+        'Which quantile to predict with ``loss="quantile"``.',
+        Interval(Real, 0, 1, closed="both"),
+        None,
     )
 
     def predict(self, X):
@@ -215,8 +245,12 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
         """
         return self._answers(X, "values")
 
-    def _make_target(self):
-        return ValueTarget(self.loss, self.standardize)
+    def _make_target(self, y):
+        if self.loss in ("poisson", "gamma"):
+            return PositiveTarget(self.loss, self.standardize)
+        if self.loss == "quantile" and self.quantile is None:
+            raise ValueError('loss="quantile" wants a quantile, such as quantile=0.9.')
+        return ValueTarget(self.loss, self.standardize, self.quantile)
 
     def __sklearn_tags__(self):
         """Several outputs are fine."""

@@ -1,9 +1,10 @@
 """What an estimator learns to answer: how y is read, what the net has to give, and what its outputs mean."""
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
+from sklearn.metrics import r2_score
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
 from sk_deepsets.estimators._scaling import mean_and_scale
@@ -18,9 +19,14 @@ class Target:
     ----------
     loss : str
         Which loss to train with.
+    link : str
+        What the outputs stand for, see :class:`DeepSetsPack`.
     output_dim : int
         How many outputs there are for each set, or element.
     """
+
+    link = "identity"
+    loss_options = None
 
     def read(self, y, sets, name="", classes=None):
         """The targets as numbers; the first time, what they are is learned.
@@ -49,6 +55,10 @@ class Target:
     def learn_scale(self, values, sets, weight):
         """Learn mean and spread of the targets of the training sets."""
 
+    def prior(self, values, weight):
+        """The outputs that fit the training sets best without a look at them, (n_outputs,)."""
+        return np.zeros(self.output_dim)
+
     def dataset(self, values, sets, weight):
         """The training, or validation, sets with their targets and weights."""
         return SetDataset(sets, values, weight)
@@ -58,6 +68,7 @@ class ClassTarget(Target):
     """One class for each set."""
 
     loss = "log_loss"
+    link = "softmax"
     classes = None
 
     @property
@@ -102,21 +113,75 @@ class ClassTarget(Target):
         """The classes."""
         return values
 
-    def probabilities(self, outputs, sets):
+    def prior(self, values, weight):
+        """Logarithms of the shares of the classes."""
+        counts = np.bincount(values, weights=weight, minlength=len(self.classes)) + 0.5
+        return np.log(counts / counts.sum())
+
+    def probabilities(self, outputs, sets=None):
         """Probabilities (n, n_classes) from outputs (n, n_classes)."""
         return softmax(outputs, axis=1)
+
+    answers = probabilities
+
+    def score(self, values, outputs, weight):
+        """Accuracy."""
+        return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
 
     def labels(self, outputs, sets):
         """The most likely class."""
         return self.classes[outputs.argmax(axis=1)]
 
 
+class LabelsTarget(Target):
+    """Several labels for each set, each of which is there or is not."""
+
+    loss = "label_loss"
+    link = "sigmoid"
+
+    def __init__(self):
+        self.classes = self.output_dim = None
+
+    def read(self, y, sets, name="", classes=None):
+        """Zeros and ones, (n_sets, n_labels), in float64."""
+        y = check_targets(y, sets, name, multi_output=True)
+        if type_of_target(y) != "multilabel-indicator":
+            raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
+        if self.output_dim is None:
+            self.output_dim = y.shape[1]
+            self.classes = np.arange(self.output_dim)
+        if y.shape[1] != self.output_dim:
+            raise ValueError(f"y{name} has {y.shape[1]} labels, but {self.output_dim} are expected.")
+        return np.asarray(y, dtype=np.float64)
+
+    def prior(self, values, weight):
+        """Log odds of the labels."""
+        weight = np.ones(len(values)) if weight is None else weight
+        share = (weight @ values + 0.5) / (weight.sum() + 1)
+        return np.log(share / (1 - share))
+
+    def probabilities(self, outputs, sets=None):
+        """Probabilities (n_sets, n_labels)."""
+        return expit(outputs)
+
+    answers = probabilities
+
+    def score(self, values, outputs, weight):
+        """Accuracy: the share of the sets of which all labels are right."""
+        return float(np.average(((outputs > 0) == values).all(axis=1), weights=weight))
+
+    def labels(self, outputs, sets):
+        """1 for what is more likely there than not, (n_sets, n_labels)."""
+        return (outputs > 0).astype(np.int64)
+
+
 class ValueTarget(Target):
     """One or several numbers for each set."""
 
-    def __init__(self, loss, standardize):
+    def __init__(self, loss, standardize, quantile=None):
         self.loss = loss
         self.standardize = standardize
+        self.loss_options = {"quantile": quantile} if loss == "quantile" else None
         self.output_dim = None
 
     def read(self, y, sets, name="", classes=None):
@@ -132,19 +197,49 @@ class ValueTarget(Target):
 
     def learn_scale(self, values, sets, weight):
         """Learn mean and standard deviation of each output."""
+        self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
         if self.standardize:
             self.mean, self.scale = mean_and_scale(values, weight)
-        else:
-            self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
 
     def dataset(self, values, sets, weight):
         """Standardised targets."""
         return SetDataset(sets, (values - self.mean) / self.scale, weight)
 
-    def values(self, outputs, sets):
+    def values(self, outputs, sets=None):
         """Values of the form of y from outputs (n, n_outputs)."""
         values = outputs * self.scale + self.mean
         return values[:, 0] if self.is_flat else values
+
+    def answers(self, outputs):
+        """The values."""
+        return self.values(outputs)
+
+    def score(self, values, outputs, weight):
+        """R²."""
+        return r2_score(values, self.values(outputs).reshape(values.shape), sample_weight=weight)
+
+
+class PositiveTarget(ValueTarget):
+    """Counts, or positive numbers, whose mean is the exponential of the output: Poisson and gamma deviance."""
+
+    link = "log"
+
+    def read(self, y, sets, name="", classes=None):
+        """Values (n_sets, n_outputs) in float64."""
+        y = super().read(y, sets, name, classes)
+        if self.loss == "poisson" and ((y < 0).any() or not (y.sum(axis=0) > 0).all()):
+            raise ValueError(f'loss="poisson" wants y{name} that is not negative, and not 0 for all sets.')
+        if self.loss == "gamma" and (y <= 0).any():
+            raise ValueError(f'loss="gamma" wants y{name} above 0, but there is {y.min()}.')
+        return y
+
+    def learn_scale(self, values, sets, weight):
+        """Learn the mean of each output, which is what they are measured in."""
+        self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
+
+    def values(self, outputs, sets=None):
+        """Values of the form of y from outputs (n, n_outputs)."""
+        return super().values(np.exp(outputs))
 
 
 def check_targets(y, sets, name, **options):

@@ -2,6 +2,8 @@
 
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
 from sk_deepsets.training._train import Training, train
@@ -10,7 +12,9 @@ from sk_deepsets.training._user_module import PaddedModule
 __all__ = [
     "OPTIMIZERS",
     "REGRESSION_LOSSES",
+    "BestEpoch",
     "ClassifierNet",
+    "MemberTraining",
     "PaddedModule",
     "RandomNumbers",
     "RegressorNet",

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from skorch.callbacks import LRScheduler, PrintLog
 from torch import nn
 
-from sk_deepsets.nn import ListNet, OnePerSet
+from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
 from sk_deepsets.training._callbacks import BestEpoch, EpochBar
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     # fused: one kernel for all weights, half the time of the default on small models
     "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True, "betas": (0.9, 0.99)}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
 }
 
-REGRESSION_LOSSES: dict[str, type[nn.Module]] = {
+REGRESSION_LOSSES: dict[str, Callable[..., nn.Module]] = {
     "squared_error": nn.MSELoss,
     "absolute_error": nn.L1Loss,
     "huber": nn.HuberLoss,
+    "poisson": partial(nn.PoissonNLLLoss, log_input=True),
+    "gamma": GammaNLLLoss,
+    "quantile": PinballLoss,
 }
-LOSSES_OF_SETS: dict[str, type[nn.Module]] = {"one_per_set": OnePerSet, "listnet": ListNet}
+LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
+    "log_loss": (ClassifierNet, nn.CrossEntropyLoss),
+    "label_loss": (RegressorNet, nn.BCEWithLogitsLoss),
+    "one_per_set": (SetNet, OnePerSet),
+    "listnet": (SetNet, ListNet),
+}
 
 
 def build_net(
     core: type[nn.Module],
     dims: dict[str, Any],
     loss: str,
+    loss_options: dict[str, Any] | None = None,
     *,
     optimizer: str | Callable[..., torch.optim.Optimizer],
     lr: float,
@@ -47,25 +58,24 @@ def build_net(
         The class of the module, which takes packed sets.
     dims : dict
         Its arguments.
-    loss : {"log_loss", "squared_error", "absolute_error", "huber", "one_per_set", "listnet"}
+    loss : {"log_loss", "label_loss", "one_per_set", "listnet"} or of ``REGRESSION_LOSSES``
+    loss_options : dict, optional
+        Arguments of the loss.
     optimizer, lr, weight_decay, device
         The parameters of the estimators.
     """
-    options: dict[str, Any] = {}
-    if loss in LOSSES_OF_SETS:
-        net, criterion = SetNet, LOSSES_OF_SETS[loss]
-    else:
+    options = {f"criterion__{name}": value for name, value in (loss_options or {}).items()}
+    net, criterion = LOSSES.get(loss) or (RegressorNet, REGRESSION_LOSSES[loss])
+    if net is not SetNet:
         options["criterion__reduction"] = "none"
-        net, criterion = (
-            (ClassifierNet, nn.CrossEntropyLoss) if loss == "log_loss" else (RegressorNet, REGRESSION_LOSSES[loss])
-        )
-    if loss == "log_loss":
+    if net is ClassifierNet:
         options["classes"] = list(range(dims["output_dim"]))
     # weight decay is always said, since torch's own default is not 0 everywhere; but not every optimizer has it
     decay = {"weight_decay": weight_decay}
     if isinstance(optimizer, str):
         optimizer, more = OPTIMIZERS[optimizer]
         decay |= more
+        options["optimizer__param_groups"] = [("*bias", {"weight_decay": 0.0})]
     elif not weight_decay:
         decay = {}
     return net(
@@ -81,12 +91,15 @@ def build_net(
     )
 
 
-def make_callbacks(callbacks: Sequence[Any] | None, patience: int | None, verbose: int) -> list[Any]:
+def make_callbacks(
+    callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int
+) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
     scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)
-    own: list[Any] = [("best_epoch", BestEpoch(patience, lower_lr=not scheduled))]
+    best_epoch.sets_lr = not scheduled
+    own: list[Any] = [("best_epoch", best_epoch)]
     if verbose == 1:
         own.append(("progress_bar", EpochBar()))
     elif verbose >= 2:

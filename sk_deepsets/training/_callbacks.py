@@ -19,13 +19,13 @@ class BestEpoch(Callback):
     ----------
     patience : int, optional
         Epochs without a new minimum after which training ends. None: never.
-    lower_lr : bool, default=True
+    sets_lr : bool, default=True
         Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
     """
 
-    def __init__(self, patience: int | None = None, lower_lr: bool = True) -> None:
+    def __init__(self, patience: int | None = None, sets_lr: bool = True) -> None:
         self.patience = patience
-        self.lower_lr = lower_lr
+        self.sets_lr = sets_lr
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
@@ -54,7 +54,7 @@ class BestEpoch(Callback):
     def _wait(self, net: Any, waited: int, patience: int) -> None:
         if waited >= patience:
             self.stop_ = True
-        elif self.lower_lr and waited % max(1, patience // 2) == 0:
+        elif self.sets_lr and waited % max(1, patience // 2) == 0:
             for group in net.optimizer_.param_groups:
                 group["lr"] *= 0.3
 

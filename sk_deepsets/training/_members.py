@@ -53,7 +53,7 @@ class MemberTraining(Callback):
     fold : ndarray of shape (n_sets,), optional
         The fold of each set of the training data. None: there are validation data to look at.
     stops_early : bool, default=True
-    warms_up : bool, default=True
+    sets_lr : bool, default=True
         Whether the learning rate rises over the first steps.
 
     Attributes
@@ -66,10 +66,10 @@ class MemberTraining(Callback):
         Its loss.
     """
 
-    def __init__(self, fold: np.ndarray | None = None, stops_early: bool = True, warms_up: bool = True) -> None:
+    def __init__(self, fold: np.ndarray | None = None, stops_early: bool = True, sets_lr: bool = True) -> None:
         self.fold = fold
         self.stops_early = stops_early
-        self.warms_up = warms_up
+        self.sets_lr = sets_lr
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Forget an earlier fit."""
@@ -93,7 +93,7 @@ class MemberTraining(Callback):
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""
         self._n_steps += 1
-        if self.warms_up and self._n_steps <= WARM_UP:
+        if self.sets_lr and self._n_steps <= WARM_UP:
             for group in net.optimizer_.param_groups:
                 group["lr"] = net.lr * self._n_steps / WARM_UP
 

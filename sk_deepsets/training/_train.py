@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sk_deepsets.training._batches import SetDataset
 from sk_deepsets.training._build import make_callbacks
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
 
@@ -32,11 +34,11 @@ def train(
     net: SetNet,
     data: Split,
     random_numbers: RandomNumbers,
+    best_epoch: BestEpoch | MemberTraining,
     *,
     lr: float,
     batch_size: int,
     epochs: int,
-    patience: int | None,
     callbacks: Sequence[Any] | None,
     verbose: int,
 ) -> Training:
@@ -51,7 +53,7 @@ def train(
     try:
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
-        net.callbacks = make_callbacks(callbacks, patience, verbose)
+        net.callbacks = make_callbacks(callbacks, best_epoch, verbose)
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
@@ -63,10 +65,13 @@ def train(
 
 
 def _multiplications(net: SetNet, dataset: SetDataset) -> float:
-    """How much work a mini-batch is, forward."""
+    """How much work a mini-batch is, forward: most weights meet every element, those behind the pool every set."""
     n_sets = len(dataset)
-    elements_in_batch = int(dataset.sizes.sum()) / n_sets * min(net.batch_size, n_sets)
-    return elements_in_batch * sum(weight.numel() for weight in net.module_.parameters())
+    sets_in_batch = min(net.batch_size, n_sets)
+    elements_in_batch = int(dataset.sizes.sum()) / n_sets * sets_in_batch
+    of_sets = ("rho", "beside", "from_context", "fusion", "shift", "stretch", "moves")
+    weights = [(name.startswith(of_sets), weight.numel()) for name, weight in net.module_.named_parameters()]
+    return sum(count * (sets_in_batch if is_of_sets else elements_in_batch) for is_of_sets, count in weights)
 
 
 def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:

@@ -1,0 +1,131 @@
+"""Which sets are trained on, and which are looked at: folds for the members of a pack, one part for a net of its own."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+
+
+class Parts:
+    """The sets that are used, and which of them are looked at.
+
+    Parameters
+    ----------
+    n_sets : int
+    used : ndarray of int
+        The sets that have a weight.
+    fold : ndarray of int, shape (n_used,), optional
+        The fold of each of them.
+    held_out : ndarray of bool, shape (n_used,), optional
+
+    Attributes
+    ----------
+    fold : ndarray of int, shape (n_sets,), or None
+        The fold of each set, -1 for a set that is not used.
+    """
+
+    def __init__(self, n_sets, used, fold=None, held_out=None):
+        self.n_sets = n_sets
+        self.trained = used if held_out is None else used[~held_out]
+        self.held_out = used[:0] if held_out is None else used[held_out]
+        self.fold = None
+        if fold is not None:
+            self.fold = np.full(n_sets, -1)
+            self.fold[used] = fold
+
+    def weight(self, weight):
+        """Weights of the sets with 0 for what is not trained on; None where all count the same."""
+        if not len(self.held_out):
+            return weight
+        weight = np.ones(self.n_sets) if weight is None else weight.copy()
+        weight[self.held_out] = 0
+        return weight
+
+    def cut(self, dataset):
+        """The data to train on, which know their folds, and those held out or None."""
+        if self.fold is not None:
+            dataset.fold = torch.from_numpy(self.fold)
+        valid = dataset.subset(self.held_out) if len(self.held_out) else None
+        return dataset if len(self.trained) == self.n_sets else dataset.subset(self.trained), valid
+
+
+def check_groups(groups, sets):
+    """The group of each set, or None."""
+    if groups is None:
+        return None
+    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+    if groups.shape != (len(sets),):
+        raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def assign_folds(n_folds, labels, groups, random_state):
+    """The fold of each set: folds of like size, with like shares of the classes, and no group in two folds.
+
+    Unlike scikit-learn's splitters it takes classes, and groups, that are fewer than the folds.
+
+    Parameters
+    ----------
+    n_folds : int
+    labels : ndarray of shape (n_sets,)
+        Classes; zeros where there are none.
+    groups : ndarray of shape (n_sets,) or None
+    random_state : RandomState
+
+    Returns
+    -------
+    ndarray of int, shape (n_sets,)
+    """
+    _, labels = np.unique(labels, return_inverse=True)
+    if groups is None:
+        order = random_state.permutation(len(labels))
+        order = order[np.argsort(labels[order], kind="stable")]
+        folds = np.empty(len(labels), dtype=np.int64)
+        folds[order] = (np.arange(len(labels)) + random_state.randint(n_folds)) % n_folds
+        return folds
+    names, of_set = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(names), labels.max(initial=0) + 1))
+    np.add.at(counts, (of_set, labels), 1)
+    share = counts.sum(axis=0) / n_folds
+    filled, of_group = np.zeros((n_folds, counts.shape[1])), np.empty(len(names), dtype=np.int64)
+    order = random_state.permutation(len(names))
+    for group in order[np.argsort(-counts[order].max(axis=1), kind="stable")]:
+        # into the fold that is then nearest to its share of each class, as in StratifiedGroupKFold
+        excess = (((filled + counts[group]) ** 2 - filled**2) / share**2).sum(axis=1)
+        fold = np.argmin(excess)
+        of_group[group] = fold
+        filled[fold] += counts[group]
+    return of_group[of_set]
+
+
+def hold_out(fraction, labels, groups, random_state):
+    """Choose sets to hold out at random, with like shares of the classes, and no group in part.
+
+    Unlike :func:`sklearn.model_selection.train_test_split` it never fails on rare classes: one set of each class
+    always stays for training, and the rest is shared out among the classes as evenly as whole sets allow.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of the sets to hold out, rounded to whole sets.
+    labels, groups, random_state
+        As for ``assign_folds``.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_sets,)
+        True for the sets held out; none when there are too few.
+    """
+    if groups is not None:
+        folds = assign_folds(max(2, round(1 / fraction)), labels, groups, random_state)
+        return (folds == folds.max()) & (folds.max() > folds.min())
+    n_sets = len(labels)
+    order = random_state.permutation(n_sets)
+    order = order[np.argsort(labels[order], kind="stable")]
+    first_of_class = np.r_[True, np.diff(labels[order]) != 0]
+    candidates = order[~first_of_class]
+    n_held_out = min(round(fraction * n_sets), len(candidates))
+    # every k-th candidate in the order of their classes: a systematic sample
+    steps = (np.arange(n_held_out) + random_state.random_sample()) * len(candidates) / max(n_held_out, 1)
+    held_out = np.zeros(n_sets, dtype=bool)
+    held_out[candidates[np.minimum(steps.astype(np.int64), len(candidates) - 1)]] = True
+    return held_out

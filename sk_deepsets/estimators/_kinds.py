@@ -1,0 +1,105 @@
+"""The kinds of members that a pack has by default, how many members there are, and what they learn from the data first.
+
+Chosen by examples/benchmarks/quality.py: each row of the table pays on some kind of data, and which row pays is found in
+training, out of fold.
+"""
+
+import numpy as np
+import torch
+
+from sk_deepsets.estimators._scaling import mean_and_scale
+from sk_deepsets.nn import Columns, Kind, Scalings, Standardize, Statistics
+from sk_deepsets.training import SetBatches, SetDataset
+
+KINDS = (
+    Kind(("intervals",), ("clipped",), dropout=0.3),
+    Kind(("quantiles",), ("clipped", "quantiles"), dropout=0.3),
+    # targets without noise want no dropout, and some are sums over the elements
+    Kind(("clipped", "intervals"), ("clipped", "quantiles"), sums=True),
+    # a hundred sets with hundreds of features want less: no statistics, and less certain classes
+    Kind(("standard",), dropout=0.3, label_smoothing=0.1),
+)
+# Scalings are learned from so many elements at most.
+ENOUGH_ELEMENTS = 50_000
+
+
+def layout(n_members, n_sets, n_elements):
+    """How many kinds there are, and how many members of each.
+
+    Parameters
+    ----------
+    n_members : int or "auto"
+    n_sets : int
+        To train on; of sets in groups, the number of groups.
+    n_elements : int
+    """
+    if n_members == "auto":
+        few = n_sets < 5_000 and n_elements < 50_000
+        return len(KINDS), min(5 if few else 4, n_sets)
+    # as many kinds as there can be with three members each
+    n_kinds = next((n for n in range(len(KINDS), 1, -1) if n_members % n == 0 and n_members >= 3 * n), 1)
+    return n_kinds, n_members // n_kinds
+
+
+def choose_kinds(n_kinds, *, dropout, pool_type, standardize):
+    """The first kinds, with what the user's parameters say of all members."""
+    kinds = KINDS[:n_kinds]
+    if dropout != "auto":
+        kinds = [kind._replace(dropout=dropout) for kind in kinds]
+    if pool_type != "auto":
+        kinds = [kind._replace(sums=False) for kind in kinds]
+    if not standardize:
+        kinds = [kind._replace(elements=("standard",), statistics=("standard",) * bool(kind.statistics)) for kind in kinds]
+    return tuple(kinds)
+
+
+def learn_columns(table, n_categories, weight, names, standardize):
+    """The scalings of a table of numbers and codes, learned from the rows with a weight.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns)
+    n_categories : list of int
+        Of the columns of codes, which are the last.
+    weight : ndarray of shape (n_rows,) or None
+    names : set of str
+        Which scalings.
+    standardize : bool
+    """
+    n_numbers = table.shape[1] - len(n_categories)
+    numbers = table[:, :n_numbers]
+    mean, scale = np.zeros(n_numbers), np.ones(n_numbers)
+    if standardize:
+        mean, scale = mean_and_scale(numbers, weight)
+    rows = np.arange(len(table)) if weight is None else np.flatnonzero(weight)
+    rows = rows[:: -(-len(rows) // ENOUGH_ELEMENTS)]
+    scalings = Scalings(
+        torch.from_numpy(np.ascontiguousarray(numbers[rows])),
+        Standardize(torch.from_numpy(mean), torch.from_numpy(scale)),
+        names,
+    )
+    return Columns(scalings, n_numbers, n_categories)
+
+
+def learn_inputs(kinds, sets, encoder, weight, standardize):
+    """The arguments of a pack that depend on the data: scalings of elements, of statistics and of the context."""
+    of_elements = None if weight is None else weight[sets.segments]
+    names = {name for kind in kinds for name in kind.elements}
+    elements = learn_columns(sets.elements, encoder.n_categories, of_elements, names, standardize)
+    statistics = Statistics(elements.scalings.standardize, elements.n_numbers)
+    names = {name for kind in kinds for name in kind.statistics} or {"standard"}
+    batches = SetBatches(SetDataset(sets), 1, max_elements=65_536)
+    table = torch.cat([statistics(_numbers(batch.packed, elements.n_numbers)) for batch, _ in batches]).numpy()
+    found = {
+        "elements": elements,
+        "statistics": statistics,
+        "of_sets": learn_columns(table, [], weight, names, standardize).scalings,
+    }
+    if sets.context is not None:
+        names = {"clipped" if standardize else "standard"}
+        found["context"] = learn_columns(sets.context, encoder.n_context_categories, weight, names, standardize)
+    return found
+
+
+def _numbers(packed, n_numbers):
+    return packed._replace(elements=packed.elements[:, :n_numbers])
