@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import nn
 
 from sk_deepsets.nn._dropout import Dropout
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),  # what a layer gives needs no memory of its own before it
     "gelu": nn.GELU,
     "silu": nn.SiLU,
     "elu": nn.ELU,

@@ -189,7 +189,7 @@ class DeepSetsPack(nn.Module):
 
         def phi(part: PackedSets) -> Tensor:
             hidden = self.first(self._views(part))
-            hidden = (hidden.view(n_members, -1, hidden.shape[1]) + self.first_bias).flatten(0, 1)
+            hidden = hidden.view(n_members, -1, hidden.shape[1]).add_(self.first_bias).flatten(0, 1)
             if self.categories is not None:
                 hidden = hidden + self.categories(part.elements[:, self.n_numbers :])
             everyone = part.repeated(n_members, hidden)
