@@ -155,9 +155,9 @@ class DeepSetsBase(BaseEstimator):
         groups = None if groups is None else groups[used]
         strata = self._target.strata(values)
         strata = np.zeros(len(used)) if strata is None else strata[used]
+        n_folds = self._n_folds(len(used) if groups is None else len(np.unique(groups)), int(sets.sizes[used].sum()))
         if all_are_trained:
             return Parts(len(sets), used)
-        n_folds = self._n_folds(len(used) if groups is None else len(np.unique(groups)), int(sets.sizes[used].sum()))
         if n_folds > 1:
             return Parts(len(sets), used, assign_folds(n_folds, strata, groups, random))
         if len(used) >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:

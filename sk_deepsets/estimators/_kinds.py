@@ -49,7 +49,9 @@ def choose_kinds(n_kinds, *, dropout, pool_type, standardize):
     if pool_type != "auto":
         kinds = [kind._replace(sums=False) for kind in kinds]
     if not standardize:
-        kinds = [kind._replace(elements=("standard",), statistics=("standard",) * bool(kind.statistics)) for kind in kinds]
+        kinds = [
+            kind._replace(elements=("standard",), statistics=("standard",) * bool(kind.statistics)) for kind in kinds
+        ]
     return tuple(kinds)
 
 

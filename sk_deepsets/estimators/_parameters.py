@@ -99,7 +99,6 @@ class SetArchitecture:
         None,
     )
 
-
     dropout: float | str = parameter(
         "auto",
         'float or "auto"',

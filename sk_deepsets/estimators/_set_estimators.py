@@ -15,7 +15,7 @@ from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
 from sk_deepsets.sets import RaggedSets
-from sk_deepsets.training import REGRESSION_LOSSES, PaddedModule, SetDataset
+from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
 
 
 class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
@@ -54,6 +54,8 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
             self._layout = 1, 1
         else:
             self._layout = layout(self.n_members, n_sets, n_elements)
+            if self.module is not None:
+                self._layout = 1, min(self.n_members, n_sets)
         return self._layout[1]
 
     def _make_core(self, values, sets, weight):
@@ -71,18 +73,18 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
         if sets.context is not None:
             dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
         n_kinds, n_folds = self._layout
-        if n_folds > 1:
-            target = self._target
+        pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, weight).tolist()}
+        if n_folds > 1 and self.module is None:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
             kinds = choose_kinds(n_kinds, **how)
             inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
-            more = {"kinds": kinds, "n_folds": n_folds, "link": target.link, "prior": target.prior(values, weight).tolist()}
-            return DeepSetsPack, {**dims, **inputs, **more}
+            return DeepSetsPack, {"kinds": kinds, **dims, **inputs, **pack}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
         centred = self.module is not None or len(phi) or "sum" not in pool_type
         inputs = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
         if self.module is not None:
-            return PaddedModule, {"module": self.module, **inputs}
+            inputs["module"] = self.module
+            return (ModulePack, {**inputs, **pack}) if n_folds > 1 else (PaddedModule, inputs)
         dims |= {"dropout": 0.0 if self.dropout == "auto" else self.dropout}
         return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
 

@@ -5,6 +5,7 @@ True or 1 where an element stands. Phi runs on real elements only, however much 
 """
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.nn._deep_sets_pack import Columns, DeepSetsPack
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
 from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
@@ -12,7 +13,7 @@ from sk_deepsets.nn._links import LINKS, linked_mean
 from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
-from sk_deepsets.nn._pack import Columns, DeepSetsPack, Kind, joined_states
+from sk_deepsets.nn._pack import Kind, Pack
 from sk_deepsets.nn._packed import PackedSets, pack, pad
 from sk_deepsets.nn._pools import POOL_TYPES, SetPooling, masked_pool
 from sk_deepsets.nn._scalings import Scalings
@@ -35,6 +36,7 @@ __all__ = [
     "LossOfSets",
     "MixedColumns",
     "OnePerSet",
+    "Pack",
     "PackedSets",
     "PermutationEquivariantLayer",
     "PinballLoss",
@@ -43,7 +45,6 @@ __all__ = [
     "Standardize",
     "Statistics",
     "current_generator",
-    "joined_states",
     "linked_mean",
     "log_softmax_over_sets",
     "masked_pool",

@@ -32,9 +32,7 @@ class PinballLoss(nn.Module):
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
 
 
-def member_losses(
-    criterion: nn.Module, outputs: Tensor, target: Tensor, label_smoothing: Sequence[float]
-) -> Tensor:
+def member_losses(criterion: nn.Module, outputs: Tensor, target: Tensor, label_smoothing: Sequence[float]) -> Tensor:
     """The loss of each set for each member, (K, b), of outputs (K, b, o) for targets that all members share.
 
     ``label_smoothing`` is that of each member: which share of the probability is given to all classes alike.

@@ -7,7 +7,7 @@ from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
 from sk_deepsets.training._train import Training, train
-from sk_deepsets.training._user_module import PaddedModule
+from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
 __all__ = [
     "OPTIMIZERS",
@@ -15,6 +15,7 @@ __all__ = [
     "BestEpoch",
     "ClassifierNet",
     "MemberTraining",
+    "ModulePack",
     "PaddedModule",
     "RandomNumbers",
     "RegressorNet",

@@ -91,9 +91,7 @@ def build_net(
     )
 
 
-def make_callbacks(
-    callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int
-) -> list[Any]:
+def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 from torch import Tensor
-from torch.func import functional_call
 
-from sk_deepsets.nn import LINKS, Kind, joined_states, linked_mean
+from sk_deepsets.nn import LINKS, Kind, linked_mean
 from sk_deepsets.training._batches import SetDataset
 
 WARM_UP = 20
@@ -142,7 +141,7 @@ class MemberTraining(Callback):
         pack, state, rates = net.module_, net.optimizer_.state, [group["lr"] for group in net.optimizer_.param_groups]
 
         def kept(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-            return joined_states([pack.of_kind(tensors, place) for place in places])
+            return pack.joined([pack.of_kind(tensors, place) for place in places])
 
         named = dict(pack.named_parameters())
         moments = {key: {name: state[w][key] for name, w in named.items()} for key in state[next(iter(named.values()))]}
@@ -165,10 +164,9 @@ class MemberTraining(Callback):
         net._set_training(False)
         pack, found = net.module_, []
         for part, fold in self._look_at:
-            weights = self._average if fold is None else pack.of_folds(self._average, [fold])
+            folds = range(pack.n_folds) if fold is None else [fold]
             for batch, _ in net.get_iterator(part):
-                context = {} if batch.context is None else {"context": batch.context}
-                outputs = functional_call(pack, weights, (batch.packed,), {**context, "mean": False})
+                outputs = pack.said_by(self._average, list(folds), batch.packed, batch.context)
                 outputs = outputs.view(len(pack.kinds), -1, *outputs.shape[1:])  # (n_kinds, n_folds or 1, b, o)
                 even = outputs.new_full((outputs.shape[1],), 1 / outputs.shape[1])
                 found.append(torch.stack([linked_mean(of_kind, even, pack.link) for of_kind in outputs]))
@@ -186,7 +184,9 @@ class MemberTraining(Callback):
             chosen = np.array([int(self._judge(torch.stack([one.outputs for one in candidates])).argmin())])
         of_kinds = [weights[number] for number in chosen]
         kept = [candidates[number] for number in chosen]
-        net.module_ = pack.with_kinds([one.kind for one in kept], [one.state for one in kept]).weighted(of_kinds, of_prior)
+        net.module_ = pack.with_kinds([one.kind for one in kept], [one.state for one in kept]).weighted(
+            of_kinds, of_prior
+        )
         net.initialize_optimizer()
         prior = pack.prior.double().cpu().expand(1, *kept[0].outputs.shape)
         outputs = torch.cat([prior, torch.stack([one.outputs for one in kept])])

@@ -9,11 +9,11 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
-from sk_deepsets.nn import DeepSetsPack, LossOfSets, member_losses
+from sk_deepsets.nn import LossOfSets, Pack, member_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._members import MemberTraining
-from sk_deepsets.training._user_module import PaddedModule
+from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -56,7 +56,7 @@ class SetNet(NeuralNet):
         if training:
             return SetBatches(dataset, self.batch_size, shuffle=True, device=self._torch_device)
         # padding makes a batch as large as its largest set says, whatever its number of real elements
-        budget = None if isinstance(self.module_, PaddedModule) else ELEMENTS_AT_ONCE
+        budget = None if isinstance(self.module_, PaddedModule | ModulePack) else ELEMENTS_AT_ONCE
         return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
@@ -151,7 +151,7 @@ class SetNet(NeuralNet):
 
     @property
     def _trains_a_pack(self) -> bool:
-        return isinstance(self.module_, DeepSetsPack) and self.module_.training
+        return isinstance(self.module_, Pack) and self.module_.training
 
     @property
     def _torch_device(self) -> torch.device:

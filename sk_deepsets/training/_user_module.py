@@ -1,14 +1,18 @@
-"""PaddedModule: a torch module of the user's own in the place of the package's core."""
+"""A torch module of the user's own in the place of the package's core: one, or one for each fold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from sk_deepsets.nn import PackedSets, pad
+from sk_deepsets.nn import Kind, Pack, PackedSets, pad
+from sk_deepsets.nn._pack import State
 from sk_deepsets.training._runtime import as_global_generator
 
 
@@ -68,3 +72,67 @@ class PaddedModule(nn.Module):
             return call()
         with as_global_generator():  # where its dropout draws from
             return call()
+
+
+class ModulePack(Pack):
+    """Several :class:`PaddedModule` side by side, one for each fold.
+
+    Parameters
+    ----------
+    n_folds, link, prior
+        As in :class:`Pack`.
+    **dims
+        Arguments of :class:`PaddedModule`.
+    """
+
+    def __init__(self, n_folds: int, link: str, prior: Sequence[float], **dims: Any) -> None:
+        super().__init__([Kind(())], n_folds, link, prior)
+        self.members = nn.ModuleList(PaddedModule(**dims) for _ in range(n_folds))
+
+    def forward(self, packed: PackedSets, context: Tensor | None = None, *, mean: bool = True) -> Tensor:
+        """The mean of the members' outputs (b, output_dim), or without ``mean`` all of them (K, b, output_dim)."""
+        outputs = torch.stack([member(packed, context) for member in self.members])
+        return self.mean_of(outputs) if mean else outputs
+
+    def embed(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """What the modules' own ``embed`` make of each set, side by side."""
+        return torch.cat([member.embed(packed, context) for member in self.members], dim=1)
+
+    def said_by(self, state: State, folds: Sequence[int], packed: PackedSets, context: Tensor | None) -> Tensor:
+        """See :class:`Pack`."""
+        found = []
+        for number in (kind * self.n_folds + fold for kind in range(len(self.kinds)) for fold in folds):
+            own = _renumbered(state, {number: 0})
+            own = {name.removeprefix("members.0."): tensor for name, tensor in own.items()}
+            found.append(functional_call(self.members[number], own, (packed, context)))
+        return torch.stack(found)
+
+    def of_kind(self, state: State, kind: int) -> State:
+        """See :class:`Pack`."""
+        return _renumbered(state, {kind * self.n_folds + fold: fold for fold in range(self.n_folds)})
+
+    def joined(self, states: Sequence[State]) -> State:
+        """See :class:`Pack`."""
+        found = {}
+        for kind, state in enumerate(states):
+            found |= _renumbered(state, {fold: kind * self.n_folds + fold for fold in range(self.n_folds)})
+        return found
+
+    def with_kinds(self, kinds: Sequence[Kind], states: Sequence[State]) -> ModulePack:
+        """See :class:`Pack`."""
+        pack = copy.deepcopy(self)
+        pack.kinds = tuple(kinds)
+        pack.members = nn.ModuleList(copy.deepcopy(member) for _ in kinds for member in self.members[: self.n_folds])
+        pack.load_state_dict(self.joined(states), strict=False)
+        pack.weighted([1 / len(kinds)] * len(kinds), 0.0)
+        return pack
+
+
+def _renumbered(state: State, numbers: dict[int, int]) -> State:
+    """The parameters of some members, by new numbers."""
+    found = {}
+    for name, tensor in state.items():
+        _, number, rest = name.split(".", 2)
+        if int(number) in numbers:
+            found[f"members.{numbers[int(number)]}.{rest}"] = tensor
+    return found
