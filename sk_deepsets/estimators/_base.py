@@ -335,7 +335,7 @@ def comparable(value):
 
 
 def batch_size(dataset):
-    """Sets in a mini-batch: about a sixteenth of them, 32 to 256; fewer where these have very many elements together."""
+    """Sets in a mini-batch: about a sixteenth of them, 32 to 256; fewer where these have very many elements."""
     n_sets = len(dataset)
     most = max(8, MOST_ELEMENTS * n_sets // max(int(dataset.sizes.sum()), 1))
     return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), 32, 256), most))

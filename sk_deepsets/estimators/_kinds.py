@@ -1,7 +1,7 @@
 """The kinds of members that a pack has by default, how many members there are, and what they learn from the data first.
 
-Chosen by examples/benchmarks/quality.py: each row of the table pays on some kind of data, and which row pays is found in
-training, out of fold.
+Chosen by examples/benchmarks/quality.py: each row of the table pays on some kind of data, and which row pays is found
+in training, out of fold.
 """
 
 import numpy as np

@@ -230,8 +230,8 @@ class TrainingParameters:
     batch_size: int | str = parameter(
         "auto",
         'int or "auto"',
-        """Sets in a mini-batch. ``"auto"``: about a sixteenth of the sets, 32 to 256; fewer, down to 8, where these have
-        more than 16,384 elements together.""",
+        """Sets in a mini-batch. ``"auto"``: about a sixteenth of the sets, 32 to 256; fewer, down to 8, where these
+        have more than 16,384 elements together.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )

@@ -220,9 +220,9 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
     loss: str = parameter(
         "squared_error",
         '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}',
-        """The first three, and ``"quantile"``, are on the standardised target. ``"huber"`` turns from squared to absolute
-        at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbers, are half the deviances, up to a constant;
-        predictions are exponentials of the outputs.""",
+        """The first three, and ``"quantile"``, are on the standardised target. ``"huber"`` turns from squared to
+        absolute at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbers, are half the deviances, up to a
+        constant; predictions are exponentials of the outputs.""",
         StrOptions(set(REGRESSION_LOSSES)),
     )
     quantile: float | None = parameter(

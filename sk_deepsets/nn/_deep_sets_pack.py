@@ -1,12 +1,13 @@
-"""DeepSetsPack: many small Deep Sets side by side, which see the sets in different ways, and the mean of what they say."""
+"""DeepSetsPack: many small Deep Sets side by side, which see the sets in different ways, and their mean."""
 
 from __future__ import annotations
 
 import copy
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -119,11 +120,11 @@ class DeepSetsPack(Pack):
         self.rho_first = MemberLinear(n_members, self.pooling.output_dim, rho_dims[0], gain=gain)
         self.beside = KindLinear(n_folds, beside, rho_dims[0], gain) if any(beside) else None
         self.from_context = of_context(rho_dims[0]) if context is not None and context_in_rho else None
-        self.rho = nn.ModuleList(linear(*dims) for dims in zip(rho_dims[:-1], rho_dims[1:], strict=True))
+        self.rho = nn.ModuleList(linear(*dims) for dims in pairwise(rho_dims))
         each = [kind for kind in kinds for _ in range(n_folds)]
         self.dropout = MemberDropout([kind.dropout for kind in each])
         self.register_buffer("sums", torch.tensor([kind.sums for kind in each]))
-        last = self.rho[-1] if len(self.rho) else self.rho_first
+        last: Any = self.rho[-1] if len(self.rho) else self.rho_first
         with torch.no_grad():  # training starts from what is known without a look at the sets
             last.weight.mul_(0.3)
             last.bias.copy_(self.prior)

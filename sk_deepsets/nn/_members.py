@@ -88,6 +88,7 @@ class MemberTable(nn.Module):
         if n_categories:
             bound = gain * sqrt(2 / (n_numbers + len(n_categories)))
             self.vectors = nn.Parameter(torch.empty(n_members, sum(n_categories), output_dim).uniform_(-bound, bound))
+        self.starts: Tensor
         starts = torch.tensor([0, *n_categories]).cumsum(0)[:-1]
         self.register_buffer("starts", starts - 1, persistent=False)  # code 1 is the first of its column
 
@@ -114,7 +115,7 @@ class MemberTable(nn.Module):
 
 
 class MemberDropout(nn.Module):
-    """Dropout with a rate for each of K members: rows (K * n, k) of which member's rates[k] of the values are dropped."""
+    """Dropout with a rate for each of K members, of rows (K * n, k)."""
 
     rates: Tensor
 

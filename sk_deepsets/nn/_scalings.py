@@ -1,4 +1,4 @@
-"""Ways to scale columns of numbers, each learned from a table: the members of a pack see the same data in several ways."""
+"""Ways to scale columns of numbers, learned from a table, in which the members of a pack see the same data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLIP = 4.0
 
 
 class SmoothClip(nn.Module):
-    """z / sqrt(1 + (z / 4)²): nearly z in the middle, and never beyond 4 (Holzmüller et al., 2024, "Better by default")."""
+    """z / sqrt(1 + (z / 4)²): nearly z in the middle, never beyond 4, as in RealMLP (Holzmüller et al., 2024)."""
 
     def forward(self, z: Tensor) -> Tensor:
         """Clip ``z (n, d)``."""

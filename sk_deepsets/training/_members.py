@@ -11,7 +11,6 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from sk_deepsets.nn import LINKS, Kind, linked_mean
-from sk_deepsets.training._batches import SetDataset
 
 WARM_UP = 20
 """Steps in which the learning rate rises to its value"""
@@ -79,15 +78,13 @@ class MemberTraining(Callback):
         self._candidates: list[Candidate] = []
         self._weights = np.ones(1)  # those of the prior and of the candidates
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
-        self._look_at = [(X.valid, None)] if self.fold is None else self._parts(X.train)
-        targets = torch.cat([part.y for part, _ in self._look_at])
+        self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
+        if self.fold is not None:
+            folds = np.unique(self.fold[self.fold >= 0])
+            self._look_at = [(X.train.subset(np.flatnonzero(self.fold == one)), int(one)) for one in folds]
         weights = [part.weights() for part, _ in self._look_at]
+        targets = torch.cat([part.y for part, _ in self._look_at])
         self._judge = _Judge(net, targets, None if weights[0] is None else torch.cat(weights))
-
-    def _parts(self, train: SetDataset) -> list[tuple[SetDataset, int | None]]:
-        """The sets of each fold, and which fold it is."""
-        folds = np.unique(self.fold[self.fold >= 0])
-        return [(train.subset(np.flatnonzero(self.fold == one)), int(one)) for one in folds]
 
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""

@@ -89,15 +89,19 @@ def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
     return Training(rows, best.best_epoch_, diverged, len(rows) < epochs and not best.stop_)
 
 
+_CHANGED = [
+    *("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_"),
+    *("lr", "batch_size", "max_epochs", "verbose"),
+]
+
+
 class _Snapshot:
     """What training changes in a net, for the price of its weights."""
 
     def __init__(self, net: SetNet) -> None:
         self.net = net
         self.history = net.history[:]
-        names = ("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_", "lr", "batch_size")
-        names += ("max_epochs", "verbose")
-        self.attributes = {name: getattr(net, name) for name in names}
+        self.attributes = {name: getattr(net, name) for name in _CHANGED}
         self.modules = [(module, module.training) for module in (net.module_, net.criterion_)]
         optimizer = net.optimizer_
         self.state = {weight: dict(state) for weight, state in optimizer.state.items()}

@@ -87,7 +87,8 @@ class ModulePack(Pack):
 
     def __init__(self, n_folds: int, link: str, prior: Sequence[float], **dims: Any) -> None:
         super().__init__([Kind(())], n_folds, link, prior)
-        self.members = nn.ModuleList(PaddedModule(**dims) for _ in range(n_folds))
+        members = nn.ModuleList(PaddedModule(**dims) for _ in range(n_folds))
+        self.members: Sequence[Any] = members  # type: ignore[assignment]  # a ModuleList does not say of what
 
     def forward(self, packed: PackedSets, context: Tensor | None = None, *, mean: bool = True) -> Tensor:
         """The mean of the members' outputs (b, output_dim), or without ``mean`` all of them (K, b, output_dim)."""
@@ -113,7 +114,7 @@ class ModulePack(Pack):
 
     def joined(self, states: Sequence[State]) -> State:
         """See :class:`Pack`."""
-        found = {}
+        found: State = {}
         for kind, state in enumerate(states):
             found |= _renumbered(state, {fold: kind * self.n_folds + fold for fold in range(self.n_folds)})
         return found
@@ -122,7 +123,8 @@ class ModulePack(Pack):
         """See :class:`Pack`."""
         pack = copy.deepcopy(self)
         pack.kinds = tuple(kinds)
-        pack.members = nn.ModuleList(copy.deepcopy(member) for _ in kinds for member in self.members[: self.n_folds])
+        first = list(self.members)[: self.n_folds]
+        pack.members = nn.ModuleList(copy.deepcopy(member) for _ in kinds for member in first)  # type: ignore[assignment]
         pack.load_state_dict(self.joined(states), strict=False)
         pack.weighted([1 / len(kinds)] * len(kinds), 0.0)
         return pack
