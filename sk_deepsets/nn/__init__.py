@@ -1,7 +1,7 @@
 """The torch modules of Deep Sets, usable on their own.
 
 Shapes: ``b`` sets in a batch, ``m`` elements in the largest, ``d`` features. ``x (b, m, d)``; ``mask (b, m)``,
-True or 1 where an element stands. Phi runs on real elements only, however much padding the batch holds.
+True or 1 where there is an element. Phi runs on real elements only, however much padding the batch holds.
 """
 
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant

@@ -15,16 +15,16 @@ from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import Max, SetPooling
 
-# So many values of a layer stay in a processor's cache, and in memory that is allocated already: phi takes 0.5 to 0.8
+# This many values of a layer fit a processor's cache and reuse memory that is already allocated: phi takes 0.5 to 0.8
 # of the time that it takes in one go, forward and backward.
 CHUNK_VALUES = 1_048_576
-# Up to here phi's outputs are kept for the backward pass. Beyond, they are computed again: memory stays bounded, and
-# by then it is no slower than kept outputs in one go, since fresh memory costs as much as a product.
+# Up to this many elements, phi's outputs are kept for the backward pass. Beyond it they are computed again: memory is
+# bounded, and this is no slower than keeping them, since fresh memory costs as much as a matrix product.
 KEPT_ELEMENTS = 524_288
 
 Phi = Callable[[PackedSets], Tensor]
 Chunk = tuple[Tensor, Tensor, Tensor]
-"""Some elements (n, d), the set of each of them (n,), and the sizes of the parts of sets that they are (p,)."""
+"""Elements (n, d), the set of each of them (n,), and the sizes (p,) of the parts of sets that they make up."""
 
 
 def chunk_size(encoder: Encoder) -> int:
@@ -42,17 +42,17 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
     if torch.compiler.is_compiling() or not encoder.elementwise or packed.elements.shape[0] <= size:
         return pooling(packed.repeated(n_members, phi(packed)))
     extremes = [pool for pool in pooling.pools if isinstance(pool, Max)]
-    only_extremes = len(extremes) == len(pooling.pools)
+only_extremes = len(extremes) == len(pooling.pools)
     if torch.is_grad_enabled() and not encoder.drops_out and only_extremes and n_members == 1:
-        n_holders = len(packed.sizes) * pooling.output_dim  # at most, not counting the cuts
+        n_holders = len(packed.sizes) * pooling.output_dim  # at most, if chunks cut no set
         if 2 * n_holders < packed.elements.shape[0]:
             packed = _holders(phi, extremes, packed, size)
 
     def pool_chunk(elements: Tensor, segments: Tensor, counts: Tensor, seed: int | None) -> Tensor:
-        # with a generator of its own, a chunk that is computed again drops the same as before
+        # with a generator of its own, a chunk that is computed again drops the same units as before
         generator = None if seed is None else torch.Generator(elements.device).manual_seed(seed)
         with random_generator(generator):
-            # phi may look a set's context up by its number in the batch, the pools count parts
+            # phi looks up the context of a set by its number in the batch, whereas the pools number the parts
             hidden = phi(PackedSets(elements, segments, packed.sizes))
         of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
         known = torch.cat([values for pool in pooling.pools for values in pool.part(of_chunk)], dim=1)
@@ -77,14 +77,14 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
 
 
 def _draw_seeds(count: int) -> list[int]:
-    """Seeds for generators, from the current generator."""
+    """Seeds for a generator of each chunk, drawn from the current generator."""
     generator = current_generator()
     device = "cpu" if generator is None else generator.device
     return torch.randint(2**63 - 1, (count,), generator=generator, device=device).tolist()
 
 
 def _cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
-    """Chunks of a size, and the parts that they cut the sets into: each set's elements are the sizes of its parts."""
+    """Chunks of a size, and the parts that they cut sets into: a set's elements are the sizes of its parts."""
     n_elements = packed.elements.shape[0]
     of_chunks = torch.arange(0, n_elements, size, device=packed.sizes.device)
     of_sets = (packed.sizes.cumsum(0) - packed.sizes)[packed.sizes > 0]
@@ -98,7 +98,7 @@ def _cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
 
 
 def _in_a_table(of_chunks: Iterable[Tensor], n_parts: int) -> Tensor:
-    """The rows of all chunks: small results kept one by one would litter the memory that chunks are allocated in."""
+    """The rows of all chunks: small results kept one by one would fragment the memory that chunks reuse."""
     table, done = torch.empty(0), 0
     for rows in of_chunks:
         if done == 0:

@@ -30,16 +30,16 @@ class DeepSetsInvariant(SetModel):
     output_dim : int
     pool_type : {"sum", "mean", "max", "min", "std", "attention"} or a sequence of them, default="sum"
     dropout : float, default=0.0
-        Share of hidden units dropped in training.
+        Share of the hidden units that are dropped in training.
     activation : {"relu", "gelu", "silu", "elu", "tanh"}, default="relu"
     encoder : {"elementwise", "equivariant"}, default="elementwise"
-        Whether phi sees each element by itself, as the theorem has it, or in the layers of Lemma 3, which show
-        it the maximum over its set, too.
+        Whether phi takes each element by itself, as in the theorem, or has the layers of Lemma 3, in which each
+        element also sees the maximum over its set.
     sum_scale : float, default=1.0
         Constant factor of the sum pool, see :class:`SetPooling`.
     input_layer : nn.Module, optional
-        What packed elements (n, ...) go through before phi, such as a standardisation; gives (n, input_dim), and
-        the same each time: no dropout.
+        What packed elements (n, ...) go through before phi, such as a standardisation; gives (n, input_dim). It
+        must give the same output each time: no dropout.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class DeepSetsInvariant(SetModel):
         ----------
         x : Tensor of shape (b, m, input_dim), or PackedSets
         mask : Tensor of shape (b, m), optional
-            True or non-zero where an element stands; None: everywhere.
+            True or non-zero where there is an element; None: everywhere.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class DeepSetsConditional(SetModel):
     dropout, activation, encoder, sum_scale, input_layer
         As in :class:`DeepSetsInvariant`.
     context_layer : nn.Module, optional
-        What the context goes through first; gives (b, context_dim).
+        What the context goes through before anything else; gives (b, context_dim).
 
     Raises
     ------
@@ -157,7 +157,7 @@ class DeepSetsConditional(SetModel):
         x : Tensor of shape (b, m, input_dim), or PackedSets
         context : Tensor of shape (b, context_dim)
         mask : Tensor of shape (b, m), optional
-            True or non-zero where an element stands; None: everywhere.
+            True or non-zero where there is an element; None: everywhere.
 
         Returns
         -------

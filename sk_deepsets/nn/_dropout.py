@@ -1,4 +1,4 @@
-"""Dropout that draws from a generator handed down to it, so that fits in threads do not disturb each other."""
+"""Dropout that draws from a generator handed down to it, so that fits in parallel threads do not affect each other."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Dropout(nn.Dropout):
         super().__init__(p)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Values of the shape of ``x``; ``x`` itself outside of training."""
+        """``x`` with units dropped, in the same shape; ``x`` itself outside of training."""
         if not self.training:
             return x
         keep = 1 - self.p

@@ -13,10 +13,11 @@ from sk_deepsets.nn._packed import PackedSets
 
 
 class Encoder(nn.Sequential):
-    """Layers over the elements of a packed batch, each followed by the activation and by dropout; none: the identity.
+    """Layers over the elements of a packed batch, each followed by the activation and by dropout.
 
-    Of kind ``"elementwise"``, they are linear maps of each element by itself (phi of Theorem 2); of kind
-    ``"equivariant"``, the layers of Lemma 3, in which each element sees the maximum over its set.
+    Without ``hidden_dims`` it is the identity. Of kind ``"elementwise"``, the layers are linear maps of each
+    element by itself (phi of Theorem 2); of kind ``"equivariant"``, they are those of Lemma 3, in which each element
+    also sees the maximum over its set.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Encoder(nn.Sequential):
 
     @property
     def drops_out(self) -> bool:
-        """Whether an element may give something else each time."""
+        """Whether the same element may give another output each time."""
         return self.training and self.dropout > 0
 
     def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:

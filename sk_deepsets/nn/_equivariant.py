@@ -1,4 +1,4 @@
-"""Equivariant models: one output for each element, that knows its set."""
+"""Equivariant models: one output for each element, which depends on the whole set."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PermutationEquivariantLayer(nn.Module):
         ----------
         x : Tensor of shape (b, m, input_dim), or PackedSets
         mask : Tensor of shape (b, m), optional
-            True or non-zero where an element stands; None: everywhere.
+            True or non-zero where there is an element; None: everywhere.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class DeepSetsEquivariant(SetModel):
     final_pool : {"sum", "mean", "max", "min", "std", "attention"}, optional
         Pools the last layer's output over each set.
     dropout : float, default=0.0
-        Share of hidden units dropped in training.
+        Share of the hidden units that are dropped in training.
     activation : {"relu", "gelu", "silu", "elu", "tanh"}, default="relu"
     residual : bool, default=False
         Whether a layer between two of the same width adds to its input.
@@ -111,7 +111,7 @@ class DeepSetsEquivariant(SetModel):
     fusion_type : {"concat", "add", "film"}, default="concat"
         How elements see the context, as in :class:`DeepSetsConditional`; in the first layer.
     input_layer, context_layer : nn.Module, optional
-        What packed elements, and the context, go through first.
+        What packed elements, and the context, go through before the first layer.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class DeepSetsEquivariant(SetModel):
         ----------
         x : Tensor of shape (b, m, input_dim), or PackedSets
         mask : Tensor of shape (b, m), optional
-            True or non-zero where an element stands; None: everywhere.
+            True or non-zero where there is an element; None: everywhere.
         context : Tensor of shape (b, context_dim), optional
 
         Returns

@@ -1,4 +1,4 @@
-"""MixedColumns: numbers and categories of a table as the input of a model."""
+"""MixedColumns: a table of numbers and categories as the input of a model."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class MixedColumns(nn.Module):
     numbers : nn.Module
         What the columns of numbers go through, such as a :class:`Standardize`.
     n_numbers : int
-        Number of these columns; they stand first.
+        Number of these columns; they come first.
     n_categories : sequence of int
-        For each further column, how many categories it has. It holds 1 to that number, and 0 for a category that is
-        not known, whose embedding is zero: the mean of what embeddings begin with.
+        The number of categories of each further column. Such a column holds 1 to that number, and 0 for an unknown
+        category, whose embedding is zero: the mean of the initial embeddings.
 
     Attributes
     ----------
     output_dim : int
-        Features that come out.
+        Number of features of the output.
     """
 
     def __init__(self, numbers: nn.Module, n_numbers: int, n_categories: Sequence[int]) -> None:
@@ -46,5 +46,5 @@ class MixedColumns(nn.Module):
 
 
 def embedding_dim(n_categories: int) -> int:
-    """How many features stand for a category: more for more categories, up to 64."""
+    """The width of an embedding: it grows with the number of categories, up to 64."""
     return min(MAX_EMBEDDING_DIM, max(1, round(1.6 * n_categories**0.56)))

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-# A running sum in float32 loses a digit in some hundred equal terms: no more than these are added up in one go.
+# A running sum of many equal terms loses digits in float32: no more terms than these are added up one by one.
 BLOCK = 512
 
 
 class PackedSets(NamedTuple):
     """A batch of sets as one table of elements.
 
-    ``n`` elements in ``b`` sets; the elements of a set stand together, and the sets stand in order.
+    ``n`` elements in ``b`` sets: the elements of each set follow one another, and the sets are in order.
     Every module of :mod:`sk_deepsets.nn` takes a ``PackedSets`` in place of ``x`` and ``mask``.
     """
 
@@ -30,11 +30,12 @@ class PackedSets(NamedTuple):
         """The sum of values of the elements (n, k) over each set: (b, k)."""
         segments, n_sets = self.segments, self.sizes.shape[0]
         # a compiled or exported program has no loop whose length depends on the data
-        in_one_go = torch.compiler.is_compiling() or values.shape[0] <= BLOCK
-        longest = 0 if in_one_go else int(self.sizes.max())
+        longest = 0 if torch.compiler.is_compiling() else values.shape[0]
+        if longest > BLOCK and values.device.type == "cpu":  # elsewhere, to read a number is to wait for the device
+            longest = int(self.sizes.max())
         while longest > BLOCK:
             blocks = torch.arange(values.shape[0], device=values.device) // BLOCK
-            parts = segments + blocks  # neither falls: the sum of both rises wherever one of them does
+            parts = segments + blocks  # neither ever falls, so their sum rises wherever the set or the block changes
             n_parts = n_sets + (values.shape[0] - 1) // BLOCK
             values = values.new_zeros(n_parts, values.shape[1]).index_add(0, parts, values)
             segments = segments.new_zeros(n_parts).index_copy(0, parts, segments).cummax(0).values
@@ -50,7 +51,7 @@ class PackedSets(NamedTuple):
 
     def spread(self, values: Tensor) -> Tensor:
         """Values of the sets (b, k), repeated for each of their elements: (n, k)."""
-        # the gradient of values[segments] is summed in an order that changes from run to run on several threads
+        # several threads sum the gradient of values[segments] in an order that changes from run to run
         return values.index_select(0, self.segments)
 
     def repeated(self, times: int, elements: Tensor) -> PackedSets:
@@ -70,12 +71,12 @@ def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
     x : Tensor of shape (b, m, d), or PackedSets
         Packed sets stay as they are.
     mask : Tensor of shape (b, m), optional
-        True or non-zero where an element stands. None: everywhere.
+        True or non-zero where there is an element; None: everywhere.
 
     Returns
     -------
     PackedSets
-        A gradient through it leaves exact zeros under the mask, whatever stands there.
+        Its gradient is exactly zero under the mask, whatever the values there.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
 
 
 def unpack(elements: Tensor, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
-    """Arrange outputs of elements (n, k) as ``x`` and ``mask`` were: (b, m, k) with 0 under the mask, or packed."""
+    """Arrange outputs of elements (n, k) in the form that ``x`` had: (b, m, k) with 0 under the mask, or packed."""
     if isinstance(x, PackedSets):
         return elements
     shape = (x.shape[0], x.shape[1], elements.shape[1])

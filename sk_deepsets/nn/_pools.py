@@ -1,7 +1,8 @@
 """Pools: from the elements of each set to one vector per set, in time linear in the real elements.
 
-Each pool says what to know of a part of a set, how what is known of several parts joins, and how the pool follows from
-what is known of the whole set. A set that is pooled in one go is one part. An empty set gives 0 with a finite gradient.
+Each pool says what to know of a part of a set, how to join what is known of several parts, and how the pool follows
+from what is known of the whole set. A set that is pooled in one go is a single part. For every pool, an empty set gives
+0 with a finite gradient.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from sk_deepsets.nn._packed import PackedSets, pack
 
 PoolType = str | Sequence[str]
 Known = tuple[Tensor, ...]
-"""What is known of each of p parts, or of each of b sets: tensors (p, w), of which ``Pool.widths`` says the w."""
+"""What is known of each of p parts, or of p sets: tensors (p, w), one for each w in ``Pool.widths``."""
 
 
 class Pool(nn.Module):
-    """A pool; unless a subclass says otherwise, it knows the sum of the elements."""
+    """The base of the pools, which knows the sum of the elements unless a subclass says otherwise."""
 
     def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
         super().__init__()
         self.widths: tuple[int, ...] = (input_dim,)
 
     def part(self, packed: PackedSets) -> Known:
-        """What to know of each part; ``packed`` holds the parts in the place of sets."""
+        """What to know of each part; ``packed`` holds parts in place of sets."""
         return (packed.sum(packed.elements),)
 
     def join(self, parts: PackedSets, known: Known) -> Known:
-        """What is known of each set. Its elements are its parts: ``parts`` holds the size of each, (p, 1)."""
+        """What is known of each set; its elements are its parts, and ``parts`` holds their sizes, (p, 1)."""
         return self.part(parts._replace(elements=known[0]))
 
     def finish(self, known: Known, sizes: Tensor) -> Tensor:
@@ -67,10 +68,10 @@ class Max(Pool):
         return (packed.max(packed.elements),)
 
     def holders(self, packed: PackedSets) -> Tensor:
-        """Numbers of the elements that hold the extreme of a feature over their set; no set may be empty."""
+        """The numbers of the elements that hold the extreme of a feature over their set; no set may be empty."""
         rows = torch.arange(packed.elements.shape[0], device=packed.elements.device)
         starts = packed.sizes.cumsum(0) - packed.sizes
-        # the maximum, and the fourth of its results: the rows that hold them, (b, k)
+        # the fourth result: the rows that hold the maxima, (b, k)
         return torch.embedding_bag(packed.elements, rows, starts, mode=2)[3].flatten()
 
 
@@ -87,7 +88,7 @@ class Min(Max):
 
 
 class Std(Pool):
-    """The standard deviation, with the number of elements for divisor.
+    """The standard deviation; the divisor is the number of elements.
 
     Known of a part are a value near its mean, and the sums of the elements' differences from it and of their squares:
     far from zero, these keep the digits that sums of the elements themselves would lose. The value cancels out, so it
@@ -125,7 +126,7 @@ class Attention(Pool):
     """The mean, weighted by a softmax of learned scores, see :class:`SetPooling`.
 
     Known of a part are the weighted sum of its elements, the sum of the weights, and the largest score, which the
-    weights are relative to: it cancels out, so it needs no gradient.
+    weights are relative to; it cancels out, so it needs no gradient.
     """
 
     def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
@@ -228,7 +229,7 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
     pool_type : {"sum", "mean", "max", "min", "std"} or a sequence of them
         ``"std"`` divides by the number of elements. Several pools are concatenated.
     mask : Tensor of shape (b, m), optional
-        True or non-zero where an element stands. What stands elsewhere, NaN and infinity included, changes
+        True or non-zero where there is an element. Values elsewhere, NaN and infinity included, change
         neither the result nor the gradient. The elements must be finite: max and min may pass over a NaN.
     keepdim : bool, default=False
         Whether to keep the pooled dimension as one of size 1.
