@@ -42,7 +42,7 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
     if torch.compiler.is_compiling() or not encoder.elementwise or packed.elements.shape[0] <= size:
         return pooling(packed.repeated(n_members, phi(packed)))
     extremes = [pool for pool in pooling.pools if isinstance(pool, Max)]
-only_extremes = len(extremes) == len(pooling.pools)
+    only_extremes = len(extremes) == len(pooling.pools)
     if torch.is_grad_enabled() and not encoder.drops_out and only_extremes and n_members == 1:
         n_holders = len(packed.sizes) * pooling.output_dim  # at most, if chunks cut no set
         if 2 * n_holders < packed.elements.shape[0]:
