@@ -1,5 +1,7 @@
 """Scalings of a table against NumPy and scikit-learn, column by column."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -149,7 +151,7 @@ class TestPiecewiseLinear:
             edges = np.unique(values)
             if len(edges) > INTERVALS + 1:
                 edges = np.unique(quantiles(torch.from_numpy(values[:, None]), INTERVALS + 1)[0].numpy())
-            for lower, upper in zip(edges[:-1], edges[1:], strict=True):
+            for lower, upper in pairwise(edges):
                 passed = np.clip((values.astype(float) - lower) / (upper - lower), 0, 1)
                 columns.append(2 * (passed - passed.mean()))
         wanted = np.stack(columns, axis=1) if columns else np.empty((len(table), 0))
