@@ -158,7 +158,7 @@ class LabelsTarget(Target):
         """Refuse weights: a set may have several labels, or none."""
         if class_weight is not None:
             raise ValueError(
-                f"class_weight={class_weight!r}, but y has several labels for each set: weigh the sets by sample_weight."
+                f"class_weight={class_weight!r}, but y has several labels for each set: use sample_weight."
             )
 
     def prior(self, values, weight):
