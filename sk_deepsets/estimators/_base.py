@@ -117,10 +117,15 @@ class DeepSetsBase(BaseEstimator):
         fitted = copy.copy(self)
         if goes_on:
             fitted._check_same_model()
+        else:  # how many folds there are is up to the new net
+            fitted.__dict__.pop("net_", None)
+            fitted._seed_of_parts = random.randint(2**31 - 1)
         sets = fitted._read_sets(X, reset=not goes_on)
         fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
         values, weight = fitted._read_targets(y, sample_weight, sets, classes)
-        parts = fitted._divide(values, weight, sets, groups, random, all_are_trained=partly or X_val is not None)
+        # the same each time that training goes on: no member looks at sets that it was trained on before
+        of_parts = np.random.RandomState(fitted._seed_of_parts)
+        parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
         if not goes_on:
             of_trained = parts.weight(weight)
             fitted._target.learn_scale(values, sets, of_trained)
@@ -149,7 +154,7 @@ class DeepSetsBase(BaseEstimator):
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
         if hasattr(fitted._target, "classes"):
             fitted.classes_ = fitted._target.classes
-        fitted._keep_out_of_fold(best_epoch, parts, values, weight)
+        fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
         self.__dict__ = fitted.__dict__
         return training
 

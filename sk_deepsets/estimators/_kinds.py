@@ -74,7 +74,7 @@ def learn_columns(table, n_categories, weight, names, standardize):
     mean, scale = np.zeros(n_numbers), np.ones(n_numbers)
     if standardize:
         mean, scale = mean_and_scale(numbers, weight)
-    rows = np.arange(len(table)) if weight is None else np.flatnonzero(weight)
+    rows = np.arange(len(table)) if weight is None or not weight.any() else np.flatnonzero(weight)
     rows = rows[:: -(-len(rows) // ENOUGH_ELEMENTS)]
     scalings = Scalings(
         torch.from_numpy(np.ascontiguousarray(numbers[rows])),
