@@ -9,7 +9,8 @@ import pandas as pd
 
 from sk_deepsets.sets._arrow import as_one_array, import_pyarrow, kind_of
 from sk_deepsets.sets._dtypes import FIRST_FEATURE
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 WANTED = (
     "lists of numbers, of strings, of lists of one size of numbers, or of structs of numbers, booleans, strings and "

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 
 def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:

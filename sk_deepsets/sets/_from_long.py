@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import to_pandas
+from sk_deepsets.sets._sequence import offsets_of
 
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
     # a stable sort of small integers takes linear time, and rows that are in order already are not moved
     order = None if (np.diff(numbers) >= 0).all() else np.argsort(numbers, kind="stable")
     elements = frame[columns] if order is None else frame[columns].take(order)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(ids)))])
+    offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
     if shared:
         context = _constant_columns(frame[shared], numbers, ids)
     elif context is not None:

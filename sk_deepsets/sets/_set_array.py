@@ -12,8 +12,8 @@ from pandas.api.indexers import check_array_indexer
 
 from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
 from sk_deepsets.sets._concat import concat_sets
+from sk_deepsets.sets._dtypes import is_missing
 from sk_deepsets.sets._from_objects import sets_from_objects
-from sk_deepsets.sets._missing import is_missing
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_values import PrintedFrame, equal_sets, is_one_set, label
 

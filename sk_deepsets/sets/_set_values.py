@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._concat import concat_sets
-from sk_deepsets.sets._missing import is_missing
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._dtypes import is_missing
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 
 def is_one_set(value: Any) -> bool:
