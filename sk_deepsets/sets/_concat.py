@@ -21,21 +21,17 @@ def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
     parts = [part for part in parts if part.n_features or len(part.elements)] or list(parts[:1])
     names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
     tables = [_with_columns(part, names, parts[0]) for part in parts]
+    elements: Any
     if any(isinstance(table, pd.DataFrame) for table in tables):
-        sets = RaggedSets(
-            concat_frames([_as_frame(table, part, names) for table, part in zip(tables, parts, strict=True)]), offsets
-        )
+        elements = concat_frames([pd.DataFrame(table, columns=names) for table in tables])
+        labelled = True
     else:
         elements = np.concatenate([table for table in tables if len(table)] or tables[:1])
-        labelled = [part for part in parts if part._rows is not None]
-        rows = None if len(labelled) < len(parts) else parts[0].rows.append([part.rows for part in parts[1:]])
-        sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
+        labelled = all(part._rows is not None for part in parts)
+    rows = parts[0].rows.append([part.rows for part in parts[1:]]) if labelled else None
+    sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
     sets._numbers = numbers
     return sets
-
-
-def _as_frame(table: Any, part: RaggedSets, names: Any) -> pd.DataFrame:
-    return table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names), index=part.rows)
 
 
 def _with_columns(part: RaggedSets, names: list[str] | None, first: RaggedSets) -> Any:

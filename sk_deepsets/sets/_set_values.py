@@ -31,14 +31,10 @@ def equal_sets(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
         equal[some] = False
         return equal
     table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
-    n_elements = len(ours.elements)
-    differs = np.zeros(n_elements, dtype=bool)
-    for name in table:
-        left, right = table[name].array[:n_elements], table[name].array[n_elements:]
-        same = pd.array(left == right, dtype="boolean").fillna(False).to_numpy(dtype=bool)
-        differs |= ~(same | np.asarray(pd.isna(left) & pd.isna(right)))
-    before = offsets_of(differs)  # how many elements differ before each
-    equal[some] = before[ours.offsets[1:]] == before[ours.offsets[:-1]]
+    left, right = table[: len(ours.elements)].reset_index(drop=True), table[len(ours.elements) :].reset_index(drop=True)
+    same = (left == right).astype("boolean").fillna(False) | (left.isna() & right.isna())
+    before = offsets_of(np.all(same.to_numpy(dtype=bool), axis=1))  # how many elements are equal before each
+    equal[some] = np.diff(before[ours.offsets]) == ours.sizes
     return equal
 
 
