@@ -53,23 +53,28 @@ def sets_from_arrow(X: Any, *, as_written: bool = False) -> tuple[RaggedSets, np
     """
     array = _storage(as_one_array(X))
     missing = array.is_null().to_numpy(zero_copy_only=False)
-    names, lists = ([], [array]) if kind_of(array.type) == "list" else _lists_of_fields(array)
+    names, lists = [], [array]
+    if kind_of(array.type) == "struct":  # of lists; flatten hands nulls down to its fields
+        names, lists = [field.name for field in array.type], [_storage(field) for field in array.flatten()]
+    if not lists or any(kind_of(one.type) != "list" for one in lists):
+        raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
     cuts = _cuts(lists, names)
     fields = [_storage(one.flatten()) for one in lists]
-    about: list[dict[bytes, bytes]] = [{} for _ in fields]
+    dtypes = [None for _ in fields]
     if not names:
-        _check_filled(fields[0], cuts)
-        kind = kind_of(fields[0].type)
+        values = fields[0]
+        _check_filled(values, cuts)
+        kind = kind_of(values.type)
         if kind in ("string", "dictionary"):
             names = [FIRST_FEATURE]
         elif kind == "struct":
-            names = [field.name for field in fields[0].type]
-            about = [field.metadata or {} for field in fields[0].type]
-            fields = [fields[0].field(number) for number in range(len(names))]
+            names = [field.name for field in values.type]
+            dtypes = [(field.metadata or {}).get(DTYPE) for field in values.type]
+            fields = [values.field(number) for number in range(len(names))]
         else:
-            return cuts.replace(_as_ndarray(fields[0], cuts, array.type)), missing
+            return cuts.replace(_as_ndarray(values, cuts, array.type)), missing
     if as_written:
-        columns = [_as_written(field, of_field.get(DTYPE)) for field, of_field in zip(fields, about, strict=True)]
+        columns = [_as_written(field, dtype) for field, dtype in zip(fields, dtypes, strict=True)]
     else:
         columns = [_as_column(field, cuts, name) for field, name in zip(fields, names, strict=True)]
     elements = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(len(cuts.elements)), copy=False)
@@ -119,15 +124,6 @@ def _storage(array: Any) -> Any:
             raise ValueError(f"X holds tensors of shape {array.type.shape}; wanted {WANTED}.")
         array = array.storage
     return array
-
-
-def _lists_of_fields(array: Any) -> tuple[list[str], list[Any]]:
-    """The names and the lists of a struct of lists."""
-    names = [field.name for field in array.type] if kind_of(array.type) == "struct" else []
-    lists = [_storage(field) for field in array.flatten()] if names else []  # flatten hands nulls down to the fields
-    if not lists or any(kind_of(field.type) != "list" for field in lists):
-        raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
-    return names, lists
 
 
 def _cuts(lists: list[Any], names: list[str]) -> RaggedSets:
