@@ -11,6 +11,8 @@ from sk_deepsets.sets import as_floats, is_category, is_number
 class ColumnEncoder:
     """Numbers as they are, then the codes of categories: 1, 2, …, and 0 for a category that ``fit`` has not seen.
 
+    No value may be missing: that is checked before.
+
     Parameters
     ----------
     what : str
@@ -26,26 +28,17 @@ class ColumnEncoder:
     def fit(self, table):
         """Learn the columns, their kinds and their categories; returns the encoder itself."""
         self.names = list(table.columns) if isinstance(table, pd.DataFrame) else None
-        table = _as_frame(table)
+        table = as_frame(table)
         chosen = self._chosen(table)
-        self.categories = {}
-        for place, (name, column) in enumerate(table.items()):
-            if place in chosen:
-                self._check_present(name, column)
-                self.categories[place] = _values(column).unique()
-            elif not is_number(column.dtype):
-                self._check_present(name, column)
+        self.numbers = [place for place in range(table.shape[1]) if place not in chosen]
+        for name, dtype in table.dtypes.iloc[self.numbers].items():
+            if not is_number(dtype):
                 raise ValueError(
-                    f"{self.what} column {name!r} has dtype {column.dtype}; wanted numbers, booleans, categories or "
+                    f"{self.what} column {name!r} has dtype {dtype}; wanted numbers, booleans, categories or "
                     "strings. Turn it into one of these first."
                 )
-        self.numbers = [place for place in range(table.shape[1]) if place not in self.categories]
+        self.categories = {place: _values(table.iloc[:, place]).unique() for place in sorted(chosen)}
         return self
-
-    @property
-    def n_columns(self):
-        """Number of columns of the table."""
-        return len(self.numbers) + len(self.categories)
 
     @property
     def n_categories(self):
@@ -67,19 +60,12 @@ class ColumnEncoder:
 
     def transform(self, table):
         """Numbers and codes, (n_rows, n_columns) in float32 or float64."""
-        table = _as_frame(table)
+        table = as_frame(table)
         numbers = table.iloc[:, self.numbers]
         for name, dtype in numbers.dtypes.items():
             if not is_number(dtype):
-                self._check_present(name, numbers[name])
                 raise ValueError(f"{self.what} column {name!r} has dtype {dtype}; in fit it held numbers.")
         numbers = as_floats(numbers)
-        if not np.isfinite(numbers).all():
-            row, column = np.argwhere(~np.isfinite(numbers))[0]
-            raise ValueError(
-                f"{self.what} column {table.columns[self.numbers[column]]!r} holds NaN or infinity (the first in row "
-                f"{row}); impute missing values first{self._how_to_impute}."
-            )
         if not self.categories:
             return numbers
         codes = [self._codes(table.columns[place], table.iloc[:, place], place) for place in self.categories]
@@ -87,16 +73,7 @@ class ColumnEncoder:
         dtype = np.float64 if max(self.n_categories) >= 2**24 else numbers.dtype
         return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
 
-    @property
-    def _how_to_impute(self):
-        steps = {
-            "Context": "a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')",
-            "Element": "ElementTransformer(SimpleImputer())",
-        }
-        return f" with {steps[self.what]}"
-
     def _codes(self, name, column, place):
-        self._check_present(name, column)
         known = self.categories[place]
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
         values = _values(column, of_categories=is_categorical)
@@ -107,15 +84,6 @@ class ColumnEncoder:
             )
         codes = known.get_indexer(values) + 1
         return codes[column.cat.codes] if is_categorical else codes
-
-    def _check_present(self, name, column):
-        missing = column.isna().to_numpy()
-        if missing.any():
-            raise ValueError(
-                f"{self.what} column {name!r} has {missing.sum():,} missing values (the first in row "
-                f"{int(np.argmax(missing))}); impute them first{self._how_to_impute}, or make them a category of "
-                "their own."
-            )
 
     def _chosen(self, table):
         """The positions of the columns that hold categories."""
@@ -139,7 +107,7 @@ class ColumnEncoder:
         return {table.columns.get_loc(name) for name in wanted}
 
 
-def _as_frame(table):
+def as_frame(table):
     """A DataFrame where columns of objects that are numbers or booleans have such a dtype."""
     return (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._element_targets import labels_of_elements
-from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
+from sk_deepsets.preprocessing._features import SetTransformer, check_features
 from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
@@ -28,7 +28,7 @@ def _transformer_has(method):
     return check
 
 
-class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
     """Apply a transformer of rows to the elements of sets.
 
     The elements of all sets make one table, one row per element; the transformer is fitted to it and its output
@@ -180,7 +180,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features of a transformed element; for the columns of the table seen in ``fit``, these."""
         check_is_fitted(self)
-        if are_columns_of_table(self, input_features):
+        if self._are_columns(input_features):
             return np.array(self._columns, dtype=object)
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
@@ -198,8 +198,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         """The sets of X, and their elements as transformed, for which "passthrough" has None."""
         sets = _read(X, ensure_min_elements=1)
         labels = None if y is None else labels_of_elements(y, sets)
-        check_features(self, sets, reset=True)
-        self._columns = columns_of_table(X)
+        self._learn_features(X, sets)
         if isinstance(self.transformer, str):
             self.transformer_ = self.transformer
             return sets, None
@@ -247,14 +246,6 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             return self.get_feature_names_out()
         except (AttributeError, ValueError):  # a part of a pipeline or ColumnTransformer may have no names
             return None
-
-    def __sklearn_tags__(self):
-        """Sets are not two-dimensional arrays."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def _named(elements: Any, names: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sk_deepsets.preprocessing._column_encoder import ColumnEncoder
-from sk_deepsets.sets import RaggedSets, as_floats
+from sk_deepsets.preprocessing._column_encoder import ColumnEncoder, as_frame
+from sk_deepsets.sets import RaggedSets, as_floats, is_number
 
 
 class SetEncoder:
@@ -30,7 +30,7 @@ class SetEncoder:
 
     def fit(self, sets: RaggedSets) -> SetEncoder:
         """Learn the columns, their kinds and their categories."""
-        chosen, elements, context = self.categorical_features, sets.elements, sets.context
+        chosen, elements, context = self.categorical_features, sets.elements, _check_filled(sets.context)
         by_dtype = isinstance(chosen, str) or chosen is None
         # an array of numbers has nothing to encode
         plain = isinstance(elements, np.ndarray) and by_dtype
@@ -57,7 +57,28 @@ class SetEncoder:
                 f"{self.n_context_features or 'none'}."
             )
         if self._context is not None:
-            context = self._context.transform(self._context.align(context))
+            context = self._context.transform(_check_filled(self._context.align(context)))
         encoded = sets.replace(elements)
         encoded.context = context
         return encoded
+
+
+def _check_filled(context: Any) -> Any:
+    """The context, in which no value may be missing or infinite; those of the elements are known to ``check_sets``."""
+    if context is None:
+        return None
+    table = as_frame(context)
+    numbers = np.array([is_number(dtype) for dtype in table.dtypes], dtype=bool)
+    wrong = np.zeros(table.shape, dtype=bool)
+    wrong[:, numbers] = ~np.isfinite(as_floats(table.loc[:, numbers]))
+    wrong[:, ~numbers] = table.loc[:, ~numbers].isna()
+    if wrong.any():
+        place = int(np.argmax(wrong.any(axis=0)))
+        column, row = wrong[:, place], int(np.argmax(wrong[:, place]))
+        what = "holds NaN or infinity" if numbers[place] else f"has {column.sum():,} missing values"
+        raise ValueError(
+            f"Context column {table.columns[place]!r} {what} (the first in row {row}); impute missing values first with "
+            "a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')"
+            f"{'' if numbers[place] else ', or make them a category of their own'}."
+        )
+    return context
