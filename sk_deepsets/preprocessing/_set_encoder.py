@@ -77,8 +77,8 @@ def _check_filled(context: Any) -> Any:
         column, row = wrong[:, place], int(np.argmax(wrong[:, place]))
         what = "holds NaN or infinity" if numbers[place] else f"has {column.sum():,} missing values"
         raise ValueError(
-            f"Context column {table.columns[place]!r} {what} (the first in row {row}); impute missing values first with "
-            "a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')"
+            f"Context column {table.columns[place]!r} {what} (the first in row {row}); impute missing values first "
+            "with a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')"
             f"{'' if numbers[place] else ', or make them a category of their own'}."
         )
     return context
