@@ -229,9 +229,18 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
                 "rows could not be told apart by sets."
             )
         if isinstance(output, pd.DataFrame):
-            _check_order(output, self._table(sets), name)
+            table = self._table(sets)
+            index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(len(table))
+            labelled = len(index) and index.is_unique and output.index.is_unique
+            if labelled and not output.index.equals(index) and (output.index.get_indexer(index) >= 0).all():
+                raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
             return sets.replace(output)
-        names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
+        names = getattr(self, "feature_names_in_", None)
+        if not inverse:
+            try:
+                names = self.get_feature_names_out()
+            except (AttributeError, ValueError):  # a part of a pipeline or ColumnTransformer may have no names
+                names = None
         return sets.replace(output, feature_names=names if np.size(names) == output.shape[1] else None)
 
     def _like(self, X: Any, sets: RaggedSets) -> Any:
@@ -240,12 +249,6 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         if output is not sets and _get_output_config("transform", self)["dense"] == "polars":
             return import_module("polars").from_pandas(output)
         return output
-
-    def _names_out(self) -> np.ndarray | None:
-        try:
-            return self.get_feature_names_out()
-        except (AttributeError, ValueError):  # a part of a pipeline or ColumnTransformer may have no names
-            return None
 
 
 def _named(elements: Any, names: Any) -> Any:
@@ -262,16 +265,6 @@ def _read(X: Any, ensure_min_elements: int = 0) -> RaggedSets:
         ensure_min_elements=ensure_min_elements,
         missing_sets="empty" if is_table(type(X)) else "error",
     )
-
-
-def _check_order(output: pd.DataFrame, table: Any, name: str) -> None:
-    """Raise if the labels tell that rows have changed places."""
-    index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(len(table))
-    if output.index.equals(index) or not len(index):
-        return
-    known = index.is_unique and output.index.is_unique
-    if known and (output.index.get_indexer(index) >= 0).all():
-        raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
 
 
 def _dense(table: Any) -> Any:

@@ -113,7 +113,7 @@ class ColumnEncoder:
                     f"{self.what} column {name!r} has dtype {dtype}; wanted numbers, booleans, categories or "
                     "strings. Turn it into one of these first."
                 )
-        self.categories = {place: _values(table.iloc[:, place]).unique() for place in sorted(chosen)}
+        self.categories = {place: self._known(table.iloc[:, place]) for place in sorted(chosen)}
         return self
 
     @property
@@ -149,10 +149,16 @@ class ColumnEncoder:
         dtype = np.float64 if max(self.n_categories) >= 2**24 else numbers.dtype
         return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
 
+    @staticmethod
+    def _known(column):
+        """The categories that occur in a column; a category is its value, whatever its dtype."""
+        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        return column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
+
     def _codes(self, name, column, place):
         known = self.categories[place]
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        values = _values(column, of_categories=is_categorical)
+        values = column.cat.categories if is_categorical else pd.Index(column)
         if len(values) and len(known) and (values.inferred_type == "string") != (known.inferred_type == "string"):
             raise ValueError(
                 f"{self.what} column {name!r} holds values of type {values.inferred_type}; in fit it held "
@@ -186,11 +192,3 @@ class ColumnEncoder:
 def _as_frame(table):
     """A DataFrame where columns of objects that are numbers or booleans have such a dtype."""
     return (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()
-
-
-def _values(column, of_categories=False):
-    """The values of a column as an Index; a category is its value, whatever its dtype."""
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        return pd.Index(column)
-    categories = column.cat.categories
-    return categories if of_categories else categories[np.unique(column.cat.codes)]

@@ -1,4 +1,4 @@
-"""Several tables of sets as one, with the kinds of the columns kept."""
+"""Several tables of sets: as one, with the kinds of the columns kept, and compared."""
 
 from __future__ import annotations
 
@@ -32,6 +32,24 @@ def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
     sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
     sets._numbers = numbers
     return sets
+
+
+def equal_sets(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
+    """For each pair of sets, whether the elements are equal one by one."""
+    equal = ours.sizes == theirs.sizes
+    some = np.flatnonzero(equal & (ours.sizes > 0))
+    ours, theirs = ours[some], theirs[some]
+    try:
+        both = concat_sets([ours, theirs]).elements
+    except ValueError:  # other columns: only empty sets are equal
+        equal[some] = False
+        return equal
+    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
+    left, right = table[: len(ours.elements)].reset_index(drop=True), table[len(ours.elements) :].reset_index(drop=True)
+    same = (left == right).astype("boolean").fillna(False) | (left.isna() & right.isna())
+    before = offsets_of(np.all(same.to_numpy(dtype=bool), axis=1))  # how many elements are equal before each
+    equal[some] = np.diff(before[ours.offsets]) == ours.sizes
+    return equal
 
 
 def _with_columns(part: RaggedSets, names: list[str] | None, first: RaggedSets) -> Any:

@@ -11,11 +11,10 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_exten
 from pandas.api.indexers import check_array_indexer
 
 from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
-from sk_deepsets.sets._concat import concat_sets
+from sk_deepsets.sets._concat import concat_sets, equal_sets
 from sk_deepsets.sets._dtypes import is_missing
 from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._ragged import RaggedSets
-from sk_deepsets.sets._set_values import PrintedFrame, equal_sets, is_one_set, label
 
 
 @register_extension_dtype
@@ -37,6 +36,27 @@ class SetDtype(ExtensionDtype):
     def __from_arrow__(self, array: Any) -> SetArray:
         """Back from Parquet, missing values in the elements included, which ``check_sets`` refuses."""
         return SetArray(*sets_from_arrow(array, as_written=True))
+
+
+def is_one_set(value: Any) -> bool:
+    """Whether a value is one set, or a missing one, rather than a sequence of sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
+    return isinstance(value, pd.DataFrame) or is_missing(value)
+
+
+class PrintedFrame(pd.DataFrame):
+    """One set as an object: pandas prints frames among its values by ``str``, in full."""
+
+    def __str__(self) -> str:
+        return label(self)
+
+
+def label(one_set: Any) -> str:
+    """How a set looks in a printed column."""
+    if one_set is pd.NA:
+        return str(one_set)
+    return {0: "empty", 1: "1 element"}.get(len(one_set), f"{len(one_set):,} elements")
 
 
 def _refused(what: str) -> Callable[..., Any]:
