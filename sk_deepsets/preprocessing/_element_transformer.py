@@ -229,8 +229,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
                 "rows could not be told apart by sets."
             )
         if isinstance(output, pd.DataFrame):
-            table = self._table(sets)
-            index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(len(table))
+            index = getattr(sets.elements, "index", pd.RangeIndex(len(output)))
             labelled = len(index) and index.is_unique and output.index.is_unique
             if labelled and not output.index.equals(index) and (output.index.get_indexer(index) >= 0).all():
                 raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")

@@ -21,35 +21,21 @@ DTYPE = b"pandas_dtype"
 
 
 def sets_from_arrow(X: Any, *, as_written: bool = False) -> tuple[RaggedSets, np.ndarray]:
-    """Read a column of lists, one list for each set, from the sizes of the lists and their flat values.
+    """The sets of a column of lists, one list for each set, and which lists are null, whose sets are empty.
+
+    The elements may be
+
+    - numbers or booleans: sets of scalars;
+    - strings or a dictionary: baskets, in a DataFrame with one column;
+    - lists of numbers that all have one size: elements with that many features;
+    - structs of numbers, booleans, strings and dictionaries: a DataFrame with one column for each field, of its kind;
+      a struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
+
+    A null among them is an error that names the set, the element and the field. With ``as_written``, fields of structs
+    may be null, and of any type that pandas has, as ``sets_to_arrow`` writes them.
 
     Numbers without nulls share the memory of X, which Arrow makes read-only, unless X comes in several chunks.
     No cost but that of the offsets depends on the number of sets.
-
-    Parameters
-    ----------
-    X : pandas Series or ExtensionArray, pyarrow Array or ChunkedArray, polars Series, or an object like these
-        Lists, whose elements are one of
-
-        - numbers or booleans: sets of scalars;
-        - strings or a dictionary: baskets, in a DataFrame with one column;
-        - lists of numbers that all have one size: sets of elements with that many features;
-        - structs of numbers, booleans, strings and dictionaries: one column for each field, in a DataFrame that keeps
-          their kinds. A struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
-    as_written : bool, default=False
-        Whether fields of structs may be null, and of any type that pandas has, as ``sets_to_arrow`` writes them.
-
-    Returns
-    -------
-    sets : RaggedSets
-    missing : ndarray of shape (n_sets,)
-        Which lists are null; their sets are empty.
-
-    Raises
-    ------
-    ValueError, TypeError, ImportError
-        For other types, for nulls in a set, where the message names the set, the element and the field, and without
-        pyarrow.
     """
     array = _storage(as_one_array(X))
     missing = array.is_null().to_numpy(zero_copy_only=False)
