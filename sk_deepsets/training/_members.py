@@ -20,6 +20,8 @@ NEXT_LOOK = 1.3
 """How much later each look is, in epochs"""
 PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
 """Training ends when so many looks in a row have lowered the loss by less than this share, after so many steps"""
+CLEAR_GAIN = 0.03
+"""A share of the loss that is worth more epochs than the user allows"""
 ENOUGH_SEEN = 50_000
 """Sets after which kinds that are not chosen are no longer trained"""
 MOST_ROUNDS, MOST_JUDGES = 30, 20_000
@@ -48,8 +50,6 @@ class MemberTraining(Callback):
 
     Parameters
     ----------
-    fold : ndarray of shape (n_sets,), optional
-        The fold of each set of the training data. None: there are validation data to look at.
     stops_early : bool, default=True
     sets_lr : bool, default=True
         Whether the learning rate rises over the first steps.
@@ -64,8 +64,7 @@ class MemberTraining(Callback):
         Its loss.
     """
 
-    def __init__(self, fold: np.ndarray | None = None, stops_early: bool = True, sets_lr: bool = True) -> None:
-        self.fold = fold
+    def __init__(self, stops_early: bool = True, sets_lr: bool = True) -> None:
         self.stops_early = stops_early
         self.sets_lr = sets_lr
 
@@ -73,15 +72,16 @@ class MemberTraining(Callback):
         """Forget an earlier fit."""
         self.stop_, self.best_epoch_ = False, None
         self._n_steps = self._n_epochs = self._in_vain = 0
-        self._next_look, self._best_loss = 1, math.inf
+        self._next_look, self._best_loss, self._falls = 1, math.inf, False
         self._numbers = list(range(len(net.module_.kinds)))
         self._candidates: list[Candidate] = []
         self._weights = np.ones(1)  # those of the prior and of the candidates
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
         self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
-        if self.fold is not None:
-            folds = np.unique(self.fold[self.fold >= 0])
-            self._look_at = [(X.train.subset(np.flatnonzero(self.fold == one)), int(one)) for one in folds]
+        if X.train.fold is not None:
+            fold = X.train.fold.numpy()
+            folds = np.unique(fold[fold >= 0])
+            self._look_at = [(X.train.subset(np.flatnonzero(fold == one)), int(one)) for one in folds]
         weights = [part.weights() for part, _ in self._look_at]
         targets = torch.cat([part.y for part, _ in self._look_at])
         self._judge = _Judge(net, targets, None if weights[0] is None else torch.cat(weights))
@@ -115,6 +115,11 @@ class MemberTraining(Callback):
         elif self._n_epochs >= self._next_look or self._n_epochs == net.max_epochs:
             self._look(net, outputs)
 
+    @property
+    def falls_(self) -> bool:
+        """Whether the last look still found clearly less loss, where that is asked for."""
+        return self.stops_early and not self.stop_ and self._falls
+
     def _look(self, net: Any, outputs: Tensor) -> None:
         """Weigh the candidates, these among them, and find out whether it is enough."""
         self._next_look = max(self._n_epochs + 1, round(self._n_epochs * NEXT_LOOK))
@@ -123,6 +128,7 @@ class MemberTraining(Callback):
             state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
             self._candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
         self._weights, loss = self._judge.choose([one.outputs for one in self._candidates], pack.prior, pack.link)
+        self._falls = loss < self._best_loss * (1 - CLEAR_GAIN)
         self._in_vain = 0 if loss < self._best_loss * (1 - GAIN) else self._in_vain + 1
         self._best_loss = min(loss, self._best_loss)
         if self.stops_early and self._in_vain >= PATIENCE and self._n_steps >= MIN_STEPS:
