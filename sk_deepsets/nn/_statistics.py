@@ -16,7 +16,7 @@ MANY_COLUMNS = 256
 
 
 class Statistics(nn.Module):
-    """Mean, standard deviation, minimum and maximum of each column, the size of the set and its logarithm.
+    """Mean, standard deviation, minimum and maximum of the first columns, the size of the set and its logarithm.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ class Statistics(nn.Module):
     def __init__(self, standardize: nn.Module, n_columns: int) -> None:
         super().__init__()
         self.standardize = standardize
+        self.n_columns = n_columns
         self.identity = Encoder(n_columns, ())
         names = ("mean",) if n_columns > MANY_COLUMNS else ("mean", "std", "min", "max")
         self.pooling = SetPooling(names, n_columns)
@@ -41,7 +42,7 @@ class Statistics(nn.Module):
         """The statistics of packed sets, (b, output_dim); those of an empty set are 0."""
 
         def phi(part: PackedSets) -> Tensor:
-            return self.standardize(part.elements)
+            return self.standardize(part.elements[:, : self.n_columns])
 
         # nothing is learned here; only who asks how the output depends on the elements wants a gradient
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed.elements.requires_grad):
