@@ -40,18 +40,17 @@ class Statistics(nn.Module):
 
     def forward(self, packed: PackedSets) -> Tensor:
         """The statistics of packed sets, (b, output_dim); those of an empty set are 0."""
-
-        def phi(part: PackedSets) -> Tensor:
-            return self.standardize(part.elements[:, : self.n_columns])
-
         # nothing is learned here; only who asks how the output depends on the elements wants a gradient
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed.elements.requires_grad):
-            return _with_sizes(embed(phi, self.identity, self.pooling, packed), packed.sizes)
+            return _with_sizes(embed(self._numbers, self.identity, self.pooling, packed), packed.sizes)
 
     def leave_one_out(self, packed: PackedSets) -> Tensor:
         """The statistics of its set without it, for each element: (n, output_dim)."""
-        pooled = leave_one_out(self.pooling, packed._replace(elements=self.standardize(packed.elements)))
+        pooled = leave_one_out(self.pooling, packed._replace(elements=self._numbers(packed)))
         return _with_sizes(pooled, packed.sizes[packed.segments] - 1)
+
+    def _numbers(self, packed: PackedSets) -> Tensor:
+        return self.standardize(packed.elements[:, : self.n_columns])
 
 
 def _with_sizes(pooled: Tensor, sizes: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -92,7 +93,9 @@ def test_sets_keep_their_context(fit, bags, fusion_type, n_members):
     assert_same(element_importance(clf, sets[:9]), expected)
 
 
-@pytest.mark.parametrize("how", [{"encoder": "equivariant"}, {"encoder": "equivariant", "n_members": 1}, {"module": MeanNet}])
+@pytest.mark.parametrize(
+    "how", [{"encoder": "equivariant"}, {"encoder": "equivariant", "n_members": 1}, {"module": MeanNet}]
+)
 def test_where_elements_depend_on_each_other_each_is_dropped_and_predicted_again(fit, bags, how, monkeypatch):
     clf = fit(**how)
     assert not hasattr(clf, "leave_one_out")
@@ -103,8 +106,11 @@ def test_where_elements_depend_on_each_other_each_is_dropped_and_predicted_again
 def test_pipelines_and_searches_with_any_model_at_the_end(bags, targets):
     y = targets["multi-class"]
     deep = DeepSetsClassifier(max_epochs=2, random_state=0)
-    sets = bags[:9]
-    for steps in ([ElementTransformer(StandardScaler()), deep], [SetAggregator(), LogisticRegression(max_iter=1000)]):
+    sets = bags[1:9]
+    aggregates = make_pipeline(
+        SetAggregator(("size", "mean", "max")), SimpleImputer(), LogisticRegression(max_iter=1000)
+    )
+    for steps in ([ElementTransformer(StandardScaler()), deep], [aggregates]):
         pipe = make_pipeline(*steps).fit(bags, y)
         assert_same(element_importance(pipe, sets), by_brute_force(pipe, sets, predicted(pipe, sets)))
     search = GridSearchCV(deep, {"max_epochs": [2]}, cv=2).fit(bags, y)
@@ -156,10 +162,11 @@ def test_attention_is_the_weights_of_the_pool(fit, bags, n_members):
     found = element_importance(clf, bags)
     np.testing.assert_allclose([one.sum() for one in found], [float(len(bag) > 0) for bag in bags], atol=1e-6)
     if n_members == 1:
+        some = [bag for bag in bags if len(bag)][:8]
         # the embedding is the mean of those of the single elements with these weights
-        alone = [clf.transform(bag[:, None]) for bag in bags[1:9]]
-        expected = [weights @ one for weights, one in zip(found[1:9], alone, strict=True)]
-        np.testing.assert_allclose(clf.transform(bags[1:9]), expected, atol=1e-5)
+        alone = [clf.transform(bag[:, None]) for bag in some]
+        expected = [weights @ one for weights, one in zip(element_importance(clf, some), alone, strict=True)]
+        np.testing.assert_allclose(clf.transform(some), expected, atol=1e-5)
     beside = fit(pool_type=("mean", "attention"), n_members=n_members)
     assert np.ptp(element_importance(beside, bags, method="attention")[4]) > 0
     assert_same(element_importance(beside, bags), element_importance(beside, bags, method="occlusion"))
@@ -179,7 +186,7 @@ def test_gradients_add_up_to_the_difference_from_mean_elements(fit, bags, kind, 
         return table if table.ndim == 1 else table[:, 1]
 
     difference = answer(bags) - answer(at_mean)
-    np.testing.assert_allclose([one.sum() for one in found], difference, atol=0.02 * np.abs(difference).max())
+    np.testing.assert_allclose([one.sum() for one in found], difference, atol=0.05 * np.abs(difference).max())
 
 
 def test_gradient_of_a_linear_model_is_the_weight_times_the_distance_from_the_mean(fit, bags):
