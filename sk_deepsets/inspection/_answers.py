@@ -1,6 +1,7 @@
 """What any estimator of sets says, in one form: sets as RaggedSets, answers as a table of floats."""
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,12 +21,23 @@ def like(X, sets, numbers):
     return put_sets(put_sets(X, read_sets(X)).iloc[numbers], sets)
 
 
-def take_elements(sets, kept):
-    """The same sets with the elements that a mask keeps."""
-    elements = sets.elements[kept] if isinstance(sets.elements, np.ndarray) else sets.elements.iloc[kept]
-    before = np.concatenate([[0], np.cumsum(kept)])
-    parts = {"context": sets.context, "index": sets.index, "feature_names": sets.feature_names}
-    return RaggedSets(elements, before[sets.offsets], **parts)
+def regroup(sets, rows, sizes, numbers):
+    """New sets of these sizes, made of rows of the elements, each with the context of one of the sets.
+
+    Parameters
+    ----------
+    sets : RaggedSets
+    rows : ndarray of int, shape (sizes.sum(),)
+    sizes : ndarray of int, shape (n_new,)
+    numbers : ndarray of int, shape (n_new,)
+        The set that gives its context.
+    """
+    elements = sets.elements.iloc[rows] if isinstance(sets.elements, pd.DataFrame) else sets.elements[rows]
+    context = sets.context
+    if context is not None:
+        context = context.iloc[numbers] if isinstance(context, pd.DataFrame) else context[numbers]
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return RaggedSets(elements, offsets, context=context, feature_names=sets.feature_names)
 
 
 def answers(estimator, X):

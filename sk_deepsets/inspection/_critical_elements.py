@@ -3,8 +3,7 @@
 import numpy as np
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
-from sk_deepsets.inspection._answers import opened, read_sets
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.inspection._answers import opened, read_sets, regroup
 
 
 def critical_elements(estimator, X):
@@ -60,21 +59,16 @@ def critical_elements(estimator, X):
             f'{type(model).__name__}(pool_type="max", n_members=1), or element_importance.'
         )
     sets = read_sets(inputs)
-    # each element as a set of its own: the maximum of one element is that element
-    context = sets.context
-    if context is not None:
-        context = context.iloc[sets.segments] if hasattr(context, "iloc") else context[sets.segments]
-    kept = np.zeros(len(sets.elements), dtype=bool)
-    if len(kept):
-        offsets = np.arange(len(kept) + 1)
-        features = model.transform(
-            RaggedSets(sets.elements, offsets, context=context, feature_names=sets.feature_names)
-        )
+    rows = np.arange(len(sets.elements))
+    kept = np.zeros(len(rows), dtype=bool)
+    if len(rows):
+        # each element as a set of its own: the maximum of one element is that element
+        features = model.transform(regroup(sets, rows, np.ones_like(rows), sets.segments))
         for values in np.asarray(features).T:
             # by set and value: the last of each set holds its maximum
             order = np.lexsort((values, sets.segments))
             kept[order[sets.offsets[1:][sets.sizes > 0] - 1]] = True
-    places = np.arange(len(kept)) - sets.offsets[sets.segments]
+    places = rows - sets.offsets[sets.segments]
     return np.split(places[kept], np.cumsum(np.bincount(sets.segments[kept], minlength=len(sets)))[:-1])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
-from sk_deepsets.inspection._answers import answers, choose_columns, like, of_elements, opened, read_sets, take_elements
+from sk_deepsets.inspection._answers import answers, choose_columns, like, of_elements, opened, read_sets, regroup
 
 # Elements of the sets without one of their elements that are predicted at once.
 ELEMENTS_AT_ONCE = 262_144
@@ -109,14 +109,13 @@ def element_importance(estimator, X, method="auto", target=None):
 
 def _without_each(estimator, X, sets, n_columns):
     """Answers for the sets without each of their elements, (n_elements, k), by as many predictions."""
-    cost = np.cumsum(np.repeat(np.maximum(sets.sizes - 1, 1), sets.sizes))
     found = [np.empty((0, n_columns))]
+    cost = np.cumsum(np.repeat(sets.sizes, sets.sizes))
     for part in np.split(np.arange(len(cost)), np.flatnonzero(np.diff(cost // ELEMENTS_AT_ONCE)) + 1):
-        if not len(part):
-            continue
-        numbers = sets.segments[part]
-        whole = sets[numbers]
-        left = np.ones(len(whole.elements), dtype=bool)
-        left[whole.offsets[:-1] + part - sets.offsets[numbers]] = False
-        found.append(answers(estimator, like(X, take_elements(whole, left), numbers)))
+        if len(part):
+            numbers = sets.segments[part]
+            sizes, segments = sets.sizes[numbers], np.repeat(np.arange(len(part)), sets.sizes[numbers])
+            rows = np.arange(len(segments)) - (np.cumsum(sizes) - sizes - sets.offsets[numbers])[segments]
+            rows = rows[rows != part[segments]]
+            found.append(answers(estimator, like(X, regroup(sets, rows, sizes - 1, numbers), numbers)))
     return np.concatenate(found)

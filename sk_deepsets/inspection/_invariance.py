@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import check_random_state
 
-from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, read_sets
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, read_sets, regroup
 
 # Sets that are predicted one at a time.
 ALONE = 20
@@ -126,20 +124,12 @@ class _Changes:
         counted : ndarray of bool, shape (n_new,), optional
             The sets that are looked at.
         """
-        sets, counted = self.sets, np.ones(len(numbers), dtype=bool) if counted is None else counted
-        elements = sets.elements.iloc[rows] if isinstance(sets.elements, pd.DataFrame) else sets.elements[rows]
-        about = sets[numbers]
-        new = RaggedSets(
-            elements,
-            np.concatenate([[0], np.cumsum(sizes)]),
-            context=about.context,
-            index=about.index,
-            feature_names=sets.feature_names,
-        )
+        new = regroup(self.sets, rows, sizes, numbers)
         found = answers(self.estimator, like(self.X, new, numbers))
         differences = np.abs(found - self.as_is[rows if self.per_element else numbers])
-        counted = np.repeat(counted, sizes) if self.per_element else counted
-        return float(differences[counted].max(initial=0)) / self.scale
+        if counted is not None:
+            differences = differences[np.repeat(counted, sizes) if self.per_element else counted]
+        return float(differences.max(initial=0)) / self.scale
 
     def beside_large_sets(self, largest_allowed):
         """The largest change when a set twice as large as any follows each."""
