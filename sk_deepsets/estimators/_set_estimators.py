@@ -37,6 +37,11 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         check_is_fitted(self)
         return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
 
+    def _is_right_for_any_size(self):
+        """Whether the output is linear in a sum."""
+        linear = self.module is None and not len(self.rho_hidden_dims) and not hasattr(self.net_.module_, "kinds")
+        return linear and self.pool_type in ("sum", ("sum",))
+
     @property
     def _n_features_out(self):
         module = self.net_.module_
