@@ -87,11 +87,13 @@ class EpochBar(Callback):
 
 def _losses(net: Any) -> dict[str, str]:
     """The losses of the last epoch, and the best epoch so far."""
-    record = next((row for row in reversed(net.history) if "train_loss" in row), {})
-    found = {name: f"{record[name]:.4g}" for name in ("train_loss", "valid_loss") if name in record}
+    rows = [row for row in net.history if "train_loss" in row]  # an interrupted epoch may have none
+    if not rows:
+        return {}
+    found = {name: f"{rows[-1][name]:.4g}" for name in ("train_loss", "valid_loss") if name in rows[-1]}
     best = dict(net.callbacks_)["best_epoch"].best_epoch_
-    of_best = [row["valid_loss"] for row in net.history if row["epoch"] == best and "valid_loss" in row]
-    return found | {"best": f"{value:.4g} (epoch {best})" for value in of_best}
+    losses = [row["valid_loss"] for row in rows if row["epoch"] == best and "valid_loss" in row]
+    return {**found, "best": f"{losses[-1]:.4g} (epoch {best})"} if losses else found
 
 
 def _ending(net: Any, n_epochs: int) -> str:

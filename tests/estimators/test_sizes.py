@@ -37,9 +37,13 @@ def test_far_smaller_sets_are_warned_of_and_empty_ones_are_not(bags):
         reg.predict([bags[0][:3], bags[0][:2], bags[0][:1]])
 
 
-def test_what_is_linear_in_a_sum_is_right_for_any_size(bags, values):
+def test_what_is_linear_in_a_sum_or_a_maximum_is_right_for_any_size(bags, values):
     linear = {"rho_hidden_dims": (), "pool_type": "sum", "n_members": 1, "max_epochs": 2}
     DeepSetsRegressor(**linear).fit(bags, values).predict([np.ones((900, 3))])
+    # a maximum is that of a few elements, however many others there are
+    DeepSetsRegressor(pool_type=("max", "min"), n_members=1, max_epochs=2).fit(bags, values).predict(
+        [np.ones((900, 3))]
+    )
     for other in ({"rho_hidden_dims": (4,)}, {"pool_type": "mean"}, {"n_members": 3}):
         reg = DeepSetsRegressor(**linear | other).fit(bags, values)
         with pytest.warns(UserWarning, match="Set 0 has 900 elements"):
