@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._by_element import ByElement
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
 from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
@@ -18,7 +19,7 @@ from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
 
 
-class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
+class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
     """Base of the estimators with one answer per set."""
 
     def transform(self, X):
@@ -35,6 +36,13 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
         """
         check_is_fitted(self)
         return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
+
+    def _is_right_for_any_size(self):
+        """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
+        if self.module is not None or any(kind.statistics for kind in getattr(self.net_.module_, "kinds", ())):
+            return False
+        names = {self.pool_type} if isinstance(self.pool_type, str) else {*self.pool_type}
+        return names <= {"max", "min"} or (names == {"sum"} and not len(self.rho_hidden_dims))
 
     @property
     def _n_features_out(self):
