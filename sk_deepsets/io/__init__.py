@@ -1,0 +1,5 @@
+"""Models as files: saved and loaded without running code, and exported to ONNX."""
+
+from sk_deepsets.io._save import load, save
+
+__all__ = ["load", "save"]
