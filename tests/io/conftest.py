@@ -19,9 +19,10 @@ from sk_deepsets import (
 )
 
 FAST = {"max_epochs": 2, "random_state": 0}
+TRAINED = {"lr": 0.02, "max_epochs": 10, "random_state": 0}  # until a pack is not its prior
 SMALL = {"phi_hidden_dims": (8,), "rho_hidden_dims": (8,), **FAST}
 SINGLE = {"n_members": 1, **SMALL}
-PACK = {"n_members": 6, **SMALL}
+PACK = {"n_members": 6, **SMALL, **TRAINED}
 
 
 class MeanNet(nn.Module):
@@ -102,8 +103,8 @@ def set_cases():
     for loss in ("squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"):
         options = {**SINGLE, "loss": loss, "quantile": 0.3 if loss == "quantile" else None}
         yield loss, DeepSetsRegressor, options, SETS, np.exp(VALUE / 9)
-    yield "default", DeepSetsClassifier, FAST, SETS, CLASS
-    yield "default-positive", DeepSetsRegressor, {**FAST, "loss": "poisson"}, SETS, np.exp(VALUE / 9)
+    yield "default", DeepSetsClassifier, TRAINED, SETS, CLASS
+    yield "default-positive", DeepSetsRegressor, {**TRAINED, "loss": "poisson"}, SETS, np.exp(VALUE / 9)
     yield "deep", DeepSetsRegressor, {**SINGLE, "phi_hidden_dims": (8, 8), "activation": "gelu"}, SETS, VALUE
     yield "unscaled", DeepSetsRegressor, {**PACK, "standardize": False}, SETS, VALUE
     yield "several-outputs", DeepSetsRegressor, PACK, SETS, np.c_[VALUE, -VALUE]
