@@ -143,11 +143,13 @@ def test_a_pipeline_pads_classifies_and_passes_parameters_on(X, y):
 
 
 def test_the_embedding_goes_on_to_any_other_model(X, y, values):
-    pipe = make_pipeline(DeepSetsClassifier(**FAST), StandardScaler(), LogisticRegression()).fit(X, y)
+    pipe = make_pipeline(DeepSetsClassifier(**FAST, n_members=1), StandardScaler(), LogisticRegression()).fit(X, y)
     assert pipe.predict_proba(X).shape == (60, 2)
     assert list(pipe[:-1].get_feature_names_out()) == [f"deepsetsclassifier{i}" for i in range(16)]
-    both = FeatureUnion([("mean", clone(CLF).set_params(pool_type="mean")), ("max", clone(CLF))]).fit(X, y)
-    assert both.transform(X).shape == (60, 8 + 16)
+    one, pack = clone(CLF).set_params(pool_type="mean", n_members=1), clone(CLF).set_params(n_members=8)
+    both = FeatureUnion([("one", one), ("pack", pack)]).fit(X, y)
+    n_members = both["pack"].net_.module_.n_members
+    assert both.transform(X).shape == (60, 8 + 16 * n_members)
 
 
 def test_stacking(X, y, values):
@@ -226,7 +228,7 @@ def test_embeddings_as_data_frames(X, y):
         piped = make_pipeline(SetPadder(), CLF).fit(X, y).transform(X)
     assert isinstance(frame, pd.DataFrame)
     pd.testing.assert_frame_equal(frame, piped)
-    assert list(frame.columns) == [f"deepsetsclassifier{i}" for i in range(16)]
+    assert list(frame.columns) == [f"deepsetsclassifier{i}" for i in range(frame.shape[1])]
 
 
 @pytest.mark.parametrize("how", ["pickle", "joblib"])

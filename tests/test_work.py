@@ -26,8 +26,9 @@ class Watch(Callback):
         self.hook = hook
 
     def on_train_begin(self, net, **kwargs):
-        phi = net.module_.phi
-        getattr(phi, "encoder", phi)[0].register_forward_hook(self.hook)
+        module = net.module_
+        first = module.first if hasattr(module, "first") else getattr(module.phi, "encoder", module.phi)[0]
+        first.register_forward_hook(self.hook)
 
 
 @pytest.mark.parametrize("context", [False, True])
@@ -38,12 +39,24 @@ def test_phi_sees_every_real_element_once_an_epoch_and_nothing_else(pool_type, c
     if context:
         sets = RaggedSets(sets.elements, sets.offsets, context=np.ones((600, 1)))
     watch = Watch(lambda module, inputs, output: rows.append(len(output)))
-    clf = DeepSetsClassifier(pool_type=pool_type, max_epochs=3, early_stopping=False, callbacks=[watch])
+    how = {"max_epochs": 3, "batch_size": 128, "early_stopping": False, "callbacks": [watch]}
+    clf = DeepSetsClassifier(pool_type=pool_type, n_members=1, **how)
     clf.fit(sets, np.arange(600) % 2)
     assert sum(rows[:15]) == 3 * len(sets.elements)  # 5 batches, 3 epochs
     rows.clear()
     clf.predict(sets)
     assert sum(rows) == len(sets.elements)
+
+
+def test_the_members_see_every_real_element_and_one_of_each_kind_looks_at_it():
+    rows = []
+    sets = skewed_sets(600)
+    watch = Watch(lambda module, inputs, output: rows.append(len(output)))
+    clf = DeepSetsClassifier(n_members=10, max_epochs=3, callbacks=[watch]).fit(sets, np.arange(600) % 2)
+    assert sum(rows) == 3 * (10 + 2) * len(sets.elements)  # 2 kinds of 5 members
+    rows.clear()
+    clf.predict(sets)
+    assert sum(rows) == clf.net_.module_.n_members * len(sets.elements)
 
 
 def calls_in(work):

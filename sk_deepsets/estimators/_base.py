@@ -90,6 +90,12 @@ class DeepSetsBase(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,  # 2 is scikit-learn's wrapper
             )
+        if training.unfinished:
+            warnings.warn(
+                f"The validation loss was still falling after {self.max_epochs} epochs: raise max_epochs.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         if training.interrupted:
             raise KeyboardInterrupt
         return self
@@ -127,7 +133,7 @@ class DeepSetsBase(BaseEstimator):
             valid_set = fitted._validation_set(X_val, y_val)
         best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
         if hasattr(fitted.net_.module_, "n_members") and not partly:
-            best_epoch = MemberTraining(parts.fold, bool(self.early_stopping))
+            best_epoch = MemberTraining(bool(self.early_stopping))
         training = train(
             fitted.net_,
             Split(train_set, valid_set),

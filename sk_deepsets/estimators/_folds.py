@@ -42,10 +42,11 @@ class Parts:
 
     def cut(self, dataset):
         """The data to train on, which know their folds, and those held out or None."""
-        if self.fold is not None:
-            dataset.fold = torch.from_numpy(self.fold)
         valid = dataset.subset(self.held_out) if len(self.held_out) else None
-        return dataset if len(self.trained) == self.n_sets else dataset.subset(self.trained), valid
+        train = dataset if len(self.trained) == self.n_sets else dataset.subset(self.trained)
+        if self.fold is not None:
+            train.fold = torch.from_numpy(self.fold)
+        return train, valid
 
 
 def check_groups(groups, sets):

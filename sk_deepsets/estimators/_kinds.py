@@ -13,11 +13,11 @@ from sk_deepsets.training import SetBatches, SetDataset
 
 KINDS = (
     Kind(("intervals",), ("clipped",), dropout=0.3),
-    Kind(("quantiles",), ("clipped", "quantiles"), dropout=0.3),
-    # targets without noise want no dropout, and some are sums over the elements
-    Kind(("clipped", "intervals"), ("clipped", "quantiles"), sums=True),
     # a hundred sets with hundreds of features want less: no statistics, and less certain classes
     Kind(("standard",), dropout=0.3, label_smoothing=0.1),
+    # targets without noise want no dropout, and some are sums over the elements
+    Kind(("clipped", "intervals"), ("clipped", "quantiles"), sums=True),
+    Kind(("quantiles",), ("clipped", "quantiles"), dropout=0.3),
 )
 # Scalings are learned from so many elements at most.
 ENOUGH_ELEMENTS = 50_000
@@ -36,8 +36,8 @@ def layout(n_members, n_sets, n_elements):
     if n_members == "auto":
         few = n_sets < 5_000 and n_elements < 50_000
         return len(KINDS), min(5 if few else 4, n_sets)
-    # as many kinds as there can be with three members each
-    n_kinds = next((n for n in range(len(KINDS), 1, -1) if n_members % n == 0 and n_members >= 3 * n), 1)
+    # folds count more than kinds: as many kinds as there can be with four members each
+    n_kinds = next((n for n in range(len(KINDS), 1, -1) if n_members % n == 0 and n_members >= 4 * n), 1)
     return n_kinds, n_members // n_kinds
 
 
@@ -91,7 +91,7 @@ def learn_inputs(kinds, sets, encoder, weight, standardize):
     statistics = Statistics(elements.scalings.standardize, elements.n_numbers)
     names = {name for kind in kinds for name in kind.statistics} or {"standard"}
     batches = SetBatches(SetDataset(sets), 1, max_elements=65_536)
-    table = torch.cat([statistics(_numbers(batch.packed, elements.n_numbers)) for batch, _ in batches]).numpy()
+    table = torch.cat([statistics(batch.packed) for batch, _ in batches]).numpy()
     found = {
         "elements": elements,
         "statistics": statistics,
@@ -101,7 +101,3 @@ def learn_inputs(kinds, sets, encoder, weight, standardize):
         names = {"clipped" if standardize else "standard"}
         found["context"] = learn_columns(sets.context, encoder.n_context_categories, weight, names, standardize)
     return found
-
-
-def _numbers(packed, n_numbers):
-    return packed._replace(elements=packed.elements[:, :n_numbers])

@@ -180,7 +180,8 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         return self._answers(X, "probabilities")
 
     def _make_target(self, y):
-        return LabelsTarget() if np.ndim(y) == 2 and np.shape(y)[1] > 1 else ClassTarget()
+        shape = np.asarray(y, dtype=object).shape
+        return LabelsTarget() if len(shape) == 2 and shape[1] > 1 else ClassTarget()
 
 
 @with_parameters

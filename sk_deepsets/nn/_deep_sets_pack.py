@@ -49,7 +49,7 @@ class DeepSetsPack(Pack):
     of_sets : Scalings
         Of the statistics.
     context : Columns, optional
-        Those of the context, of which members see the scaling "clipped".
+        Those of the context, in one scaling.
     output_dim : int
     phi_hidden_dims, rho_hidden_dims, pool_type, fusion_type, context_in_rho, activation, encoder, sum_scale
         As in :class:`DeepSetsConditional`; there must be a layer in phi.
@@ -206,7 +206,8 @@ class DeepSetsPack(Pack):
         assert context is not None
         assert self.context_scalings is not None
         n_numbers = self.context_scalings.n_columns
-        return torch.cat([self.context_scalings(context[:, :n_numbers])["clipped"], context[:, n_numbers:]], dim=1)
+        (numbers,) = self.context_scalings(context[:, :n_numbers]).values()
+        return torch.cat([numbers, context[:, n_numbers:].to(numbers.dtype)], dim=1)
 
     def _rho(self, pooled: Tensor, packed: PackedSets, context: Tensor | None) -> Tensor:
         hidden = self.rho_first(self.dropout(pooled))

@@ -35,7 +35,7 @@ class Encoder(nn.Sequential):
         super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
         self.elementwise = kind == "elementwise"
         self.dropout = dropout
-        self.width = max([input_dim, *hidden_dims])
+        self.width = max([1, input_dim, *hidden_dims])
         self.output_dim = [input_dim, *hidden_dims][-1]
 
     @property

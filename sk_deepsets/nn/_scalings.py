@@ -145,7 +145,7 @@ class Scalings(nn.Module):
         bounded = self.robust(table)
         if "quantiles" in names:
             self.by_rank["quantiles"] = Quantiles(bounded)
-        if "intervals" in names and 2 * table.shape[1] <= MOST_INTERVALS:
+        if "intervals" in names and 0 < 2 * table.shape[1] <= MOST_INTERVALS:
             self.by_rank["intervals"] = PiecewiseLinear(bounded)
         self.dims = {name: outputs.shape[1] for name, outputs in self.forward(table[:1]).items()}
 

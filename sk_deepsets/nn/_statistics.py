@@ -15,7 +15,7 @@ MANY_COLUMNS = 256
 
 
 class Statistics(nn.Module):
-    """Mean, standard deviation, minimum and maximum of each column, the size of the set and its logarithm.
+    """Mean, standard deviation, minimum and maximum of the first columns, the size of the set and its logarithm.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class Statistics(nn.Module):
     def __init__(self, standardize: nn.Module, n_columns: int) -> None:
         super().__init__()
         self.standardize = standardize
+        self.n_columns = n_columns
         self.identity = Encoder(n_columns, ())
         names = ("mean",) if n_columns > MANY_COLUMNS else ("mean", "std", "min", "max")
         self.pooling = SetPooling(names, n_columns)
@@ -41,7 +42,7 @@ class Statistics(nn.Module):
         """The statistics of packed sets, (b, output_dim); those of an empty set are 0."""
 
         def phi(part: PackedSets) -> Tensor:
-            return self.standardize(part.elements)
+            return self.standardize(part.elements[:, : self.n_columns])
 
         pooled = embed(phi, self.identity, self.pooling, packed)
         sizes = packed.sizes.to(pooled.dtype).unsqueeze(1)

@@ -62,7 +62,7 @@ class SetDataset(Dataset):
     numbers : Tensor of shape (n_chosen,) or None
         Which of the sets belong to the data set; None: all.
     fold : Tensor of shape (n_sets,) or None
-        The fold of each set, where members of a pack leave out one each.
+        The fold of each set, of those that do not belong to the data set, too, where members of a pack leave out one.
     """
 
     def __init__(

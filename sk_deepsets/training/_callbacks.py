@@ -37,6 +37,7 @@ class BestEpoch(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Keep the weights of a new minimum; ask for the end, which the net brings when all callbacks have run."""
         record = net.history[-1]
+        self._last_epoch = record["epoch"]
         loss = record.get("valid_loss", record["train_loss"])
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
@@ -50,6 +51,13 @@ class BestEpoch(Callback):
             self._weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
         elif self.patience is not None:
             self._wait(net, record["epoch"] - (self.best_epoch_ or 0), self.patience)
+
+    @property
+    def falls_(self) -> bool:
+        """Whether the validation loss was still falling in the end, where that is asked for."""
+        if self.patience is None or self.best_epoch_ is None or self.stop_:
+            return False
+        return 2 * (self._last_epoch - self.best_epoch_) < self.patience
 
     def _wait(self, net: Any, waited: int, patience: int) -> None:
         if waited >= patience:

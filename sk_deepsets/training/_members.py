@@ -48,8 +48,6 @@ class MemberTraining(Callback):
 
     Parameters
     ----------
-    fold : ndarray of shape (n_sets,), optional
-        The fold of each set of the training data. None: there are validation data to look at.
     stops_early : bool, default=True
     sets_lr : bool, default=True
         Whether the learning rate rises over the first steps.
@@ -64,8 +62,7 @@ class MemberTraining(Callback):
         Its loss.
     """
 
-    def __init__(self, fold: np.ndarray | None = None, stops_early: bool = True, sets_lr: bool = True) -> None:
-        self.fold = fold
+    def __init__(self, stops_early: bool = True, sets_lr: bool = True) -> None:
         self.stops_early = stops_early
         self.sets_lr = sets_lr
 
@@ -79,9 +76,10 @@ class MemberTraining(Callback):
         self._weights = np.ones(1)  # those of the prior and of the candidates
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
         self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
-        if self.fold is not None:
-            folds = np.unique(self.fold[self.fold >= 0])
-            self._look_at = [(X.train.subset(np.flatnonzero(self.fold == one)), int(one)) for one in folds]
+        if X.train.fold is not None:
+            fold = X.train.fold.numpy()
+            folds = np.unique(fold[fold >= 0])
+            self._look_at = [(X.train.subset(np.flatnonzero(fold == one)), int(one)) for one in folds]
         weights = [part.weights() for part, _ in self._look_at]
         targets = torch.cat([part.y for part, _ in self._look_at])
         self._judge = _Judge(net, targets, None if weights[0] is None else torch.cat(weights))
@@ -114,6 +112,11 @@ class MemberTraining(Callback):
             self.stop_ = True
         elif self._n_epochs >= self._next_look or self._n_epochs == net.max_epochs:
             self._look(net, outputs)
+
+    @property
+    def falls_(self) -> bool:
+        """Whether the last look still found less loss, where that is asked for."""
+        return self.stops_early and not self.stop_ and self._in_vain == 0
 
     def _look(self, net: Any, outputs: Tensor) -> None:
         """Weigh the candidates, these among them, and find out whether it is enough."""

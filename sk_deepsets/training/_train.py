@@ -28,6 +28,8 @@ class Training(NamedTuple):
     """Whether the loss was no number in the end"""
     interrupted: bool
     """Whether the user ended it, with Ctrl-C"""
+    unfinished: bool
+    """Whether the validation loss was still falling when the last epoch was over"""
 
 
 def train(
@@ -86,7 +88,8 @@ def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
     if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
         what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
         raise ValueError(f"Training diverged: {what} not finite. Lower lr, or set standardize=True.")
-    return Training(rows, best.best_epoch_, diverged, len(rows) < epochs and not best.stop_)
+    interrupted = len(rows) < epochs and not best.stop_
+    return Training(rows, best.best_epoch_, diverged, interrupted, len(rows) == epochs and best.falls_)
 
 
 _CHANGED = [

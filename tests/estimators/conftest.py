@@ -14,6 +14,10 @@ SMALL = {
     "rho_hidden_dims": (8,),
     "max_epochs": 3,
     "early_stopping": True,
+    "lr": 2e-3,
+    "batch_size": 128,
+    "weight_decay": 0.0,
+    "n_members": 1,
     "random_state": 0,
 }
 

@@ -39,10 +39,16 @@ def test_a_list_of_frames_is_the_same_as_one_table():
     assert again.score(apart, HAS_WINE) >= 0.5
 
 
-def test_unknown_categories_have_the_embedding_zero():
-    clf = DeepSetsClassifier(**SHORT).fit(RaggedSets(FRAME, OFFSETS), HAS_WINE)
+@pytest.mark.parametrize("n_members", ["auto", 1])
+def test_unknown_categories_are_all_the_same(n_members):
+    clf = DeepSetsClassifier(n_members=n_members, **SHORT).fit(RaggedSets(FRAME, OFFSETS), HAS_WINE)
     unknown = [clf.predict_proba(RaggedSets(FRAME.assign(item=name), OFFSETS)) for name in ("beer", "oil")]
     np.testing.assert_array_equal(*unknown)
+    assert (unknown[0] != clf.predict_proba(RaggedSets(FRAME.assign(item="wine"), OFFSETS)))[SIZES > 0].all()
+
+
+def test_unknown_categories_have_the_embedding_zero():
+    clf = DeepSetsClassifier(n_members=1, **SHORT).fit(RaggedSets(FRAME, OFFSETS), HAS_WINE)
     embedding = clf.net_.module_.input_layer.embeddings[0].weight
     assert embedding.shape[0] == 5
     assert not embedding[0].any()
@@ -52,7 +58,7 @@ def test_unknown_categories_have_the_embedding_zero():
 def test_a_basket_of_ids_is_one_column():
     baskets = [RNG.choice(100_000, size, replace=False) for size in RNG.integers(1, 6, 150)]
     y = np.array([int(basket.min()) % 2 for basket in baskets])
-    clf = DeepSetsClassifier(categorical_features=[0], max_epochs=30, random_state=0).fit(baskets, y)
+    clf = DeepSetsClassifier(categorical_features=[0], n_members=1, max_epochs=30, random_state=0).fit(baskets, y)
     assert clf.score(baskets, y) > 0.9  # only ids that it knows by heart can tell
     assert clf.net_.module_.input_layer.embeddings[0].num_embeddings == len(np.unique(np.concatenate(baskets))) + 1
 
@@ -60,9 +66,9 @@ def test_a_basket_of_ids_is_one_column():
 @pytest.mark.parametrize("chosen", [["shop"], [1], [False, True]], ids=["name", "position", "mask"])
 def test_categorical_features_may_be_chosen(chosen):
     frame = pd.DataFrame({"amount": FRAME["amount"], "shop": RNG.integers(0, 5, N)})
-    clf = DeepSetsRegressor(categorical_features=chosen, **SHORT).fit(RaggedSets(frame, OFFSETS), SIZES)
+    clf = DeepSetsRegressor(categorical_features=chosen, n_members=1, **SHORT).fit(RaggedSets(frame, OFFSETS), SIZES)
     assert clf.net_.module_.input_layer.embeddings[0].num_embeddings == 6
-    numbers = DeepSetsRegressor(**SHORT).fit(RaggedSets(frame, OFFSETS), SIZES)
+    numbers = DeepSetsRegressor(n_members=1, **SHORT).fit(RaggedSets(frame, OFFSETS), SIZES)
     assert not hasattr(numbers.net_.module_.input_layer, "embeddings")
 
 
@@ -91,7 +97,7 @@ def test_missing_categories_name_the_set_and_the_column():
 
 def test_one_hot_columns_and_embeddings_of_a_linear_phi_span_the_same():
     """The embedding is a linear map of the one-hot code: check the layer against NumPy."""
-    clf = DeepSetsClassifier(**SHORT).fit(RaggedSets(FRAME, OFFSETS), HAS_WINE)
+    clf = DeepSetsClassifier(n_members=1, **SHORT).fit(RaggedSets(FRAME, OFFSETS), HAS_WINE)
     layer = clf.net_.module_.input_layer
     known = list(FRAME["item"].cat.categories)
     codes = np.array([known.index(item) + 1 for item in ITEMS])

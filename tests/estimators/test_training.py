@@ -139,3 +139,18 @@ def test_an_accelerator_learns_what_the_cpu_does(case, bags):
     assert next(on_gpu.net_.module_.parameters()).device.type != "cpu"
     assert np.isfinite(case.outputs(on_gpu, bags)).all()
     assert case.outputs(on_gpu, bags).shape == case.outputs(on_cpu, bags).shape
+
+
+@pytest.mark.parametrize("n_members", [1, 8])
+def test_too_few_epochs_are_a_warning_that_says_so(case, bags, n_members):
+    with pytest.warns(ConvergenceWarning, match="still falling after 3 epochs: raise max_epochs"):
+        case.make(n_members=n_members, batch_size=16, lr=0.01).fit(bags, case.y)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_members", [1, 8])
+def test_a_fit_that_stops_or_is_not_to_stop_warns_of_nothing(case, bags, n_members):
+    noise = np.random.default_rng(0).permutation(case.y)
+    stopped = case.make(n_members=n_members, max_epochs=300, batch_size=16).fit(bags, noise)
+    assert stopped.n_iter_ < 300
+    case.make(n_members=n_members, early_stopping=False).fit(bags, case.y)

@@ -8,8 +8,8 @@ import torch
 from skorch.callbacks import LRScheduler, PrintLog
 from torch import nn
 
-from sk_deepsets.nn import DeepSetsEquivariant, DeepSetsInvariant, ListNet, OnePerSet
-from sk_deepsets.training import OPTIMIZERS, REGRESSION_LOSSES, ClassifierNet, RegressorNet, SetNet, build_net
+from sk_deepsets.nn import DeepSetsEquivariant, DeepSetsInvariant, GammaNLLLoss, ListNet, OnePerSet, PinballLoss
+from sk_deepsets.training import OPTIMIZERS, ClassifierNet, RegressorNet, SetNet, build_net
 from sk_deepsets.training._build import make_callbacks
 from sk_deepsets.training._callbacks import BestEpoch, EpochBar
 
@@ -37,13 +37,18 @@ def test_the_net_is_a_skorch_net_of_the_kind_of_its_loss():
         ("squared_error", nn.MSELoss),
         ("absolute_error", nn.L1Loss),
         ("huber", nn.HuberLoss),
+        ("poisson", nn.PoissonNLLLoss),
+        ("gamma", GammaNLLLoss),
+        ("quantile", PinballLoss),
+        ("label_loss", nn.BCEWithLogitsLoss),
     ],
 )
 def test_each_loss_has_its_criterion_with_one_value_per_set(loss, criterion):
-    assert set(REGRESSION_LOSSES) == {"squared_error", "absolute_error", "huber"}
-    net = built(loss)
+    net = built(loss, loss_options={"quantile": 0.5} if loss == "quantile" else None)
     assert type(net.criterion_) is criterion
-    assert net.criterion_.reduction == "none"
+    output = torch.rand(5, 2)
+    target = torch.randint(2, (5,) if loss == "log_loss" else (5, 2))
+    assert len(net.criterion_(output, target if loss == "log_loss" else target + 0.5)) == 5
 
 
 @pytest.mark.parametrize(("loss", "criterion"), [("one_per_set", OnePerSet), ("listnet", ListNet)])
@@ -58,9 +63,11 @@ def test_losses_of_whole_sets(loss, criterion):
 def test_an_optimizer_by_name_has_its_options_and_the_learning_rate(name):
     optimizer = built(optimizer=name, lr=0.25, weight_decay=0.125).optimizer_
     assert type(optimizer) is OPTIMIZERS[name][0]
-    group = optimizer.param_groups[0]
-    assert group["lr"] == 0.25
-    assert group["weight_decay"] == 0.125
+    of_biases, group = optimizer.param_groups
+    assert group["lr"] == of_biases["lr"] == 0.25
+    assert (of_biases["weight_decay"], group["weight_decay"]) == (0.0, 0.125)
+    assert all(weight.dim() == 1 for weight in of_biases["params"])
+    assert all(weight.dim() == 2 for weight in group["params"])
     if name == "sgd":
         assert group["momentum"] == 0.9
         assert group["nesterov"] is True
@@ -68,7 +75,7 @@ def test_an_optimizer_by_name_has_its_options_and_the_learning_rate(name):
 
 def test_adamw_without_weight_decay_decays_nothing():
     # torch's own default for AdamW is 0.01; the estimators' weight_decay=0.0 has to mean 0
-    assert built(optimizer="adamw", weight_decay=0.0).optimizer_.param_groups[0]["weight_decay"] == 0.0
+    assert built(optimizer="adamw", weight_decay=0.0).optimizer_.param_groups[1]["weight_decay"] == 0.0
 
 
 def test_an_optimizer_may_be_a_class_or_a_partial_of_one():
@@ -80,14 +87,16 @@ def test_an_optimizer_may_be_a_class_or_a_partial_of_one():
 
 def test_callbacks_are_those_of_the_package_and_copies_of_those_of_the_user():
     user = LRScheduler(policy="ExponentialLR", gamma=0.5)
-    (name, best), copy = make_callbacks([user], 7, 0)
-    assert (name, type(best), best.patience, best.lower_lr) == ("best_epoch", BestEpoch, 7, False)
+    best = BestEpoch(7)
+    own, copy = make_callbacks([user], best, 0)
+    assert own == ("best_epoch", best)
+    assert not best.sets_lr
     assert type(copy) is LRScheduler
     assert copy is not user
-    assert make_callbacks(None, None, 0)[0][1].lower_lr
+    assert make_callbacks(None, best, 0)[0][1].sets_lr
 
 
 @pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, EpochBar), (2, PrintLog), (3, PrintLog)])
 def test_verbose_chooses_what_is_shown(verbose, kind):
-    shown = [type(callback) for _, callback in make_callbacks(None, 3, verbose)][1:]
+    shown = [type(callback) for _, callback in make_callbacks(None, BestEpoch(3), verbose)][1:]
     assert shown == ([] if kind is None else [kind])

@@ -10,7 +10,7 @@ from torch import nn
 
 from sk_deepsets import check_sets
 from sk_deepsets.nn import DeepSetsInvariant
-from sk_deepsets.training import RandomNumbers, SetDataset, Split, build_net, train
+from sk_deepsets.training import BestEpoch, RandomNumbers, SetDataset, Split, build_net, train
 from sk_deepsets.training._callbacks import EpochBar
 
 
@@ -35,8 +35,8 @@ def scripted_net(valid_losses, train_losses=None):
 def run_net(net, epochs, patience=None, verbose=0):
     """The number of epochs that were begun, and the epoch whose weights the net has in the end."""
     data = SetDataset(check_sets([[1.0]]), np.zeros((1, 1)))
-    how = {"lr": 0.1, "batch_size": 1, "epochs": epochs, "patience": patience, "callbacks": None, "verbose": verbose}
-    train(net, Split(data, data), RandomNumbers(0), **how)
+    how = {"lr": 0.1, "batch_size": 1, "epochs": epochs, "callbacks": None, "verbose": verbose}
+    train(net, Split(data, data), RandomNumbers(0), BestEpoch(patience), **how)
     return len(net.history), net.module_.rho[0].weight.item()
 
 

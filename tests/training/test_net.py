@@ -8,7 +8,7 @@ from torch import nn
 
 from sk_deepsets import RaggedSets
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant
-from sk_deepsets.training import RandomNumbers, SetDataset, Split, build_net, train
+from sk_deepsets.training import BestEpoch, RandomNumbers, SetDataset, Split, build_net, train
 
 SIZES = [2, 0, 3, 1, 4, 2, 1, 5, 2, 3]
 EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -29,8 +29,8 @@ def make_net(loss="log_loss", *, output_dim=2, **dims):
 
 
 def run(net, data, valid=None, *, callbacks=(), epochs=2, batch_size=4, lr=0.01):
-    how = {"lr": lr, "batch_size": batch_size, "epochs": epochs, "patience": None, "verbose": 0}
-    return train(net, Split(data, valid), RandomNumbers(1), callbacks=callbacks, **how)
+    how = {"lr": lr, "batch_size": batch_size, "epochs": epochs, "verbose": 0}
+    return train(net, Split(data, valid), RandomNumbers(1), BestEpoch(None), callbacks=callbacks, **how)
 
 
 class Count(Callback):

@@ -10,7 +10,7 @@ from torch import nn
 
 from sk_deepsets import check_sets
 from sk_deepsets.nn import DeepSetsInvariant
-from sk_deepsets.training import RandomNumbers, SetDataset, Split, build_net, train
+from sk_deepsets.training import BestEpoch, RandomNumbers, SetDataset, Split, build_net, train
 from sk_deepsets.training._train import _multiplications
 
 RNG = np.random.default_rng(0)
@@ -48,8 +48,9 @@ def make_net(optimizer="adamw"):
 
 
 def run(net, random_numbers, *callbacks, epochs=3, valid=None, patience=None, batch_size=2, lr=0.05):
-    how = {"lr": lr, "batch_size": batch_size, "patience": patience, "verbose": 0}
-    return train(net, Split(DATA, valid), random_numbers, epochs=epochs, callbacks=callbacks, **how)
+    how = {"lr": lr, "batch_size": batch_size, "verbose": 0}
+    split, best_epoch = Split(DATA, valid), BestEpoch(patience)
+    return train(net, split, random_numbers, best_epoch, epochs=epochs, callbacks=callbacks, **how)
 
 
 def weights(net):
@@ -128,9 +129,10 @@ def test_divergence_after_a_good_epoch_keeps_that_epoch():
     assert torch.isfinite(weights(net)).all()
 
 
-def test_the_work_of_a_batch_is_its_elements_times_the_weights():
+def test_the_work_of_a_batch_is_its_elements_times_the_weights_of_phi_and_its_sets_times_those_of_rho():
     net = make_net()
+    of_phi, of_rho = 2 * 4 + 4, 4 * 2 + 2
     net.set_params(batch_size=2)
-    assert _multiplications(net, DATA) == 15 / 6 * 2 * len(weights(net))
+    assert _multiplications(net, DATA) == 15 / 6 * 2 * of_phi + 2 * of_rho
     net.set_params(batch_size=100)
-    assert _multiplications(net, DATA.subset(np.array([0, 3]))) == 8 * len(weights(net))
+    assert _multiplications(net, DATA.subset(np.array([0, 3]))) == 8 * of_phi + 2 * of_rho

@@ -1,0 +1,154 @@
+"""Folds and held-out parts: like shares of all classes, no group in two parts, no class without training sets."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sk_deepsets import DeepSetsClassifier, check_sets
+from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
+from sk_deepsets.training import SetDataset
+
+FRACTIONS = st.floats(0.01, 0.99)
+SEEDS = st.integers(0, 2**32 - 1)
+LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=120).map(np.array)
+
+
+GROUPS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 2)), min_size=1, max_size=120).map(np.array)
+
+
+def drawn(fraction, seed, labels, groups=None):
+    return hold_out(fraction, labels, groups, np.random.RandomState(seed))
+
+
+def folds_of(n_folds, seed, labels, groups=None):
+    return assign_folds(n_folds, labels, groups, np.random.RandomState(seed))
+
+
+@given(st.integers(1, 300), FRACTIONS, SEEDS)
+def test_the_share_is_rounded_and_one_set_stays_for_training(n_sets, fraction, seed):
+    held_out = drawn(fraction, seed, np.zeros(n_sets))
+    assert held_out.shape == (n_sets,)
+    assert held_out.dtype == bool
+    assert held_out.sum() == min(round(fraction * n_sets), n_sets - 1)
+
+
+@given(LABELS, FRACTIONS, SEEDS)
+def test_every_class_stays_in_training(labels, fraction, seed):
+    held_out = drawn(fraction, seed, labels)
+    assert set(labels[~held_out]) == set(labels)
+    assert held_out.sum() == min(round(fraction * len(labels)), len(labels) - len(set(labels)))
+
+
+@given(LABELS, FRACTIONS, SEEDS)
+def test_each_class_gives_its_share_to_within_one_set(labels, fraction, seed):
+    held_out = drawn(fraction, seed, labels)
+    classes, sizes = np.unique(labels, return_counts=True)
+    given_up = np.array([held_out[labels == one].sum() for one in classes])
+    share = held_out.sum() * (sizes - 1) / max((sizes - 1).sum(), 1)
+    assert (np.abs(given_up - share) <= 1).all()
+
+
+@settings(max_examples=25)
+@given(LABELS, SEEDS)
+def test_classes_may_have_any_numbers(labels, seed):
+    renumbered = np.array([7, 3, 100, -1, 5])[labels]
+    # which classes come first is a matter of their order alone
+    assert drawn(0.3, seed, labels).sum() == drawn(0.3, seed, renumbered).sum()
+
+
+@given(st.integers(2, 100), SEEDS)
+def test_the_random_state_decides(n_sets, seed):
+    labels = np.arange(n_sets) % 3
+    np.testing.assert_array_equal(drawn(0.4, seed, labels), drawn(0.4, seed, labels))
+    np.testing.assert_array_equal(folds_of(4, seed, labels), folds_of(4, seed, labels))
+
+
+@pytest.mark.parametrize("labels", [np.zeros(20), np.repeat([0, 1], [15, 5])])
+def test_over_many_draws_all_sets_of_a_class_are_held_out_equally_often(labels):
+    random = np.random.RandomState(0)
+    rate = np.mean([hold_out(0.3, labels, None, random) for _ in range(4_000)], axis=0)
+    for one in np.unique(labels):
+        assert np.ptp(rate[labels == one]) < 0.06  # 4 standard errors of a share of 0.3 on each side
+    assert rate.mean() == pytest.approx(0.3)
+
+
+def test_too_few_sets_validation_part_none():
+    assert not drawn(0.1, 0, np.zeros(3)).any()
+    assert not drawn(0.5, 0, np.arange(4)).any()
+    assert not drawn(0.3, 0, np.zeros(9), np.zeros(9)).any()
+
+
+def test_the_largest_random_number_stays_within_the_sets():
+    class Largest:
+        def permutation(self, n):
+            return np.arange(n)
+
+        def random_sample(self):
+            return np.nextafter(1, 0)
+
+    assert hold_out(0.5, np.zeros(3_000_000), None, Largest()).sum() == 1_500_000
+
+
+@given(LABELS, st.integers(2, 7), SEEDS)
+def test_folds_share_each_class_and_all_sets_to_within_one(labels, n_folds, seed):
+    folds = folds_of(n_folds, seed, labels)
+    assert np.ptp(np.bincount(folds, minlength=n_folds)) <= 1
+    for one in np.unique(labels):
+        assert np.ptp(np.bincount(folds[labels == one], minlength=n_folds)) <= 1
+
+
+@given(GROUPS, st.integers(2, 5), SEEDS)
+def test_no_group_is_in_two_folds_nor_half_held_out(table, n_folds, seed):
+    groups, labels = table.T
+    folds, held_out = folds_of(n_folds, seed, labels, groups), drawn(0.3, seed, labels, groups)
+    assert folds.min() >= 0
+    assert folds.max() < n_folds
+    for one in np.unique(groups):
+        assert len(np.unique(folds[groups == one])) == 1
+        assert len(np.unique(held_out[groups == one])) == 1
+    assert not held_out.all()
+
+
+def test_folds_of_groups_share_sets_and_classes_about_equally():
+    random = np.random.default_rng(0)
+    groups = random.integers(0, 60, 600)
+    labels = (random.random(60) < 0.3)[groups].astype(int)
+    folds = folds_of(5, 0, labels, groups)
+    for one in (0, 1):
+        counts = np.bincount(folds[labels == one], minlength=5)
+        assert np.ptp(counts) <= 0.25 * counts.mean()
+
+
+def test_groups_may_be_of_any_type_and_have_the_length_of_the_sets():
+    sets = check_sets([[1.0], [2.0], [3.0]])
+    assert check_groups(None, sets) is None
+    np.testing.assert_array_equal(check_groups(["b", "a", "b"], sets), [1, 0, 1])
+    with pytest.raises(ValueError, match="one group for each of the 3 sets, but has shape"):
+        check_groups([1, 2], sets)
+
+
+def test_parts_cut_data_and_weights():
+    data = SetDataset(check_sets([[1.0], [2.0], [3.0], [4.0]]), np.arange(4))
+    held_out = Parts(4, np.array([0, 2, 3]), held_out=np.array([False, True, False]))
+    np.testing.assert_array_equal(held_out.weight(None), [1, 1, 0, 1])
+    np.testing.assert_array_equal(held_out.weight(np.array([2.0, 0, 5, 1])), [2, 0, 0, 1])
+    train, valid = held_out.cut(data)
+    assert (train.y.tolist(), valid.y.tolist()) == ([0, 3], [2])
+    folds = Parts(4, np.array([0, 2, 3]), fold=np.array([1, 0, 1]))
+    np.testing.assert_array_equal(folds.fold, [1, -1, 0, 1])
+    assert folds.weight(None) is None
+    train, valid = folds.cut(data)
+    assert (train.y.tolist(), train.fold.tolist(), valid) == ([0, 2, 3], [1, -1, 0, 1], None)
+
+
+def test_an_estimator_keeps_groups_together():
+    """Sets of a group are copies: a fit that trained on copies of what it looks at would think that it knows."""
+    random = np.random.default_rng(0)
+    bags = [random.normal(size=(4, 2)) for _ in range(40)]
+    X, y, groups = [*bags] * 5, np.tile(random.permutation(np.arange(40) % 2), 5), np.tile(np.arange(40), 5)
+    how = {"max_epochs": 60, "random_state": 0}
+    apart = DeepSetsClassifier(**how).fit(X, y)
+    together = DeepSetsClassifier(**how).fit(X, y, groups=groups)
+    assert apart.oof_score_ > 0.9
+    assert together.oof_score_ < 0.7
