@@ -28,9 +28,9 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
 
     The inputs of the program are ``x (n_sets, set_size, n_features)`` in float64, ``mask (n_sets, set_size)``, which is
     True where there is an element, and where the sets have a context, ``context (n_sets, n_context_features)`` in
-    float64. Its output is ``probabilities`` of a classifier, ``values`` of a regressor, in float64 and as ``predict_proba`` and
-    ``predict`` give them: for each set; or for each element, ``(n_sets, set_size, ...)``, 0 under the mask. Both
-    ``n_sets`` and ``set_size`` may be any; what is under the mask never matters.
+    float64. Its output is ``probabilities`` of a classifier or ``values`` of a regressor, in float64, as
+    ``predict_proba`` and ``predict`` give them: for each set; or for each element, ``(n_sets, set_size, ...)`` with 0
+    under the mask. ``n_sets`` and ``set_size`` may be any numbers; what is under the mask never matters.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     -----
     A category is given as its place in the list of categories, counted from 1; 0 is any other. The metadata of the file
     have, in JSON under the name ``sk_deepsets``, the columns of ``x`` and of ``context`` in their order, each with its
-    name and its categories or null, and the ``classes`` of a classifier. What an estimator checks before it predicts, such as names, missing values and sizes, the program does not.
+    name and its categories or null, and the ``classes`` of a classifier. What an estimator checks before it predicts,
+    such as names, missing values and sizes, the program does not.
 
     Examples
     --------

@@ -144,7 +144,7 @@ class DeepSetsPack(Pack):
         """
         packed = pack(x, mask)
         outputs = self._rho(self._pooled(packed, context), packed, context)
-        outputs = outputs.view(self._n_present, len(packed.sizes), -1)
+        outputs = outputs.view(self._n_present, packed.sizes.shape[0], -1)
         return self.mean_of(outputs) if mean else outputs
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:

@@ -84,6 +84,7 @@ def mixed_frame():
 
 SETS, FRAME = numeric_sets(), mixed_frame()
 CLASS = np.array([int(len(one) > 3) for one in SETS])
+OF_FRAME = np.array([int(len(one) > 4) for one in FRAME["sets"]])
 VALUE = np.array([one.sum() for one in SETS])
 OF_ELEMENTS = [(one[:, 0] > 2).astype(int) for one in SETS]
 CHOSEN = [(one[:, 0] == one[:, 0].max(initial=-np.inf)) for one in SETS]
@@ -99,7 +100,7 @@ def set_cases():
     for fusion_type in ("concat", "add", "film"):
         for kind, options in (("single", SINGLE), ("pack", PACK)):
             options = {**options, "fusion_type": fusion_type, "encoder": "equivariant"}
-            yield f"{kind}-context-{fusion_type}", DeepSetsClassifier, options, FRAME, CLASS
+            yield f"{kind}-context-{fusion_type}", DeepSetsClassifier, options, FRAME, OF_FRAME
     for loss in ("squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"):
         options = {**SINGLE, "loss": loss, "quantile": 0.3 if loss == "quantile" else None}
         yield loss, DeepSetsRegressor, options, SETS, np.exp(VALUE / 9)
