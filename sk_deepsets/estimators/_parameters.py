@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import cleandoc
 from numbers import Integral, Real
+from os import PathLike
 from textwrap import indent
 from typing import Any
 
@@ -273,6 +274,17 @@ class TrainingParameters:
         "Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``.",
         list,
         tuple,
+        None,
+    )
+    checkpoint: str | PathLike | None = parameter(
+        None,
+        "str or Path",
+        """A folder in which each epoch leaves the state of the training, so a fit that is killed loses one epoch at
+        most. The next ``fit`` with the same data and parameters goes on from there, on the CPU to the same model to the
+        last bit. At the end of a fit its file is deleted; several fits, as of a grid search, share a folder. Files are
+        pickles: use a folder that only you can write to. Wants an int as ``random_state``.""",
+        str,
+        PathLike,
         None,
     )
 

@@ -3,6 +3,7 @@
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import checkpoint_path
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
@@ -27,6 +28,7 @@ __all__ = [
     "Training",
     "as_global_generator",
     "build_net",
+    "checkpoint_path",
     "find_device",
     "threads_for",
     "train",

@@ -13,6 +13,7 @@ from torch import nn
 
 from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
 from sk_deepsets.training._callbacks import BestEpoch, EpochBar
+from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
 
@@ -91,7 +92,12 @@ def build_net(
     )
 
 
-def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int) -> list[Any]:
+def make_callbacks(
+    callbacks: Sequence[Any] | None,
+    best_epoch: BestEpoch | MemberTraining,
+    verbose: int,
+    checkpoint: Checkpoint | None = None,
+) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
@@ -102,4 +108,4 @@ def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | Memb
         own.append(("progress_bar", EpochBar()))
     elif verbose >= 2:
         own.append(("print_log", PrintLog()))
-    return own + users
+    return own + users + ([] if checkpoint is None else [("checkpoint", checkpoint)])

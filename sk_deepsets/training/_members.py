@@ -72,6 +72,7 @@ class MemberTraining(Callback):
         """Forget an earlier fit."""
         self.stop_, self.best_epoch_ = False, None
         self._n_steps = self._n_epochs = self._in_vain = 0
+        self._max_epochs = net.max_epochs
         self._next_look, self._best_loss, self._falls = 1, math.inf, False
         self._numbers = list(range(len(net.module_.kinds)))
         self._candidates: list[Candidate] = []
@@ -85,6 +86,10 @@ class MemberTraining(Callback):
         weights = [part.weights() for part, _ in self._look_at]
         targets = torch.cat([part.y for part, _ in self._look_at])
         self._judge = _Judge(net, targets, None if weights[0] is None else torch.cat(weights))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the training data, which each fit brings."""
+        return {name: value for name, value in vars(self).items() if name not in ("_look_at", "_judge")}
 
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""
@@ -112,7 +117,7 @@ class MemberTraining(Callback):
             self.best_epoch_ = net.history[-1]["epoch"]
         if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
             self.stop_ = True
-        elif self._n_epochs >= self._next_look or self._n_epochs == net.max_epochs:
+        elif self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
             self._look(net, outputs)
 
     @property
