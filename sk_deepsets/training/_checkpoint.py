@@ -34,7 +34,7 @@ def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
         if part is not None:
             for array in part.arrays():
                 digest.update(f"{array.dtype} {array.shape}".encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
     return Path(folder) / f"{digest.hexdigest()[:32]}.checkpoint"
 
 
@@ -62,7 +62,7 @@ class Checkpoint(Callback):
         net.history[:] = state["history"]
         callbacks = dict(net.callbacks_)
         for name, callback in state["callbacks"].items():
-            vars(callbacks[name]).update(vars(callback))
+            callbacks[name].__dict__.update(vars(callback))
         generator = current_generator()
         if generator is not None:
             generator.set_state(state["generator"])

@@ -11,7 +11,7 @@ from sk_deepsets.estimators._targets import Target
 from sk_deepsets.io import load, save
 from sk_deepsets.io._container import read_file, write_file
 from sk_deepsets.io._objects import ESTIMATORS, LAYERS, OBJECTS
-from tests.io.conftest import CLASS, SETS, SINGLE
+from tests.models import CLASS, SETS, SINGLE
 
 
 def forged(model, path, change):

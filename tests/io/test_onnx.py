@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, SetPadder
 from sk_deepsets.io import to_onnx
 from sk_deepsets.io._onnx import description
-from tests.io.conftest import CASES, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
+from tests.models import CASES, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
