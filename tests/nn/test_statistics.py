@@ -75,7 +75,10 @@ def test_chunks_change_nothing(sizes, at_once):
         torch.testing.assert_close(statistics(packed), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_no_gradient_goes_through():
+def test_a_gradient_goes_through_where_it_is_asked_for():
     packed = packed_of([3, 2], 2)
+    weights = torch.nn.Linear(2, 2)
+    assert not Statistics(weights, 2)(packed._replace(elements=packed.elements.float())).requires_grad
     packed.elements.requires_grad_()
-    assert not Statistics(plain(2), 2)(packed).requires_grad
+    Statistics(plain(2), 2)(packed)[:, :2].sum().backward()
+    torch.testing.assert_close(packed.elements.grad, torch.tensor([[1 / 3] * 2] * 3 + [[1 / 2] * 2] * 2, dtype=torch.float64))
