@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._html import sets_html
 from sk_deepsets.sets._labels import number_rows
 from sk_deepsets.sets._pandas import PandasMixin
 from sk_deepsets.sets._sequence import SetSequence
@@ -175,6 +176,9 @@ class RaggedSets(PandasMixin, SetSequence):
             f"RaggedSets({len(self):,} sets{span}, {len(self.elements):,} elements, "
             f"{self.n_features} features{kind:.100}{context})"
         )
+
+    def _repr_html_(self) -> str:
+        return sets_html(self)
 
     def _cut(self, rows: slice | np.ndarray) -> Any:
         return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
