@@ -126,7 +126,7 @@ ESTIMATORS = [
 # What fails, and why.
 TABLE = {"check_supervised_y_2d": "y of shape (n_sets, 1) is a table with the target of one element in each row"}
 FOLDS = {
-    "check_sample_weight_equivalence_on_dense_data": "two copies of a set may be in two folds, a set of weight 2 is in one"
+    "check_sample_weight_equivalence_on_dense_data": "copies of a set may be in two folds, a set of weight 2 is in one"
 }
 EXPECTED_FAILURES = {"RowElementClassifier": TABLE, "RowElementRegressor": TABLE}
 

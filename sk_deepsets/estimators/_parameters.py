@@ -117,8 +117,9 @@ class SetArchitecture:
         the sets: in the scaling of the elements (standardised, by quantiles, by intervals between quantiles), in
         statistics of the set beside the pooled vector, in dropout and in the pool. Each member is not trained on one
         fold of the sets; from what it says of that fold follow the number of epochs, the weights of the members in the
-        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members, 16 with 5,000 sets or more; one if there
-        is a ``module``, or no layer in phi. 1: one plain net, exactly as in the formula.""",
+        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
+        1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )
@@ -246,9 +247,10 @@ class TrainingParameters:
         'bool or "auto"',
         """Whether to hold out a part of the sets (the same share of each class), to stop when their loss has not
         fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch. ``"auto"``: with at
-        least 1,000 sets, or with ``X_val``; with fewer, probabilities may be overconfident. The best epoch is
+        least 1,000 targets, or with ``X_val``; with fewer, probabilities may be overconfident. The best epoch is
         restored whenever there is something to validate on; ``False`` then only keeps training from stopping
-        early.""",
+        early. A pack holds out a fold from each member at any number of sets, and stops when its looks at the folds
+        gain no more.""",
         "boolean",
         StrOptions({"auto"}),
     )
