@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import cleandoc
 from numbers import Integral, Real
+from os import PathLike
 from textwrap import indent
 from typing import Any
 
@@ -267,7 +268,9 @@ class TrainingParameters:
         False,
         "bool",
         """Whether ``fit`` goes on from the weights of the last ``fit``. What the model is built of must be the same
-        then; what belongs to the training may change.""",
+        then; what belongs to the training may change. Only with ``warm_start=True``, and in ``partial_fit``, does the
+        optimizer keep its state from one call to the next, which makes an estimator and its pickle about three times
+        as large.""",
         "boolean",
     )
     callbacks: Sequence | None = parameter(
@@ -276,6 +279,17 @@ class TrainingParameters:
         "Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``.",
         list,
         tuple,
+        None,
+    )
+    checkpoint: str | PathLike | None = parameter(
+        None,
+        "str or Path",
+        """A folder in which each epoch leaves the state of the training, so a fit that is killed loses one epoch at
+        most. The next ``fit`` with the same data and parameters goes on from there, on the CPU to the same model to the
+        last bit. At the end of a fit its file is deleted; several fits, as of a grid search, share a folder. Files are
+        pickles: use a folder that only you can write to. Wants an int as ``random_state``.""",
+        str,
+        PathLike,
         None,
     )
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
 from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
 from sk_deepsets.training._progress import progress_of
@@ -41,7 +42,7 @@ LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
 
 
 def build_net(
-    core: type[nn.Module],
+    core: type[nn.Module] | nn.Module,
     dims: dict[str, Any],
     loss: str,
     loss_options: dict[str, Any] | None = None,
@@ -55,8 +56,8 @@ def build_net(
 
     Parameters
     ----------
-    core : type
-        The class of the module, which takes packed sets.
+    core : type or nn.Module
+        The class of the module, which takes packed sets; or a module, of which ``dims`` tell ``output_dim``.
     dims : dict
         Its arguments.
     loss : {"log_loss", "label_loss", "one_per_set", "listnet"} or of ``REGRESSION_LOSSES``
@@ -86,16 +87,22 @@ def build_net(
         lr=lr,
         device=str(device),
         train_split=None,
-        **{f"module__{name}": value for name, value in dims.items()},
+        **{f"module__{name}": value for name, value in dims.items() if isinstance(core, type)},
         **{f"optimizer__{name}": value for name, value in decay.items()},
         **options,
     )
 
 
-def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int) -> list[Any]:
+def make_callbacks(
+    callbacks: Sequence[Any] | None,
+    best_epoch: BestEpoch | MemberTraining,
+    verbose: int,
+    checkpoint: Checkpoint | None = None,
+) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
     scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)
     best_epoch.sets_lr = not scheduled
-    return [("best_epoch", best_epoch), *progress_of(verbose), *users]
+    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
+    return [("best_epoch", best_epoch), *progress_of(verbose), *users, *resumable]

@@ -72,6 +72,7 @@ class MemberTraining(Callback):
         """Forget an earlier fit."""
         self.stop_, self.best_epoch_ = False, None
         self._n_steps = self._n_epochs = self._in_vain = 0
+        self._max_epochs = net.max_epochs
         self._next_look, self._falls = 1, False
         self._best_loss = self._lowest = math.inf
         self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
@@ -88,6 +89,10 @@ class MemberTraining(Callback):
             # not the weights of the parts, each of which has a mean of 1
             together = X.train.subset(np.concatenate(list(parts.values())))
         self._judge = _Judge(net, together.y, together.weights())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the training data, which each fit brings."""
+        return {name: value for name, value in vars(self).items() if name not in ("_look_at", "_judge")}
 
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""
@@ -114,7 +119,7 @@ class MemberTraining(Callback):
             self._lowest, self.best_epoch_ = loss, net.history[-1]["epoch"]
         if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
             self.stop_ = True
-        elif self._n_epochs >= self._next_look or self._n_epochs == net.max_epochs:
+        elif self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
             self._look(net, outputs)
 
     @property
