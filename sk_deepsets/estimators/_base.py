@@ -293,7 +293,8 @@ class DeepSetsBase(BaseEstimator):
         """Sets to predict for."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        if not self._is_right_for_any_size():
+        # a model from a file may be older than the range
+        if hasattr(self, "size_range_") and not self._is_right_for_any_size():
             warn_of_sizes(sets, self.size_range_, stacklevel=4)  # whoever calls predict
         return sets
 

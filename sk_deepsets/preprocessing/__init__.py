@@ -5,9 +5,10 @@ from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
 from sk_deepsets.preprocessing._features import check_features
 from sk_deepsets.preprocessing._padder import SetPadder
-from sk_deepsets.preprocessing._set_encoder import SetEncoder
+from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, SetEncoder
 
 __all__ = [
+    "ColumnEncoder",
     "ElementTransformer",
     "SetAggregator",
     "SetEncoder",
