@@ -81,4 +81,6 @@ def test_a_gradient_goes_through_where_it_is_asked_for():
     assert not Statistics(weights, 2)(packed._replace(elements=packed.elements.float())).requires_grad
     packed.elements.requires_grad_()
     Statistics(plain(2), 2)(packed)[:, :2].sum().backward()
-    torch.testing.assert_close(packed.elements.grad, torch.tensor([[1 / 3] * 2] * 3 + [[1 / 2] * 2] * 2, dtype=torch.float64))
+    torch.testing.assert_close(
+        packed.elements.grad, torch.tensor([[1 / 3] * 2] * 3 + [[1 / 2] * 2] * 2, dtype=torch.float64)
+    )
