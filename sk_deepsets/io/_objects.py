@@ -36,6 +36,7 @@ def by_name(classes: Iterable[type]) -> dict[str, Any]:
 def of_package(base: type) -> set[type]:
     """The classes of this package that derive from another class."""
     found: set[type] = set()
+    one: type
     for one in type.__subclasses__(base):
         found |= of_package(one)
         if one.__module__.startswith("sk_deepsets."):
