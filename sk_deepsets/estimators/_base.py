@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
 from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.estimators._targets import check_weight
@@ -88,10 +90,17 @@ class DeepSetsBase(BaseEstimator):
         training = self._fit(X, y, sample_weight, X_val, y_val, groups, goes_on=goes_on, epochs=self.max_epochs)
         if training.diverged:
             warnings.warn(
-                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. Lower lr, or set "
-                f"standardize=True. The weights of epoch {self.best_iteration_} are kept.",
+                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. {self._advice} The weights of "
+                f"epoch {self.best_iteration_} are kept.",
                 ConvergenceWarning,
                 stacklevel=3,  # 2 is scikit-learn's wrapper
+            )
+        elif training.blew_up is not None:
+            warnings.warn(
+                f"Training failed: its loss is {training.blew_up:.3g}, far beyond that of always answering the same. "
+                f"{self._advice}",
+                ConvergenceWarning,
+                stacklevel=3,
             )
         if training.unfinished:
             warnings.warn(
@@ -153,6 +162,7 @@ class DeepSetsBase(BaseEstimator):
             epochs=epochs,
             callbacks=self.callbacks,
             verbose=int(self.verbose),
+            advice=self._advice,
             checkpoint=None if partly else self._checkpoint(data, fitted._built_with),
         )
         if not (partly or self.warm_start):
@@ -166,6 +176,11 @@ class DeepSetsBase(BaseEstimator):
         fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
         self.__dict__ = fitted.__dict__
         return training
+
+    @property
+    def _advice(self):
+        """What to do when training diverges."""
+        return "Lower lr." if self.standardize else "Lower lr, or set standardize=True."
 
     def _checkpoint(self, data, built_with):
         """The file to which this training is written; None for none."""
@@ -291,7 +306,8 @@ class DeepSetsBase(BaseEstimator):
         """Sets to predict for."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        if not self._is_right_for_any_size():
+        # a model from a file may be older than the range
+        if hasattr(self, "size_range_") and not self._is_right_for_any_size():
             warn_of_sizes(sets, self.size_range_, stacklevel=4)  # whoever calls predict
         return sets
 
@@ -307,9 +323,13 @@ class DeepSetsBase(BaseEstimator):
             number = row if len(outputs) == len(sets) else sets.locate(row)[0]
             raise ValueError(
                 f"The output for set {number} is not finite: it holds values far beyond those of fit, or training "
-                "diverged (lower lr, or set standardize=True)."
+                f"diverged. {self._advice}"
             )
         return outputs
+
+    @available_if(lambda self: hasattr(self, "net_"))
+    def _sk_visual_block_(self):
+        return architecture(self.net_.module_, self.n_features_in_, self._built_with)
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""

@@ -198,6 +198,7 @@ class ValueTarget(Target):
             self.is_flat = y.ndim == 1
             self.output_dim = 1 if self.is_flat else y.shape[1]
         y = y.reshape(len(y), -1)
+        check_squares(y, name, "set")
         if y.shape[1] != self.output_dim:
             raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} are expected.")
         return y
@@ -263,6 +264,17 @@ def check_targets(y, sets, name, **options):
             f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: one for each set is wanted."
         )
     return checked
+
+
+def check_squares(values, name, what):
+    """Raise for values whose squares, as in a variance, are beyond float64."""
+    too_large = np.abs(values) > 1e150
+    if too_large.any():
+        number, value = np.argwhere(too_large)[0][0], float(values[too_large][0])
+        raise ValueError(
+            f"y{name} holds {value!r} ({what} {number}), the square of which overflows. Divide the targets by "
+            "a constant first."
+        )
 
 
 def check_weight(sample_weight, sets):

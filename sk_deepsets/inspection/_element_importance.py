@@ -25,9 +25,9 @@ def element_importance(estimator, X, method="auto", target=None):
     method : {"auto", "occlusion", "attention", "gradient"}, default="auto"
         ``"occlusion"``: the answer for the set minus the answer for the set without the element. A positive value: the
         element raises the probability of the class, or the value. For :class:`DeepSetsClassifier` and
-        :class:`DeepSetsRegressor` it is exact and costs about as much as a prediction; for everything else, which
-        includes a ``module`` of your own, ``encoder="equivariant"`` and models of :class:`SetAggregator`, a set of m
-        elements is m predictions for sets of m - 1.
+        :class:`DeepSetsRegressor` it is exact and takes about ten times as long as a prediction, however large the sets
+        are; for everything else, which includes a ``module`` of your own, ``encoder="equivariant"`` and models of
+        :class:`SetAggregator`, a set of m elements is m predictions for sets of m - 1.
 
         ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
         They tell where the net looks, not whether that speaks for or against the answer.

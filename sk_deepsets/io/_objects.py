@@ -28,15 +28,20 @@ from sk_deepsets.preprocessing import ColumnEncoder, ElementTransformer, SetAggr
 from sk_deepsets.training import PaddedModule, RandomNumbers, build_net, find_device
 
 
-def by_name(classes: Iterable[type]) -> dict[str, type]:
+def by_name(classes: Iterable[type]) -> dict[str, Any]:
     """Classes by their names."""
     return {one.__name__: one for one in classes}
 
 
 def of_package(base: type) -> set[type]:
     """The classes of this package that derive from another class."""
-    below = {one for direct in base.__subclasses__() for one in {direct, *of_package(direct)}}
-    return {one for one in below if one.__module__.startswith("sk_deepsets.")}
+    found: set[type] = set()
+    one: type
+    for one in type.__subclasses__(base):
+        found |= of_package(one)
+        if one.__module__.startswith("sk_deepsets."):
+            found.add(one)
+    return found
 
 
 SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
@@ -60,7 +65,7 @@ LEFT_OUT = ("net_", "oof_prediction_")
 
 
 def _write_object(one: Any, write: Writer, place: str) -> Any:
-    return [type(one).__name__, write.named(one._asdict() if isinstance(one, tuple) else vars(one), place)]
+    return [type(one).__name__, write.named(one._asdict() if isinstance(one, Kind) else vars(one), place)]
 
 
 def _read_object(content: Any, read: Reader) -> Any:

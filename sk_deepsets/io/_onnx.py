@@ -106,6 +106,7 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
             output_names=["probabilities" if hasattr(estimator, "classes_") else "values"],
             verbose=False,
         )
+    assert program is not None
     program.model.metadata_props["sk_deepsets"] = json.dumps(description(estimator), default=str)
     path = Path(path)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -125,6 +126,9 @@ class Served(nn.Module):
         From ``x``, ``mask`` and ``context`` to outputs.
     target : Target
     """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, core: nn.Module, target: Any) -> None:
         super().__init__()

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._from_long import group_rows
+from sk_deepsets.sets._html import sets_html
 from sk_deepsets.sets._labels import label_answers, number_rows
-from sk_deepsets.sets._sequence import SetSequence, offsets_of
+from sk_deepsets.sets._sequence import SetSequence, names_of_columns, offsets_of
 
 
 class RaggedSets(SetSequence):
@@ -271,6 +272,9 @@ class RaggedSets(SetSequence):
             f"{self.n_features} features{kind:.100}{context})"
         )
 
+    def _repr_html_(self) -> str:
+        return sets_html(self)
+
     def _cut(self, rows: slice | np.ndarray) -> Any:
         return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
 
@@ -292,15 +296,3 @@ class RaggedSets(SetSequence):
         sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
         sets._numbers = numbers
         return sets
-
-
-def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:
-    """The names of the columns, which must be different strings, and those given if some are."""
-    twice = table.columns[table.columns.duplicated()].unique()
-    if len(twice):
-        raise ValueError(f"{len(twice)} column names stand for several columns each: {list(twice)}.")
-    if not all(isinstance(name, str) for name in table.columns):
-        raise TypeError(f"The names of the columns of elements must be strings, but are {list(table.columns)}.")
-    if feature_names is not None and list(feature_names) != list(table.columns):
-        raise ValueError(f"feature_names are {list(feature_names)}, but the DataFrame has {list(table.columns)}.")
-    return table.columns

@@ -416,3 +416,29 @@ def test_packed_and_padded_sets_are_the_same(make_batch):
     x, mask = make_batch(SIZES)
     made = make_pack()
     assert torch.equal(made(x, mask), made(pack(x, mask)))
+
+
+@pytest.mark.parametrize("fusion_type", [None, "concat", "add", "film"])
+@pytest.mark.parametrize("pool_type", [("mean", "max"), ("sum", "std", "attention")], ids=str)
+def test_each_element_is_left_out_as_if_it_was_not_there(pool_type, fusion_type):
+    """Of members that see statistics, sums and scalings of the set beside the pool, too."""
+    context = None if fusion_type is None else [3]
+    options = {} if fusion_type is None else {"fusion_type": fusion_type}
+    made = make_pack(has_categories=True, context=context, pool_type=pool_type, **options)
+    packed, z = batch(has_categories=True, context=context)
+    expected = []
+    for row, of_set in enumerate(packed.segments.tolist()):
+        left = torch.arange(len(packed.elements)) != row
+        sizes = packed.sizes.clone()
+        sizes[of_set] -= 1
+        without = PackedSets(packed.elements[left], packed.segments[left], sizes)
+        expected.append(made(without, context=z)[of_set])
+    torch.testing.assert_close(made.leave_one_out(packed, z), torch.stack(expected))
+
+
+def test_the_statistics_pass_a_gradient_on_to_elements_that_ask_for_it():
+    made, (packed, _) = make_pack(), batch()
+    x = packed.elements.clone().requires_grad_()
+    found = torch.autograd.grad(made.statistics(packed._replace(elements=x)).square().sum(), x)[0]
+    assert (found != 0).all()
+    assert not made.statistics(packed).requires_grad

@@ -79,3 +79,14 @@ def test_gradients_are_those_of_differences():
     packed, statistics = packed_of([3, 0, 2], 2), Statistics(plain(2), 2).double()
     elements = packed.elements.requires_grad_()
     assert torch.autograd.gradcheck(lambda elements: statistics(packed._replace(elements=elements)), elements)
+
+
+def test_a_gradient_goes_through_where_it_is_asked_for():
+    packed = packed_of([3, 2], 2)
+    weights = torch.nn.Linear(2, 2)
+    assert not Statistics(weights, 2)(packed._replace(elements=packed.elements.float())).requires_grad
+    packed.elements.requires_grad_()
+    Statistics(plain(2), 2)(packed)[:, :2].sum().backward()
+    torch.testing.assert_close(
+        packed.elements.grad, torch.tensor([[1 / 3] * 2] * 3 + [[1 / 2] * 2] * 2, dtype=torch.float64)
+    )
