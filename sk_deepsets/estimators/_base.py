@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
+from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
@@ -127,10 +130,15 @@ class DeepSetsBase(BaseEstimator):
         fitted = copy.copy(self)
         if goes_on:
             fitted._check_same_model()
+        else:  # how many folds there are is up to the new net
+            fitted.__dict__.pop("net_", None)
+            fitted._seed_of_parts = random.randint(2**31 - 1)
         sets = fitted._read_sets(X, reset=not goes_on)
         fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
         values, weight = fitted._read_targets(y, sample_weight, sets, classes)
-        parts = fitted._divide(values, weight, sets, groups, random, all_are_trained=partly or X_val is not None)
+        # the same each time that training goes on: no member looks at sets that it was trained on before
+        of_parts = np.random.RandomState(fitted._seed_of_parts)
+        parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
         if not goes_on:
             of_trained = parts.weight(weight)
             fitted._target.learn_scale(values, sets, of_trained)
@@ -159,12 +167,13 @@ class DeepSetsBase(BaseEstimator):
         )
         if not (partly or self.warm_start):
             fitted.net_.optimizer_.state.clear()  # several times the weights
+        fitted.size_range_ = size_range(sets, self.size_range_ if goes_on else None)
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
         fitted.n_iter_ = len(fitted.history_)
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
         if hasattr(fitted._target, "classes"):
             fitted.classes_ = fitted._target.classes
-        fitted._keep_out_of_fold(best_epoch, parts, values, weight)
+        fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
         self.__dict__ = fitted.__dict__
         return training
 
@@ -290,9 +299,21 @@ class DeepSetsBase(BaseEstimator):
 
     def _answers(self, X, kind):
         """What the target makes of the outputs for X."""
+        sets = self._read_new_sets(X)
+        return getattr(self._target, kind)(self._outputs(sets), sets)
+
+    def _read_new_sets(self, X):
+        """Sets to predict for."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        return getattr(self._target, kind)(self._outputs(sets), sets)
+        # a model from a file may be older than the range
+        if hasattr(self, "size_range_") and not self._is_right_for_any_size():
+            warn_of_sizes(sets, self.size_range_, stacklevel=4)  # whoever calls predict
+        return sets
+
+    def _is_right_for_any_size(self):
+        """Whether a larger set is only more of the same."""
+        return False
 
     def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
@@ -305,6 +326,10 @@ class DeepSetsBase(BaseEstimator):
                 f"diverged. {self._advice}"
             )
         return outputs
+
+    @available_if(lambda self: hasattr(self, "net_"))
+    def _sk_visual_block_(self):
+        return architecture(self.net_.module_, self.n_features_in_, self._built_with)
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""

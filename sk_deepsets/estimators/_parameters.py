@@ -21,6 +21,9 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
     Names of the features, where the sets were DataFrames with string columns.
 n_context_features_ : int or None
     Columns of the context; None where the sets have none.
+size_range_ : tuple of int
+    Sizes of the smallest and of the largest set trained on, empty sets aside. ``predict`` warns of sets that are more
+    than four times as large, or as small.
 n_iter_ : int
     Epochs trained.
 best_iteration_ : int
@@ -115,8 +118,9 @@ class SetArchitecture:
         the sets: in the scaling of the elements (standardised, by quantiles, by intervals between quantiles), in
         statistics of the set beside the pooled vector, in dropout and in the pool. Each member is not trained on one
         fold of the sets; from what it says of that fold follow the number of epochs, the weights of the members in the
-        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members, 16 with 5,000 sets or more; one if there
-        is a ``module``, or no layer in phi. 1: one plain net, exactly as in the formula.""",
+        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
+        1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )

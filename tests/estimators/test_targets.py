@@ -49,3 +49,17 @@ def test_a_frame_and_its_column_of_targets_may_be_shuffled_together():
     assert shuffled.score(X, y) == shuffled.score(X.iloc[order], y.iloc[order])
     with pytest.raises(ValueError, match="another order"):
         DeepSetsClassifier(**SHORT).fit(X.iloc[order], y)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [("Int64", "i"), ("UInt8", "u"), ("int64[pyarrow]", "i"), ("boolean", "b"), ("int32", "i")]
+)
+def test_whole_numbers_and_booleans_of_pandas_stay_what_they_are(dtype, kind):
+    y = CUSTOMERS["y"].loc[SETS.index].astype(int).astype(dtype)
+    clf = DeepSetsClassifier(n_members=1, **SHORT).fit(SETS, y)
+    assert clf.classes_.dtype.kind == kind
+    assert clf.classes_.tolist() == [0, 1]
+    assert clf.predict(SETS).dtype == clf.classes_.dtype
+    assert clf.score(SETS, y.to_numpy(clf.classes_.dtype)) >= 0.5
+    with pytest.raises(ValueError, match="NaN"):
+        DeepSetsClassifier(n_members=1, **SHORT).fit(SETS, y.astype("Int64").where(np.arange(len(SETS)) > 0))

@@ -32,7 +32,7 @@ SETS = [RNG.normal(size=(size, 2)) for size in RNG.integers(1, 8, 60)]
 VALUES = np.array([one.sum() for one in SETS])
 SINGLE = {"n_members": 1, "phi_hidden_dims": (8,), "rho_hidden_dims": (8,), "dropout": 0.2, "early_stopping": True}
 MODELS = {
-    "single": (DeepSetsRegressor, {**SINGLE, "n_iter_no_change": 3, "lr": 0.1}, VALUES),
+    "single": (DeepSetsRegressor, {**SINGLE, "n_iter_no_change": 6, "lr": 0.1}, VALUES),
     "scheduled": (DeepSetsRegressor, SINGLE, VALUES),
     "pack": (DeepSetsClassifier, {"phi_hidden_dims": (8,), "rho_hidden_dims": (8,)}, (VALUES > 0).astype(int)),
     "elements": (DeepSetsElementRegressor, {"hidden_dims": (8,), "dropout": 0.2}, [one[:, 0] for one in SETS]),
