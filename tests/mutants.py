@@ -53,7 +53,7 @@ MUTANTS = [
     ),
     *of(
         "nn/_packed.py",
-        "tests/nn/test_packed.py tests/nn/test_pools.py tests/nn/test_deep_sets.py",
+        "tests/nn/test_packed.py tests/nn/test_deep_sets_pack.py tests/nn/test_pools.py tests/nn/test_deep_sets.py",
         ("self.sizes.cumsum(0) - self.sizes, mode", "self.sizes.cumsum(0), mode"),
         ("(self.segments + before)", "(self.segments + 0 * before)"),
         ("mask = mask.bool()\n    segments", "mask = torch.ones_like(mask).bool()\n    segments"),
@@ -81,7 +81,7 @@ MUTANTS = [
     ),
     *of(
         "nn/_links.py",
-        "tests/nn tests/training/test_members.py",
+        "tests/nn/test_links.py",
         ("return yes - no", "return yes"),
         ("outputs.log_softmax(dim=2) if", "outputs if"),
     ),
@@ -111,7 +111,7 @@ MUTANTS = [
     ),
     *of(
         "sets/_check.py",
-        "tests/sets/test_check.py",
+        "tests/sets/test_check.py tests/sets/test_missing.py",
         ('if missing_sets == "error" and missing.any():', "if False:"),
         ("elements.max() <= FLOAT32_MAX", "elements.max() <= np.inf"),
         ("elements.min() >= -FLOAT32_MAX and", ""),
