@@ -36,8 +36,8 @@ def by_name(classes: Iterable[type]) -> dict[str, Any]:
 def of_package(base: type) -> set[type]:
     """The classes of this package that derive from another class."""
     found: set[type] = set()
-    one: type
-    for one in type.__subclasses__(base):
+    direct: list[type] = base.__subclasses__()
+    for one in direct:
         found |= of_package(one)
         if one.__module__.startswith("sk_deepsets."):
             found.add(one)
@@ -62,6 +62,8 @@ OBJECTS = by_name([ColumnEncoder, SetEncoder, RandomNumbers, Kind, *of_package(T
 
 # The net is made anew, and what the members said of the training sets is no part of the model.
 LEFT_OUT = ("net_", "oof_prediction_")
+# Parameters that name folders of pickles, which ``fit`` would read: they belong to a machine.
+FOLDERS = ("checkpoint", "memory")
 
 
 def _write_object(one: Any, write: Writer, place: str) -> Any:
@@ -127,9 +129,9 @@ class ModuleMismatchError(ValueError):
 
 
 def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
-    parameters = estimator.get_params(deep=False)
-    fitted = {name: v for name, v in vars(estimator).items() if name not in parameters and name not in LEFT_OUT}
-    parameters.pop("memory", None)  # the folder of a pipeline's cache, which holds pickles
+    parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in FOLDERS}
+    others = (*parameters, *FOLDERS, *LEFT_OUT)
+    fitted = {name: value for name, value in vars(estimator).items() if name not in others}
     if parameters.get("module") is not None:
         write.module, parameters["module"] = comparable(parameters["module"]), None
     net = getattr(estimator, "net_", None)
@@ -142,10 +144,10 @@ def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
 
 
 def _read_estimator(content: Any, read: Reader) -> Any:
-    parameters = read.named(content["parameters"])
-    parameters.pop("memory", None)
-    estimator = ESTIMATORS[content["class"]](**parameters)
-    vars(estimator).update(read.named(content["fitted"]))
+    parameters = {name: value for name, value in content["parameters"].items() if name not in FOLDERS}
+    estimator = ESTIMATORS[content["class"]](**read.named(parameters))
+    fitted = {name: value for name, value in content["fitted"].items() if name not in FOLDERS}
+    vars(estimator).update(read.named(fitted))
     module = read(content["net"])
     if module is not None:
         if any(isinstance(layer, PaddedModule) for layer in module.modules()):

@@ -42,8 +42,9 @@ def save(estimator: Any, path: str | Path) -> None:
     -----
     The file holds the weights once, in the layout of `safetensors <https://github.com/huggingface/safetensors>`_, and
     all else in JSON: parameters, fitted attributes, categories, labels, ``history_``. Left out are the state of the
-    optimizer, which begins anew where training goes on, and ``oof_prediction_``. A ``module`` of your own is
-    saved as its name and weights, and its class is an argument of :func:`load`.
+    optimizer, which begins anew where training goes on, ``oof_prediction_``, and the folders ``checkpoint`` and
+    ``memory`` (of a pipeline). A ``module`` of your own is saved as its name and weights, and its class is an argument
+    of :func:`load`.
 
     For pipelines with other steps of scikit-learn there is pickle, which runs whatever code a file asks for:
     load pickles that you made yourself, or whose maker you trust.

@@ -19,8 +19,8 @@ from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
 
-# So many times the loss of outputs of 0 is no loss of a model that has learned.
-FAR_OUT = 10.0
+# So many times the loss of outputs of 0 is no loss of a model that may yet learn.
+FAR_OUT = 1_000.0
 
 
 class Training(NamedTuple):
@@ -113,8 +113,8 @@ def _outcome(net: SetNet, dataset: SetDataset, n_before: int, epochs: int, advic
 
 
 def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
-    """Whether a loss is more than ten times that of outputs of 0: the mean of the targets, or all classes alike."""
-    if not loss > FAR_OUT:  # losses of standardised values, and of classes, are about 1 at 0
+    """Whether a loss is far beyond that of outputs of 0: of the mean of the targets, or of all classes alike."""
+    if not loss > FAR_OUT:  # the losses of standardised values, and of classes, are about 1 at 0
         return False
     batch, y = dataset.between(0, len(dataset))
     n_outputs = net.forward(dataset.subset(np.arange(1))).shape[1]

@@ -53,6 +53,15 @@ def test_what_is_no_estimator_is_an_error(tmp_path):
         load(tmp_path / "file")
 
 
+def test_no_folder_of_pickles_comes_with_an_estimator(tmp_path):
+    model = DeepSetsClassifier(**SINGLE, checkpoint=tmp_path / "fits").fit(SETS, CLASS)
+    save(model, tmp_path / "file")
+    assert load(tmp_path / "file").checkpoint is None
+    for old in ('"callbacks": null', '"n_iter_": 2'):
+        path = forged(model, tmp_path / "forged", lambda text, old=old: text.replace(old, f'{old}, "checkpoint": "a"'))
+        assert load(path).checkpoint is None
+
+
 def test_no_folder_of_pickles_comes_with_a_pipeline(tmp_path):
     pipe = make_pipeline(SetPadder(), DeepSetsClassifier(**SINGLE), memory=str(tmp_path / "cache")).fit(SETS, CLASS)
     save(pipe, tmp_path / "file")
