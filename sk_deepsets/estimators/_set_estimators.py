@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._by_element import ByElement
 from sk_deepsets.estimators._kinds import choose_kinds, layout, learn_inputs
 from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
@@ -18,7 +19,7 @@ from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
 
 
-class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
+class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
     """Base of the estimators with one answer per set."""
 
     def transform(self, X):
