@@ -145,6 +145,8 @@ class DeepSetsBase(BaseEstimator):
             callbacks=self.callbacks,
             verbose=int(self.verbose),
         )
+        if not (partly or self.warm_start):
+            fitted.net_.optimizer_.state.clear()  # several times the weights
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
         fitted.n_iter_ = len(fitted.history_)
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_

@@ -262,7 +262,9 @@ class TrainingParameters:
         False,
         "bool",
         """Whether ``fit`` goes on from the weights of the last ``fit``. What the model is built of must be the same
-        then; what belongs to the training may change.""",
+        then; what belongs to the training may change. Only with ``warm_start=True``, and in ``partial_fit``, does the
+        optimizer keep its state from one call to the next, which makes an estimator and its pickle about three times
+        as large.""",
         "boolean",
     )
     callbacks: Sequence | None = parameter(

@@ -146,7 +146,7 @@ class DeepSetsPack(Pack):
         packed = pack(x, mask)
         statistics = None if self.beside is None else self.statistics(packed)
         outputs = self._rho(self._pooled(packed, context), statistics, context)
-        outputs = outputs.view(self._n_present, len(packed.sizes), -1)
+        outputs = outputs.view(self._n_present, packed.sizes.shape[0], -1)
         return self.mean_of(outputs) if mean else outputs
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:

@@ -105,12 +105,11 @@ class MemberTable(nn.Module):
         places = (codes + self.starts).clamp(min=0)
         members = torch.arange(n_members, device=table.device)[:, None, None] * n_vectors
         known = (codes > 0).to(self.vectors.dtype).expand(n_members, *codes.shape)
-        added = embedding_bag(
-            (places + members).flatten(0, 1),
-            self.vectors.flatten(0, 1),
-            mode="sum",
-            per_sample_weights=known.flatten(0, 1),
-        )
+        numbers, known, vectors = (rows.flatten(0, 1) for rows in (places + members, known, self.vectors))
+        if torch.compiler.is_compiling():  # in an exported program, embedding_bag is a loop over the rows
+            added = (vectors[numbers] * known.unsqueeze(2)).sum(dim=1)
+        else:
+            added = embedding_bag(numbers, vectors, mode="sum", per_sample_weights=known)
         return added if output is None else output + added
 
 

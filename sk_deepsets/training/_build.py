@@ -40,7 +40,7 @@ LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
 
 
 def build_net(
-    core: type[nn.Module],
+    core: type[nn.Module] | nn.Module,
     dims: dict[str, Any],
     loss: str,
     loss_options: dict[str, Any] | None = None,
@@ -54,8 +54,8 @@ def build_net(
 
     Parameters
     ----------
-    core : type
-        The class of the module, which takes packed sets.
+    core : type or nn.Module
+        The class of the module, which takes packed sets; or a module, of which ``dims`` tell ``output_dim``.
     dims : dict
         Its arguments.
     loss : {"log_loss", "label_loss", "one_per_set", "listnet"} or of ``REGRESSION_LOSSES``
@@ -85,7 +85,7 @@ def build_net(
         lr=lr,
         device=str(device),
         train_split=None,
-        **{f"module__{name}": value for name, value in dims.items()},
+        **{f"module__{name}": value for name, value in dims.items() if isinstance(core, type)},
         **{f"optimizer__{name}": value for name, value in decay.items()},
         **options,
     )
