@@ -16,7 +16,7 @@ from sk_deepsets.training import OPTIMIZERS
 FITTED = """
 n_features_in_ : int
     Features of an element.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (``n_features_in_``,)
     Names of the features, where the sets were DataFrames with string columns.
 n_context_features_ : int or None
     Columns of the context; None where the sets have none.

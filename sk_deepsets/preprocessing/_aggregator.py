@@ -32,7 +32,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where they are strings.
 
     See Also
