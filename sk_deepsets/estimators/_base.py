@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
+from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
@@ -147,6 +148,7 @@ class DeepSetsBase(BaseEstimator):
         )
         if not (partly or self.warm_start):
             fitted.net_.optimizer_.state.clear()  # several times the weights
+        fitted.size_range_ = size_range(sets, self.size_range_ if goes_on else None)
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
         fitted.n_iter_ = len(fitted.history_)
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
@@ -260,9 +262,20 @@ class DeepSetsBase(BaseEstimator):
 
     def _answers(self, X, kind):
         """What the target makes of the outputs for X."""
+        sets = self._read_new_sets(X)
+        return getattr(self._target, kind)(self._outputs(sets), sets)
+
+    def _read_new_sets(self, X):
+        """Sets to predict for."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        return getattr(self._target, kind)(self._outputs(sets), sets)
+        if not self._is_right_for_any_size():
+            warn_of_sizes(sets, self.size_range_, stacklevel=4)  # whoever calls predict
+        return sets
+
+    def _is_right_for_any_size(self):
+        """Whether a larger set is only more of the same."""
+        return False
 
     def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""

@@ -40,8 +40,7 @@ class ElementEstimator(DeepSetsBase):
 
     def _answers(self, X, kind):
         """One array per set; an array where X is one."""
-        check_is_fitted(self)
-        sets = self._read_sets(X)
+        sets = self._read_new_sets(X)
         flat = getattr(self._target, kind)(self._outputs(sets), sets)
         if isinstance(X, np.ndarray) and X.ndim == 3:
             return flat.reshape(*X.shape[:2], *flat.shape[1:])

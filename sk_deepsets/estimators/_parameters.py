@@ -20,6 +20,9 @@ feature_names_in_ : ndarray of shape (``n_features_in_``,)
     Names of the features, where the sets were DataFrames with string columns.
 n_context_features_ : int or None
     Columns of the context; None where the sets have none.
+size_range_ : tuple of int
+    Sizes of the smallest and of the largest set trained on, empty sets aside. ``predict`` warns of sets that are more
+    than four times as large, or as small.
 n_iter_ : int
     Epochs trained.
 best_iteration_ : int

@@ -37,6 +37,13 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         check_is_fitted(self)
         return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
 
+    def _is_right_for_any_size(self):
+        """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
+        if self.module is not None or any(kind.statistics for kind in getattr(self.net_.module_, "kinds", ())):
+            return False
+        names = {self.pool_type} if isinstance(self.pool_type, str) else {*self.pool_type}
+        return names <= {"max", "min"} or (names == {"sum"} and not len(self.rho_hidden_dims))
+
     @property
     def _n_features_out(self):
         module = self.net_.module_

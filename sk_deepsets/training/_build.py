@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 import torch
-from skorch.callbacks import LRScheduler, PrintLog
+from skorch.callbacks import LRScheduler
 from torch import nn
 
 from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
-from sk_deepsets.training._callbacks import BestEpoch, EpochBar
+from sk_deepsets.training._callbacks import BestEpoch
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
+from sk_deepsets.training._progress import progress_of
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     # fused: one kernel for all weights, half the time of the default on small models
@@ -97,9 +98,4 @@ def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | Memb
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
     scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)
     best_epoch.sets_lr = not scheduled
-    own: list[Any] = [("best_epoch", best_epoch)]
-    if verbose == 1:
-        own.append(("progress_bar", EpochBar()))
-    elif verbose >= 2:
-        own.append(("print_log", PrintLog()))
-    return own + users
+    return [("best_epoch", best_epoch), *progress_of(verbose), *users]
