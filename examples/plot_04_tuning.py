@@ -5,8 +5,8 @@ Tuning and cross-validation, groups included
 A score is honest if it comes from sets that have nothing to do with those of training. Where several sets are of one
 patient, one day or one place, they belong to one *group*, and a group is trained on as a whole or held out as a whole.
 
-Here 80 patients are made of the handwritten digits that come with scikit-learn: each owns 12 images, and in half of
-the patients two of them are nines. A set is a sample of 8 of a patient's images, and six samples are taken of each.
+Here 160 patients are made of the handwritten digits that come with scikit-learn: each owns 8 images, and in half of
+the patients two of them are nines. A set is a sample of 6 of a patient's images, and three samples are taken of each.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedGroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sk_deepsets import DeepSetsClassifier, SetAggregator
@@ -24,21 +24,22 @@ rng = np.random.default_rng(0)
 images, digits = load_digits(return_X_y=True)
 nines, others = rng.permutation(np.flatnonzero(digits == 9)), rng.permutation(np.flatnonzero(digits != 9))
 sets, y, patients = [], [], []
-for patient in range(80):
-    n_nines = 2 * (patient % 2)
-    its = np.r_[nines[2 * patient : 2 * patient + n_nines], others[12 * patient : 12 * (patient + 1) - n_nines]]
-    sets += [images[rng.choice(its, 8, replace=False)] for _ in range(6)]
-    y += ["ill" if n_nines else "healthy"] * 6
-    patients += [patient] * 6
+for patient in rng.permutation(160):
+    its = others[8 * patient : 8 * (patient + 1)]
+    if patient < 80:
+        its[:2] = nines[2 * patient : 2 * (patient + 1)]
+    sets += [images[rng.choice(its, 6, replace=False)] for _ in range(3)]
+    y += ["ill" if patient < 80 else "healthy"] * 3
+    patients += [patient] * 3
 print(f"{len(sets)} sets of {len(sets[0])} images, of {len(set(patients))} patients")
 
 # %%
-# ``GroupKFold`` keeps each patient in one part; ``KFold`` does not. Then the other samples of a patient are known from
-# training, with the answer, and to recognise the patient is enough: the score is far too high.
+# ``StratifiedGroupKFold`` keeps each patient in one part; ``KFold`` does not. Then the other samples of a patient are known
+# from training, with the answer, and to recognise the patient is enough: the score is far too high.
 
 clf = DeepSetsClassifier(n_members=5, max_epochs=60, random_state=0)
 trees = make_pipeline(SetAggregator(("mean", "max")), ExtraTreesClassifier(300, random_state=0))
-splits = {"patients apart": GroupKFold(4), "patients mixed": KFold(4, shuffle=True, random_state=0)}
+splits = {"patients apart": StratifiedGroupKFold(4), "patients mixed": KFold(4, shuffle=True, random_state=0)}
 scores = {
     (name, split): cross_val_score(model, sets, y, groups=patients, cv=cv)
     for name, model in {"Deep Sets": clf, "extra trees": trees}.items()
@@ -60,7 +61,7 @@ for name, groups in {"mixed": None, "apart": patients}.items():
 
 grid = {"pool_type": ["mean", "max"], "phi_hidden_dims": [(16,), (32, 32)]}
 net = DeepSetsClassifier(n_members=1, max_epochs=25, random_state=0)
-search = GridSearchCV(net, grid, cv=GroupKFold(4)).fit(sets, y, groups=patients)
+search = GridSearchCV(net, grid, cv=StratifiedGroupKFold(4)).fit(sets, y, groups=patients)
 print(f"best: {search.best_params_}, accuracy {search.best_score_:.3f}")
 
 # %%
