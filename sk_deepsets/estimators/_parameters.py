@@ -246,9 +246,10 @@ class TrainingParameters:
         'bool or "auto"',
         """Whether to hold out a part of the sets (the same share of each class), to stop when their loss has not
         fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch. ``"auto"``: with at
-        least 1,000 sets, or with ``X_val``; with fewer, probabilities may be overconfident. The best epoch is
+        least 1,000 targets, or with ``X_val``; with fewer, probabilities may be overconfident. The best epoch is
         restored whenever there is something to validate on; ``False`` then only keeps training from stopping
-        early.""",
+        early. A pack holds out a fold from each member at any number of sets, and stops when its looks at the folds
+        gain no more.""",
         "boolean",
         StrOptions({"auto"}),
     )

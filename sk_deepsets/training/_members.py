@@ -20,6 +20,8 @@ NEXT_LOOK = 1.3
 """How much later each look is, in epochs"""
 PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
 """Training ends when so many looks in a row have lowered the loss by less than this share, after so many steps"""
+CLEAR_GAIN = 0.03
+"""A share of the loss that is worth more epochs than the user allows"""
 ENOUGH_SEEN = 50_000
 """Sets after which kinds that are not chosen are no longer trained"""
 MOST_ROUNDS, MOST_JUDGES = 30, 20_000
@@ -70,7 +72,7 @@ class MemberTraining(Callback):
         """Forget an earlier fit."""
         self.stop_, self.best_epoch_ = False, None
         self._n_steps = self._n_epochs = self._in_vain = 0
-        self._next_look, self._best_loss = 1, math.inf
+        self._next_look, self._best_loss, self._falls = 1, math.inf, False
         self._numbers = list(range(len(net.module_.kinds)))
         self._candidates: list[Candidate] = []
         self._weights = np.ones(1)  # those of the prior and of the candidates
@@ -115,8 +117,8 @@ class MemberTraining(Callback):
 
     @property
     def falls_(self) -> bool:
-        """Whether the last look still found less loss, where that is asked for."""
-        return self.stops_early and not self.stop_ and self._in_vain == 0
+        """Whether the last look still found clearly less loss, where that is asked for."""
+        return self.stops_early and not self.stop_ and self._falls
 
     def _look(self, net: Any, outputs: Tensor) -> None:
         """Weigh the candidates, these among them, and find out whether it is enough."""
@@ -126,6 +128,7 @@ class MemberTraining(Callback):
             state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
             self._candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
         self._weights, loss = self._judge.choose([one.outputs for one in self._candidates], pack.prior, pack.link)
+        self._falls = loss < self._best_loss * (1 - CLEAR_GAIN)
         self._in_vain = 0 if loss < self._best_loss * (1 - GAIN) else self._in_vain + 1
         self._best_loss = min(loss, self._best_loss)
         if self.stops_early and self._in_vain >= PATIENCE and self._n_steps >= MIN_STEPS:
