@@ -34,7 +34,7 @@ for patient in rng.permutation(160):
 print(f"{len(sets)} sets of {len(sets[0])} images, of {len(set(patients))} patients")
 
 # %%
-# ``StratifiedGroupKFold`` keeps each patient in one part; ``KFold`` does not. Then the other samples of a patient are known
+# ``StratifiedGroupKFold`` keeps each patient in one part; ``KFold`` does not. Then other samples of a patient are known
 # from training, with the answer, and to recognise the patient is enough: the score is far too high.
 
 clf = DeepSetsClassifier(n_members=5, max_epochs=60, random_state=0)

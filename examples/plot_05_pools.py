@@ -53,9 +53,9 @@ def score(pool, question, *bags):
     return [r2_score([answer(one) for one in known], net.predict(sets)) for sets, known in bags]
 
 
-results = np.array([
-    [score(pool, question, (test, test_digits), (large, large_digits)) for pool in pools] for question in questions
-])
+results = np.array(
+    [[score(pool, question, (test, test_digits), (large, large_digits)) for pool in pools] for question in questions]
+)
 for question, row in zip(questions, results, strict=True):
     print(f"{question:22}", "  ".join(f"{value:5.2f}" for value in row[:, 0]))
 

@@ -43,12 +43,13 @@ def thin(cloud, share, rng):
 
 rng = np.random.default_rng(0)
 thinned = [thin(cloud, share, rng) for share in (1, 0.75, 0.5) for cloud in train]
-settings = {"phi_hidden_dims": (64, 128), "n_members": 1, "max_epochs": 40, "random_state": 0}
+settings = {"pool_type": "max", "phi_hidden_dims": (64, 128), "n_members": 1, "max_epochs": 40, "random_state": 0}
+aggregate = SetAggregator(("mean", "std", "min", "max"))
 models = {
-    "Deep Sets": DeepSetsClassifier(pool_type="max", **settings).fit(train, y_train),
-    "Deep Sets, trained on thinned clouds": DeepSetsClassifier(pool_type="max", **settings).fit(thinned, [*y_train] * 3),
+    "Deep Sets": DeepSetsClassifier(**settings).fit(train, y_train),
+    "Deep Sets, trained on thinned clouds": DeepSetsClassifier(**settings).fit(thinned, np.tile(y_train, 3)),
     "mean, std, min, max of the points": make_pipeline(
-        SetAggregator(("mean", "std", "min", "max")), StandardScaler(), LogisticRegression(max_iter=2000)
+        aggregate, StandardScaler(), LogisticRegression(max_iter=2000)
     ).fit(train, y_train),
 }
 

@@ -51,7 +51,9 @@ print(f"the nine has the largest importance in {found:.3f} of the positive bags 
 pixels = feature_importance(clf, test_bags, test_y, n_repeats=2, scoring="neg_log_loss", random_state=0)
 size = pixels.importances_mean[pixels.kinds == "size"][0]
 pixel = pixels.importances_mean[pixels.kinds == "element"].max()
-print(f"log loss rises by {pixel:.3f} for the worst pixel, and by {size:.3f} for the sizes: smaller bags lose their nine")
+print(
+    f"log loss rises by {pixel:.3f} for the worst pixel, and by {size:.3f} for the sizes: smaller bags lose their nine"
+)
 
 # %%
 # The order of the elements, the batch and padding must not change an answer. A module of your own may break that, and
