@@ -3,6 +3,7 @@
 import copy
 import warnings
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from sk_deepsets.training import (
     Split,
     as_global_generator,
     build_net,
+    checkpoint_path,
     find_device,
     train,
 )
@@ -43,6 +45,7 @@ OF_THE_TRAINING = {
     "n_iter_no_change",
     "warm_start",
     "callbacks",
+    "checkpoint",
     "class_weight",
     "max_set_size",
     "empty_sets",
@@ -118,10 +121,15 @@ class DeepSetsBase(BaseEstimator):
         fitted = copy.copy(self)
         if goes_on:
             fitted._check_same_model()
+        else:  # how many folds there are is up to the new net
+            fitted.__dict__.pop("net_", None)
+            fitted._seed_of_parts = random.randint(2**31 - 1)
         sets = fitted._read_sets(X, reset=not goes_on)
         fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
         values, weight = fitted._read_targets(y, sample_weight, sets, classes)
-        parts = fitted._divide(values, weight, sets, groups, random, all_are_trained=partly or X_val is not None)
+        # the same each time that training goes on: no member looks at sets that it was trained on before
+        of_parts = np.random.RandomState(fitted._seed_of_parts)
+        parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
         if not goes_on:
             of_trained = parts.weight(weight)
             fitted._target.learn_scale(values, sets, of_trained)
@@ -134,9 +142,10 @@ class DeepSetsBase(BaseEstimator):
         best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
         if hasattr(fitted.net_.module_, "n_members") and not partly:
             best_epoch = MemberTraining(bool(self.early_stopping))
+        data = Split(train_set, valid_set)
         training = train(
             fitted.net_,
-            Split(train_set, valid_set),
+            data,
             fitted._random_numbers,
             best_epoch,
             lr=self.lr,
@@ -144,6 +153,7 @@ class DeepSetsBase(BaseEstimator):
             epochs=epochs,
             callbacks=self.callbacks,
             verbose=int(self.verbose),
+            checkpoint=None if partly else self._checkpoint(data, fitted._built_with),
         )
         if not (partly or self.warm_start):
             fitted.net_.optimizer_.state.clear()  # several times the weights
@@ -153,9 +163,22 @@ class DeepSetsBase(BaseEstimator):
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
         if hasattr(fitted._target, "classes"):
             fitted.classes_ = fitted._target.classes
-        fitted._keep_out_of_fold(best_epoch, parts, values, weight)
+        fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
         self.__dict__ = fitted.__dict__
         return training
+
+    def _checkpoint(self, data, built_with):
+        """The file to which this training is written; None for none."""
+        if self.checkpoint is None:
+            return None
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(f"checkpoint wants an int as random_state, to begin alike, but it is {self.random_state}.")
+        names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & self.get_params().keys())
+        parameters = {name: comparable(getattr(self, name)) for name in names}
+        callbacks = [type(one).__qualname__ for one in self.callbacks or ()]
+        before = getattr(self, "history_", []) if self.warm_start else []
+        description = f"{type(self).__qualname__} {built_with} {parameters} {callbacks} {before}"
+        return checkpoint_path(self.checkpoint, description, data)
 
     def _divide(self, values, weight, sets, groups, random, all_are_trained):
         """Which sets are trained on and which are looked at: those of other folds, or one part."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from inspect import cleandoc
 from numbers import Integral, Real
+from os import PathLike
 from textwrap import indent
 from typing import Any
 
@@ -117,8 +118,9 @@ class SetArchitecture:
         the sets: in the scaling of the elements (standardised, by quantiles, by intervals between quantiles), in
         statistics of the set beside the pooled vector, in dropout and in the pool. Each member is not trained on one
         fold of the sets; from what it says of that fold follow the number of epochs, the weights of the members in the
-        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members, 16 with 5,000 sets or more; one if there
-        is a ``module``, or no layer in phi. 1: one plain net, exactly as in the formula.""",
+        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
+        1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )
@@ -277,6 +279,17 @@ class TrainingParameters:
         "Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``.",
         list,
         tuple,
+        None,
+    )
+    checkpoint: str | PathLike | None = parameter(
+        None,
+        "str or Path",
+        """A folder in which each epoch leaves the state of the training, so a fit that is killed loses one epoch at
+        most. The next ``fit`` with the same data and parameters goes on from there, on the CPU to the same model to the
+        last bit. At the end of a fit its file is deleted; several fits, as of a grid search, share a folder. Files are
+        pickles: use a folder that only you can write to. Wants an int as ``random_state``.""",
+        str,
+        PathLike,
         None,
     )
 

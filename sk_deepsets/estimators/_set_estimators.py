@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
 from sk_deepsets.estimators._by_element import ByElement
-from sk_deepsets.estimators._kinds import choose_kinds, layout, learn_inputs
+from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
 from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
@@ -59,11 +59,11 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if hasattr(self, "net_"):
             return super()._n_folds(n_sets, n_elements)
         if self.n_members == "auto" and (self.module is not None or not len(self.phi_hidden_dims) or n_sets < 4):
-            self._layout = 1, 1
+            self._layout = KINDS[:1], 1
         else:
             self._layout = layout(self.n_members, n_sets, n_elements)
             if self.module is not None:
-                self._layout = 1, min(self.n_members, n_sets)
+                self._layout = KINDS[:1], min(self.n_members, n_sets)
         return self._layout[1]
 
     def _make_core(self, values, sets, weight):
@@ -80,11 +80,11 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         }
         if sets.context is not None:
             dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
-        n_kinds, n_folds = self._layout
+        kinds, n_folds = self._layout
         pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, weight).tolist()}
         if n_folds > 1 and self.module is None:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
-            kinds = choose_kinds(n_kinds, **how)
+            kinds = adapted(kinds, **how)
             inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
             return DeepSetsPack, {"kinds": kinds, **dims, **inputs, **pack}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them

@@ -145,7 +145,7 @@ class LabelsTarget(Target):
     def read(self, y, sets, name="", classes=None):
         """Zeros and ones, (n_sets, n_labels), in float64."""
         y = check_targets(y, sets, name, multi_output=True)
-        if type_of_target(y) != "multilabel-indicator":
+        if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
         if self.output_dim is None:
             self.output_dim = y.shape[1]
@@ -153,6 +153,13 @@ class LabelsTarget(Target):
         if y.shape[1] != self.output_dim:
             raise ValueError(f"y{name} has {y.shape[1]} labels, but {self.output_dim} are expected.")
         return np.asarray(y, dtype=np.float64)
+
+    def learn_weights(self, values, sets, weight, class_weight):
+        """Refuse weights: a set may have several labels, or none."""
+        if class_weight is not None:
+            raise ValueError(
+                f"class_weight={class_weight!r}, but y has several labels for each set: use sample_weight."
+            )
 
     def prior(self, values, weight):
         """Log odds of the labels."""
@@ -227,8 +234,8 @@ class PositiveTarget(ValueTarget):
     def read(self, y, sets, name="", classes=None):
         """Values (n_sets, n_outputs) in float64."""
         y = super().read(y, sets, name, classes)
-        if self.loss == "poisson" and ((y < 0).any() or not (y.sum(axis=0) > 0).all()):
-            raise ValueError(f'loss="poisson" wants y{name} that is not negative, and not 0 for all sets.')
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError(f'loss="poisson" wants y{name} that is not negative, but there is {y.min()}.')
         if self.loss == "gamma" and (y <= 0).any():
             raise ValueError(f'loss="gamma" wants y{name} above 0, but there is {y.min()}.')
         return y
@@ -236,6 +243,8 @@ class PositiveTarget(ValueTarget):
     def learn_scale(self, values, sets, weight):
         """Learn the mean of each output, which is what they are measured in."""
         self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
+        if not self.scale.all():
+            raise ValueError('loss="poisson" wants y that is not 0 for all sets to train on.')
 
     def values(self, outputs, sets=None):
         """Values of the form of y from outputs (n, n_outputs)."""
@@ -245,6 +254,9 @@ class PositiveTarget(ValueTarget):
 def check_targets(y, sets, name, **options):
     """Targets as an array of numbers or labels, one (or one row) for each set."""
     check_labels(y, sets.index, f"y{name}")
+    dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if dtype is not None and dtype.kind in "biu" and not y.isna().any():
+        y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
         raise ValueError(

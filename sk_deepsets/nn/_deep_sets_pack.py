@@ -146,13 +146,13 @@ class DeepSetsPack(Pack):
         packed = pack(x, mask)
         statistics = None if self.beside is None else self.statistics(packed)
         outputs = self._rho(self._pooled(packed, context), statistics, context)
-        outputs = outputs.view(self._n_present, packed.sizes.shape[0], -1)
+        outputs = outputs.view(self._n_present, packed.sizes.shape[0], outputs.shape[1])
         return self.mean_of(outputs) if mean else outputs
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """The pooled vectors of all members side by side, (b, K * k); arguments as in ``forward``."""
         packed = pack(x, mask)
-        pooled = self._pooled(packed, context).view(self.n_members, len(packed.sizes), -1)
+        pooled = self._pooled(packed, context).view(self.n_members, len(packed.sizes), self.pooling.output_dim)
         return pooled.transpose(0, 1).flatten(1)
 
     def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:

@@ -20,7 +20,7 @@ from sk_deepsets.nn._dropout import current_generator
 
 
 def stacked_weights(n_members: int, input_dim: int, output_dim: int, gain: float = 1.0) -> nn.Parameter:
-    """Weights (n_members, input_dim, output_dim), which keep the spread of the inputs through a rectifier."""
+    """Weights (n_members, input_dim, output_dim), uniform within ``gain * sqrt(2 / input_dim)``."""
     bound = gain * sqrt(2 / max(input_dim, 1))
     return nn.Parameter(torch.empty(n_members, input_dim, output_dim).uniform_(-bound, bound))
 
@@ -126,7 +126,7 @@ class MemberDropout(nn.Module):
         """Rows of the same shape; the same rows outside of training."""
         if not self.training:
             return rows
-        members = rows.view(len(self.rates), -1, rows.shape[1])
+        members = rows.view(len(self.rates), rows.shape[0] // len(self.rates), rows.shape[1])
         uniform = torch.rand(members.shape, device=rows.device, generator=current_generator())
         return (members * ((uniform >= self.rates) / (1 - self.rates))).flatten(0, 1)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 MASKED = "{} has masked values; drop those elements, or fill them, first."
 PLAIN = {list, tuple, float, int, np.ndarray}

@@ -9,6 +9,11 @@ import numpy as np
 import pandas as pd
 
 
+def offsets_of(sizes: np.ndarray) -> np.ndarray:
+    """Where sets of these sizes begin."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
 class SetSequence:
     """A sequence of sets with a context, labels and the names of features, all of which are taken along by indexing.
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
 from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
 from sk_deepsets.training._progress import progress_of
@@ -92,10 +93,16 @@ def build_net(
     )
 
 
-def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int) -> list[Any]:
+def make_callbacks(
+    callbacks: Sequence[Any] | None,
+    best_epoch: BestEpoch | MemberTraining,
+    verbose: int,
+    checkpoint: Checkpoint | None = None,
+) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
     scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)
     best_epoch.sets_lr = not scheduled
-    return [("best_epoch", best_epoch), *progress_of(verbose), *users]
+    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
+    return [("best_epoch", best_epoch), *progress_of(verbose), *users, *resumable]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from sk_deepsets.training._batches import SetDataset
 from sk_deepsets.training._build import make_callbacks
 from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
@@ -43,8 +45,9 @@ def train(
     epochs: int,
     callbacks: Sequence[Any] | None,
     verbose: int,
+    checkpoint: Path | None = None,
 ) -> Training:
-    """Train an initialised net for some epochs, on from where it stands.
+    """Train an initialised net for some epochs, on from where it stands, or from where a checkpoint stands.
 
     Raises
     ------
@@ -55,12 +58,17 @@ def train(
     try:
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
-        net.callbacks = make_callbacks(callbacks, best_epoch, verbose)
+        net.callbacks = make_callbacks(
+            callbacks, best_epoch, verbose, None if checkpoint is None else Checkpoint(checkpoint)
+        )
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
         net.module_.eval()  # as users of net_.module_ expect it
-        return _outcome(net, len(before.history), epochs)
+        outcome = _outcome(net, len(before.history), epochs)
+        if checkpoint is not None and not outcome.interrupted:
+            checkpoint.unlink(missing_ok=True)
+        return outcome
     except BaseException:
         before.restore()
         raise

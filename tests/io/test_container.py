@@ -38,7 +38,7 @@ def test_any_reader_of_safetensors_can_read_it(path):
 def test_every_bit_counts(path):
     content = path.read_bytes()
     rng = np.random.default_rng(0)
-    places = {*range(8 * 8), *rng.integers(0, 8 * len(content), 500).tolist()}
+    places = {*range(8 * 8), *rng.integers(0, 8 * len(content), 200).tolist()}
     for place in places:
         broken = bytearray(content)
         broken[place // 8] ^= 1 << place % 8
@@ -49,7 +49,7 @@ def test_every_bit_counts(path):
 
 def test_every_byte_counts(path):
     content = path.read_bytes()
-    for length in range(len(content)):
+    for length in range(0, len(content), 3):
         path.write_bytes(content[:length])
         with pytest.raises(ValueError, match=r"checksum|was not written by"):
             read_file(path)

@@ -7,7 +7,8 @@ from sklearn.pipeline import make_pipeline
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, SetPadder
 from sk_deepsets.io import to_onnx
-from tests.io.conftest import CASES, CLASS, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
+from sk_deepsets.io._onnx import description
+from tests.models import CASES, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -56,7 +57,7 @@ MODELS = {
     ),
     "default pack": (DeepSetsClassifier, {"max_epochs": 10, "random_state": 0}, "default"),
     "pack of counts": (DeepSetsRegressor, {**PACK, "loss": "poisson", "fusion_type": "film"}, "pack-context-film"),
-    "labels": (DeepSetsClassifier, SINGLE, "single-labels"),
+    "labels": (DeepSetsClassifier, {**SINGLE, **ALL_POOLS}, "single-labels"),
     "several outputs": (DeepSetsRegressor, SINGLE, "several-outputs"),
     **{name: (None, {}, name) for name in ("each", "one-per-set", "listnet", "element-values", "element-context")},
 }
@@ -69,7 +70,14 @@ def test_the_program_says_what_the_estimator_says(name, tmp_path):
     model = make() if cls is None else cls(**options)
     model.fit(X, y)
     session = exported(model, tmp_path)
+    told = session.get_modelmeta().custom_metadata_map["sk_deepsets"]
+    assert json.loads(told) == json.loads(json.dumps(description(model), default=str))
     assert_says_the_same(model, session, X)
+    if X is SETS and isinstance(model, DeepSetsClassifier | DeepSetsRegressor):
+        (found,) = session.run(None, {"x": np.full((2, 3, 3), np.nan), "mask": np.zeros((2, 3), dtype=bool)})
+        empty = [np.empty((0, 3))] * 2
+        wanted = model.predict_proba(empty) if hasattr(model, "classes_") else model.predict(empty)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
     one, few = (X.iloc[[5]], X.iloc[:9]) if hasattr(X, "iloc") else ([X[5]], X[:9])
     for part in (few, one):
         (found,) = session.run(None, feed_of(model, part))
@@ -78,34 +86,27 @@ def test_the_program_says_what_the_estimator_says(name, tmp_path):
             np.testing.assert_allclose(found, whole[:9] if part is few else whole[5:6], rtol=1e-5, atol=1e-6)
 
 
-def test_empty_sets_alone(tmp_path):
-    model = DeepSetsClassifier(**SINGLE, **ALL_POOLS).fit(SETS, CLASS)
-    session = exported(model, tmp_path)
-    (found,) = session.run(None, {"x": np.full((2, 3, 3), np.nan), "mask": np.zeros((2, 3), dtype=bool)})
-    np.testing.assert_allclose(found, model.predict_proba([np.empty((0, 3))] * 2), atol=1e-6)
-
-
 def test_a_large_offset_keeps_its_digits(tmp_path):
     stamps = [1.7e9 + one for one in SETS]
     model = DeepSetsRegressor(**SINGLE).fit(stamps, VALUE)
     assert_says_the_same(model, exported(model, tmp_path), stamps)
 
 
-def test_the_metadata_tell_columns_and_classes(fitted, tmp_path):
+def test_the_description_has_columns_categories_and_classes(fitted):
     _, model = fitted("single-context-concat")
-    session = exported(model, tmp_path)
-    told = json.loads(session.get_modelmeta().custom_metadata_map["sk_deepsets"])
+    told = description(model)
     assert told["classes"] == [0, 1]
     assert [column["name"] for column in told["columns"]] == ["amount", "kind", "code", "size", "day", "text"]
     categories = {column["name"]: column["categories"] for column in told["columns"] + told["context"]}
     assert categories["amount"] is categories["age"] is None
     assert sorted(categories["kind"]) == ["cup", "pot", "tea"]
-    # codes by hand, from the metadata alone
-    feed = feed_of(model, FRAME)
+    # codes by hand, from the description alone
     place = [column["name"] for column in told["columns"]].index("kind")
     kinds = FRAME["sets"].iloc[1]["kind"]
     codes = [categories["kind"].index(kind) + 1 for kind in kinds]
-    np.testing.assert_array_equal(feed["x"][1, : len(kinds), place], codes)
+    np.testing.assert_array_equal(feed_of(model, FRAME)["x"][1, : len(kinds), place], codes)
+    _, model = fitted("several-outputs")
+    assert description(model) == {"columns": [{"name": place, "categories": None} for place in range(3)]}
 
 
 def test_what_cannot_be_exported_is_an_error(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Small fitted estimators of many kinds, each with sets to predict."""
+"""Small estimators of many kinds, each with sets to fit on and to predict, for the tests of several folders."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from torch import nn
 
@@ -127,16 +126,3 @@ def element_cases():
 
 
 CASES = {name: Case(partial(cls, **options), X, y) for name, cls, options, X, y in (*set_cases(), *element_cases())}
-
-
-@pytest.fixture(scope="session")
-def fitted():
-    """``fitted(name)``: the case of that name, and its estimator, which is fitted once."""
-    models = {}
-
-    def find(name):
-        if name not in models:
-            models[name] = CASES[name].fit()
-        return CASES[name], models[name]
-
-    return find
