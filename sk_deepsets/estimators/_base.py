@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
 from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.estimators._targets import check_weight
@@ -310,6 +312,10 @@ class DeepSetsBase(BaseEstimator):
                 "diverged (lower lr, or set standardize=True)."
             )
         return outputs
+
+    @available_if(lambda self: hasattr(self, "net_"))
+    def _sk_visual_block_(self):
+        return architecture(self.net_.module_, self.n_features_in_, self._built_with)
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._from_long import group_rows
+from sk_deepsets.sets._html import sets_html
 from sk_deepsets.sets._labels import label_answers, number_rows
 from sk_deepsets.sets._sequence import SetSequence, offsets_of
 
@@ -270,6 +271,9 @@ class RaggedSets(SetSequence):
             f"RaggedSets({len(self):,} sets{span}, {len(self.elements):,} elements, "
             f"{self.n_features} features{kind:.100}{context})"
         )
+
+    def _repr_html_(self) -> str:
+        return sets_html(self)
 
     def _cut(self, rows: slice | np.ndarray) -> Any:
         return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
