@@ -74,7 +74,13 @@ for place, name in enumerate(["Deep Sets", "extra trees"]):
         error, label = found.std(ddof=1) / 2, split if place == 0 else None
         axes[0].bar(place + shift, found.mean(), 0.38, yerr=error, color=color, label=label)
 axes[0].axhline(0.5, color="black", linewidth=0.8, linestyle=":")
-axes[0].set(xticks=[0, 1], xticklabels=["Deep Sets", "extra trees"], ylabel="accuracy", ylim=(0.4, 1.25))
+axes[0].set(
+    xticks=[0, 1],
+    xticklabels=["Deep Sets", "extra trees"],
+    ylabel="accuracy",
+    ylim=(0.4, 1.2),
+    yticks=[0.4, 0.6, 0.8, 1],
+)
 axes[0].legend(fontsize=8, ncols=2, loc="upper center")
 found = search.cv_results_
 names = [f"{params['pool_type']}, phi {params['phi_hidden_dims']}" for params in found["params"]]

@@ -18,7 +18,7 @@ from skorch.callbacks import EpochScoring, LRScheduler
 from torch import nn
 
 from sk_deepsets import DeepSetsClassifier
-from sk_deepsets.inspection import check_invariance
+from sk_deepsets.inspection import LossCurveDisplay, check_invariance
 
 
 def make_bags(usable, n_bags, rng):
@@ -77,16 +77,15 @@ for name, model in models.items():
 print(check_invariance(models["gated attention"], test_bags[:50]))
 
 # %%
-# ``history_`` has one row per epoch, with what the callbacks add.
+# How the training went, from ``history_``: one row per epoch, with what the callbacks add.
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
-for (name, model), color in zip(models.items(), ["tab:blue", "tab:orange"], strict=True):
-    epochs = [row["epoch"] for row in model.history_]
-    axes[0].plot(epochs, [row["train_loss"] for row in model.history_], color=color, linestyle=":")
-    axes[0].plot(epochs, [row["valid_loss"] for row in model.history_], color=color, label=name)
-    axes[1].plot(epochs, [row["valid_accuracy"] for row in model.history_], color=color, label=name)
-    axes[0].axvline(model.best_iteration_, color=color, linewidth=0.8)
-axes[0].set(xlabel="epoch", ylabel="log loss (dotted: in training)")
-axes[1].set(xlabel="epoch", ylabel="accuracy on the sets held out")
-axes[1].legend()
+figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
+for axis, (name, model) in zip(axes, models.items(), strict=False):
+    LossCurveDisplay.from_estimator(model, ax=axis)
+    axis.set_title(name)
+    axes[2].plot(
+        [row["epoch"] for row in model.history_], [row["valid_accuracy"] for row in model.history_], label=name
+    )
+axes[2].set(xlabel="epoch", title="accuracy on the sets held out")
+axes[2].legend(frameon=False)
 figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
