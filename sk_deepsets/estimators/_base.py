@@ -281,7 +281,10 @@ class DeepSetsBase(BaseEstimator):
         try:
             sets = self._read_sets(X_val)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"X_val: {error}") from error
+            raise type(error)(
+                f'X_val: {error} Behind other steps of a pipeline, Pipeline(steps, transform_input=["X_val"]) sends '
+                "X_val through these, too (with sklearn.set_config(enable_metadata_routing=True))."
+            ) from error
         values = self._target.read(y_val, sets, name="_val")
         return self._target.dataset(values, sets, self._target.weigh(values, sets, None, name="_val"))
 

@@ -17,7 +17,7 @@ from sk_deepsets.training import OPTIMIZERS
 FITTED = """
 n_features_in_ : int
     Features of an element.
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (``n_features_in_``,)
     Names of the features, where the sets were DataFrames with string columns.
 n_context_features_ : int or None
     Columns of the context; None where the sets have none.
@@ -67,10 +67,14 @@ class SetArchitecture:
     """The model of the estimators with one answer per set."""
 
     phi_hidden_dims: Sequence[int] = parameter(
-        (32, 32), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like"
+        (32, 32), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like", Integral
     )
     rho_hidden_dims: Sequence[int] = parameter(
-        (64,), "sequence of int", "Widths of the hidden layers of rho. Empty: rho is one linear map.", "array-like"
+        (64,),
+        "sequence of int",
+        "Widths of the hidden layers of rho. Empty: rho is one linear map.",
+        "array-like",
+        Integral,
     )
     pool_type: str | Sequence[str] = parameter(
         "auto",
@@ -131,7 +135,11 @@ class ElementArchitecture:
     """The model of the estimators with one answer per element."""
 
     hidden_dims: Sequence[int] = parameter(
-        (64, 64), "sequence of int", "Widths between the equivariant layers. Empty: there is one layer.", "array-like"
+        (64, 64),
+        "sequence of int",
+        "Widths between the equivariant layers. Empty: there is one layer.",
+        "array-like",
+        Integral,  # has an error of its own, which shows the sequence
     )
     pool_type: str = parameter(
         "max", '{"max", "sum"}', "How an element sees the others of its set.", StrOptions({"max", "sum"})
@@ -328,6 +336,8 @@ class ElementParameters(Run, TrainingParameters, Data, SharedArchitecture, Eleme
 
 def check_widths(dims, name):
     """The widths of hidden layers that a parameter holds, as a tuple."""
+    if isinstance(dims, Integral):
+        raise ValueError(f"{name}={dims}, but it holds the width of each hidden layer: {name}=({dims},) for one layer.")
     dims = tuple(dims)
     if not all(isinstance(dim, Integral) and not isinstance(dim, bool) and dim > 0 for dim in dims):
         raise ValueError(f"{name} must hold whole numbers of at least 1, one for each hidden layer, but is {dims}.")

@@ -7,6 +7,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
 from sk_deepsets.estimators._by_element import ByElement
@@ -58,7 +59,8 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _n_folds(self, n_sets, n_elements):
         if hasattr(self, "net_"):
             return super()._n_folds(n_sets, n_elements)
-        if self.n_members == "auto" and (self.module is not None or not len(self.phi_hidden_dims) or n_sets < 4):
+        phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
+        if self.n_members == "auto" and (self.module is not None or not phi or n_sets < 4):
             self._layout = KINDS[:1], 1
         else:
             self._layout = layout(self.n_members, n_sets, n_elements)
@@ -68,6 +70,12 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _make_core(self, values, sets, weight):
         """The class of the torch module, and its arguments."""
+        if isinstance(self.module, nn.Module):
+            name = type(self.module).__name__
+            raise TypeError(
+                f"module is an instance of {name}, but the class is wanted: module={name}, which is then built with "
+                "input_dim=... and output_dim=...; functools.partial gives it further arguments."
+            )
         phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
         pool_type = ("mean", "max") if self.pool_type == "auto" else self.pool_type
         dims = {

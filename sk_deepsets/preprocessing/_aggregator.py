@@ -34,7 +34,7 @@ class SetAggregator(SetTransformer):
     ----------
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where they are strings.
 
     See Also

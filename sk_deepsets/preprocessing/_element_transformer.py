@@ -46,7 +46,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         The fitted clone.
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where they are strings.
 
     See Also

@@ -37,7 +37,7 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):
     ----------
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where the sets were DataFrames with string columns.
 
     See Also

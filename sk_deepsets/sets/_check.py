@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,8 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
         raise ValueError(
             f"X is a 2-D {kind} of shape {X.shape}, which can be read in two ways. {no_sets}Pass "
             f"{array}[:, :, None] if each row is a set of {X.shape[1]} scalars, or {array}[:, None, :] if each row is "
-            f"a set of one element with {X.shape[1]} features."
+            f"a set of one element with {X.shape[1]} features. Of a long table, whose rows are elements, "
+            "RaggedSets.from_frame(frame, by=..., columns=...) makes sets."
         )
     sets, missing = _from_column(X.iloc[:, place])
     # not drop, which nested-pandas' frames warn about
@@ -150,7 +152,9 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
 def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     """Sets of one size in a three-dimensional array; or an array of objects, of sets alone or beside their context."""
     if X is None or isinstance(X, str | bytes) or not (hasattr(X, "__array__") or hasattr(X, "toarray")):
-        raise ValueError(f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.")
+        raise ValueError(
+            f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.{_way_out(X)}"
+        )
     array = as_ndarray(X, "X")
     if array.dtype == object and array.ndim == 1:
         return sets_from_objects(list(array))
@@ -168,6 +172,17 @@ def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     else:
         sets = sets_from_arrays(list(array))  # one by one, to name the set that is not an array of numbers
     return sets, np.zeros(n_sets, dtype=bool)
+
+
+def _way_out(X: Any) -> str:
+    """What makes sets of X, where that is clear."""
+    if isinstance(X, Mapping):
+        return " Pass list(X.values()), and the targets in the same order."
+    if isinstance(X, Iterator):
+        return " Pass list(X): it has to be read more than once."
+    if isinstance(X, pd.api.typing.DataFrameGroupBy):
+        return " RaggedSets.from_frame(frame, by=..., columns=...) makes one set of each group."
+    return ""
 
 
 def _as_floating(sets: RaggedSets) -> RaggedSets:

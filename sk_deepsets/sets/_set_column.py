@@ -37,7 +37,8 @@ def find_sets(table: pd.DataFrame) -> int | None:
     if len(places) > 1:
         raise ValueError(
             f"X has {len(places)} columns of sets, {list(table.columns[places])}, but exactly one is expected; the "
-            "others are the context of its sets."
+            "others are the context of its sets. Columns of one table, as of groupby(...).agg(list), stay together in "
+            "RaggedSets.from_frame(frame, by=..., columns=...), which takes the long table."
         )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()].unique()
