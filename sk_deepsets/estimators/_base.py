@@ -173,6 +173,8 @@ class DeepSetsBase(BaseEstimator):
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
         if hasattr(fitted._target, "classes"):
             fitted.classes_ = fitted._target.classes
+        # whose members have seen all sets once can say nothing out of fold when training goes on
+        fitted._saw_all = parts.fold is None or (goes_on and self._saw_all)
         fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
         self.__dict__ = fitted.__dict__
         return training
@@ -207,7 +209,8 @@ class DeepSetsBase(BaseEstimator):
             return Parts(len(sets), used)
         if n_folds > 1:
             return Parts(len(sets), used, assign_folds(n_folds, strata, groups, random))
-        if len(values) >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:
+        n_targets = len(used) if len(values) == len(sets) else sets.sizes[used].sum()
+        if n_targets >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:
             return Parts(len(sets), used, held_out=hold_out(self.validation_fraction, strata, groups, random))
         return Parts(len(sets), used)
 
@@ -238,7 +241,7 @@ class DeepSetsBase(BaseEstimator):
         """What the members that did not see a set say of it; nothing where there are no such members."""
         for name in ("oof_prediction_", "oof_score_"):
             self.__dict__.pop(name, None)
-        if parts.fold is None or not isinstance(best_epoch, MemberTraining):
+        if self._saw_all:
             return
         order = np.concatenate([np.flatnonzero(parts.fold == one) for one in range(parts.fold.max() + 1)])
         outputs = best_epoch.outputs_.numpy()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sk_deepsets import RaggedSets, SetAggregator, check_sets
 from sk_deepsets.estimators import _kinds
-from sk_deepsets.estimators._kinds import KINDS, choose_kinds, layout, learn_columns, learn_inputs
+from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_columns, learn_inputs
 from sk_deepsets.preprocessing import SetEncoder
 
 RNG = np.random.default_rng(0)
@@ -23,10 +23,14 @@ RNG = np.random.default_rng(0)
         (4_999, 49_999, (4, 5)),
         (5_000, 10, (4, 4)),
         (100, 50_000, (4, 4)),
+        (100, 1_000_000, (2, 3)),
+        (2, 2_000_000, (2, 2)),
     ],
 )
-def test_by_default_there_are_20_members_or_16_of_much_data(n_sets, n_elements, wanted):
-    assert layout("auto", n_sets, n_elements) == wanted
+def test_by_default_there_are_20_members_and_fewer_of_much_data(n_sets, n_elements, wanted):
+    kinds, n_folds = layout("auto", n_sets, n_elements)
+    assert (len(kinds), n_folds) == wanted
+    assert kinds[0] is KINDS[0]
 
 
 # fmt: off
@@ -39,22 +43,23 @@ TABLE = {
 
 @pytest.mark.parametrize("n_members", TABLE)
 def test_a_number_of_members_is_as_many_kinds_as_there_can_be_with_four_folds(n_members):
-    assert layout(n_members, 1000, 1000) == TABLE[n_members]
+    kinds, n_folds = layout(n_members, 1000, 1000)
+    assert (kinds, n_folds) == (KINDS[: TABLE[n_members][0]], TABLE[n_members][1])
 
 
 @given(st.integers(1, 500))
 def test_kinds_times_folds_are_the_members(n_members):
-    n_kinds, n_folds = layout(n_members, 1000, 1000)
-    assert n_kinds * n_folds == n_members
-    assert n_folds >= 4 or n_kinds == 1
+    kinds, n_folds = layout(n_members, 1000, 1000)
+    assert len(kinds) * n_folds == n_members
+    assert n_folds >= 4 or len(kinds) == 1
 
 
 def test_the_users_parameters_are_those_of_all_kinds():
     plain = {"dropout": "auto", "pool_type": "auto", "standardize": True}
-    assert choose_kinds(3, **plain) == KINDS[:3]
-    assert {kind.dropout for kind in choose_kinds(4, **{**plain, "dropout": 0.25})} == {0.25}
-    assert not any(kind.sums for kind in choose_kinds(4, **{**plain, "pool_type": "mean"}))
-    for kind, raw in zip(KINDS, choose_kinds(4, **{**plain, "standardize": False}), strict=True):
+    assert adapted(KINDS[:3], **plain) == KINDS[:3]
+    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "dropout": 0.25})} == {0.25}
+    assert not any(kind.sums for kind in adapted(KINDS, **{**plain, "pool_type": "mean"}))
+    for kind, raw in zip(KINDS, adapted(KINDS, **{**plain, "standardize": False}), strict=True):
         assert raw.elements == ("standard",)
         assert raw.statistics == (("standard",) if kind.statistics else ())
 

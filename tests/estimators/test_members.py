@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from skorch.callbacks import Callback
 from torch import nn
@@ -320,3 +321,33 @@ def test_a_module_of_ones_own_is_one_net_by_default(case, bags):
 def test_the_default_is_a_pack_of_20_members(make_default, bags, labels):
     model = make_default(max_epochs=1, random_state=0, callbacks=[Fold()]).fit(bags, labels)
     assert len(seen(model).members[0]["first_bias"]) == 20
+
+
+class SpoilAt(Callback):
+    """Makes a weight NaN at the end of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            nn.init.constant_(next(net.module_.parameters())[0], torch.nan)
+
+
+def test_divergence_after_a_good_look_keeps_what_was_found(case, bags, make):
+    with pytest.warns(ConvergenceWarning, match=r"loss of epoch 5 is not finite.*weights of epoch \d are kept"):
+        model = make(max_epochs=9, callbacks=[SpoilAt(4)]).fit(bags, case.y)
+    assert model.n_iter_ == 5
+    assert model.best_iteration_ <= 4
+    assert np.isfinite(case.outputs(model, bags)).all()
+    assert np.isfinite(model.oof_prediction_).all()
+
+
+def test_members_that_have_seen_all_sets_say_nothing_out_of_fold(case, bags, make):
+    options = {"classes": [0, 1]} if hasattr(make(), "predict_proba") else {}
+    begun = make(warm_start=True).partial_fit(bags, case.y, **options)
+    assert not hasattr(begun.fit(bags, case.y), "oof_prediction_")
+    seen_all = make(warm_start=True).fit(bags, case.y, X_val=bags[:9], y_val=case.y[:9])
+    assert not hasattr(seen_all.fit(bags, case.y), "oof_score_")
+    again = seen_all.set_params(warm_start=False).fit(bags, case.y)
+    assert len(again.oof_prediction_) == 90

@@ -25,7 +25,7 @@ def two(bags, values):
 def test_the_best_epochs_validation_loss_is_that_of_what_is_predicted(make_regressor, bags, two, loss, n_outputs):
     y = two[:, 0] if n_outputs == 1 else two
     X, y, X_val, y_val = bags[:60], y[:60], bags[60:], y[60:]
-    reg = make_regressor(loss=loss, max_epochs=80, lr=0.1, n_iter_no_change=5).fit(X, y, X_val=X_val, y_val=y_val)
+    reg = make_regressor(loss=loss, max_epochs=400, lr=0.1, n_iter_no_change=5).fit(X, y, X_val=X_val, y_val=y_val)
     assert reg.best_iteration_ < reg.n_iter_
     valid = [row["valid_loss"] for row in reg.history_]
     assert min(valid) == valid[reg.best_iteration_ - 1]

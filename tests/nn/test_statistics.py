@@ -75,6 +75,12 @@ def test_chunks_change_nothing(sizes, at_once):
         torch.testing.assert_close(statistics(packed), wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_gradients_are_those_of_differences():
+    packed, statistics = packed_of([3, 0, 2], 2), Statistics(plain(2), 2).double()
+    elements = packed.elements.requires_grad_()
+    assert torch.autograd.gradcheck(lambda elements: statistics(packed._replace(elements=elements)), elements)
+
+
 def test_a_gradient_goes_through_where_it_is_asked_for():
     packed = packed_of([3, 2], 2)
     weights = torch.nn.Linear(2, 2)

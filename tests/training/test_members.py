@@ -329,7 +329,7 @@ def test_kinds_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch, op
     monkeypatch.setattr(_Judge, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0))
     watched = []
     for enough in (np.inf, 100):
-        monkeypatch.setattr(_members, "ENOUGH_SEEN", enough)
+        monkeypatch.setattr(_members, "ENOUGH_SETS", enough)
         # full batches: with other numbers of members, dropout draws other numbers before the next order
         watched.append(run(make_net(optimizer=optimizer), data_of(), epochs=12, lr=0.02))
     whole, dropped = watched
@@ -347,7 +347,7 @@ def test_kinds_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch, op
 
 
 def test_kinds_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
-    monkeypatch.setattr(_members, "ENOUGH_SEEN", 0)
+    monkeypatch.setattr(_members, "ENOUGH_SETS", 0)
     net, members = make_net(), MemberTraining(stops_early=False)
     net.set_params(batch_size=24, max_epochs=99)
     members.on_train_begin(net, X=Split(data_of(), None))
