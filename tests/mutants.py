@@ -94,7 +94,7 @@ MUTANTS = [
         ("weight / weight[weight > 0].mean()", "weight"),
         ("None if self._context is None else self._context[key]", "self._context"),
         ('side="right") - 1\n', 'side="right")\n'),
-        ("min(max(int(last), bounds[-1] + 1)", "min(max(int(last), bounds[-1])"),
+        ("min(max(int(last), bounds[-1] + 1)", "min(max(int(last), bounds[-1] + 9)"),
     ),
     *of(
         "training/_callbacks.py",
