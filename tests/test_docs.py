@@ -39,7 +39,7 @@ def test_an_example_is_python_with_its_picture(script):
 
 def test_the_guide_names_each_example():
     text = "".join(page.read_text() for page in PAGES)
-    assert {script.stem for script in EXAMPLES if f"/gallery/{script.stem}" not in text} <= {"plot_01_quickstart"}
+    assert [script.stem for script in EXAMPLES[1:] if f"/gallery/{script.stem}" not in text] == []
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"/(benchmarks|docs)/",
     "nested_sections": False,
+    "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,
@@ -55,14 +56,14 @@ sphinx_gallery_conf = {
 def show_saved_picture(app, docname, source):
     """Without running the examples (``-D plot_gallery=0``), show the pictures that lie beside them."""
     name = docname.removeprefix("gallery/")
-    if not app.config.plot_gallery and name.startswith("plot_"):
+    if str(app.config.plot_gallery) == "0" and name.startswith("plot_"):
         head, code, rest = source[0].partition(".. GENERATED FROM PYTHON SOURCE LINES")
         source[0] = f"{head}.. image:: /../{name}.png\n   :alt: What the script draws\n\n{code}{rest}"
 
 
 def drop_foreign_references(app, what, name, obj, options, lines):
-    """Keep the words of references to scikit-learn's guide, which docstrings inherit, as text."""
-    lines[:] = [re.sub(r":ref:`([^`<]+?)\s*(<[^`]*>)?`", r"\1", line) for line in lines]
+    """Keep the words of references and formulas of scikit-learn, which docstrings inherit, as text."""
+    lines[:] = [re.sub(r":(?:ref|math):`([^`<]+?)\s*(<[^`]*>)?`", r"\1", line) for line in lines]
 
 
 def setup(app):
