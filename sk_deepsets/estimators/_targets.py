@@ -209,6 +209,14 @@ class ValueTarget(Target):
         if self.standardize:
             self.mean, self.scale = mean_and_scale(values, weight)
 
+    def prior(self, values, weight):
+        """The mean of the standardised targets, or the quantile that the loss asks for."""
+        scaled = (values - self.mean) / self.scale
+        if self.loss == "squared_error":
+            return np.average(scaled, axis=0, weights=weight)
+        share = (self.loss_options or {"quantile": 0.5})["quantile"]
+        return np.quantile(scaled, share, axis=0, weights=weight, method="inverted_cdf")
+
     def dataset(self, values, sets, weight):
         """Standardised targets."""
         return SetDataset(sets, (values - self.mean) / self.scale, weight)
@@ -246,6 +254,10 @@ class PositiveTarget(ValueTarget):
         self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
         if not self.scale.all():
             raise ValueError('loss="poisson" wants y that is not 0 for all sets to train on.')
+
+    def prior(self, values, weight):
+        """The logarithm of the mean, which is the unit."""
+        return np.zeros(self.output_dim)
 
     def values(self, outputs, sets=None):
         """Values of the form of y from outputs (n, n_outputs)."""
