@@ -2,20 +2,19 @@
 
 import copy
 import warnings
-from functools import partial
-from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._check_targets import check_weight
 from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
+from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
 from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
-from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
@@ -26,7 +25,6 @@ from sk_deepsets.training import (
     Split,
     as_global_generator,
     build_net,
-    checkpoint_path,
     find_device,
     train,
 )
@@ -37,24 +35,6 @@ ENOUGH_TO_HOLD_OUT = 1_000
 
 # In a mini-batch, as far as its size is not given.
 MOST_ELEMENTS = 16_384
-# What a net is built with; the other parameters may change from one fit to the next.
-OF_THE_TRAINING = {
-    "lr",
-    "batch_size",
-    "max_epochs",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "warm_start",
-    "callbacks",
-    "checkpoint",
-    "class_weight",
-    "max_set_size",
-    "empty_sets",
-    "missing_sets",
-    "random_state",
-    "verbose",
-}
 
 
 class DeepSetsBase(BaseEstimator):
@@ -129,7 +109,7 @@ class DeepSetsBase(BaseEstimator):
         random = random or np.random.RandomState(self.random_state)
         fitted = copy.copy(self)
         if goes_on:
-            fitted._check_same_model()
+            check_same_model(fitted)
         else:  # how many folds there are is up to the new net
             fitted.__dict__.pop("net_", None)
             fitted._seed_of_parts = random.randint(2**31 - 1)
@@ -163,7 +143,7 @@ class DeepSetsBase(BaseEstimator):
             callbacks=self.callbacks,
             verbose=int(self.verbose),
             advice=self._advice,
-            checkpoint=None if partly else self._checkpoint(data, fitted._built_with),
+            checkpoint=None if partly else checkpoint_of(self, data, fitted._built_with),
         )
         if not (partly or self.warm_start):
             fitted.net_.optimizer_.state.clear()  # several times the weights
@@ -183,19 +163,6 @@ class DeepSetsBase(BaseEstimator):
     def _advice(self):
         """What to do when training diverges."""
         return "Lower lr." if self.standardize else "Lower lr, or set standardize=True."
-
-    def _checkpoint(self, data, built_with):
-        """The file to which this training is written; None for none."""
-        if self.checkpoint is None:
-            return None
-        if not isinstance(self.random_state, Integral):
-            raise ValueError(f"checkpoint wants an int as random_state, to begin alike, but it is {self.random_state}.")
-        names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & self.get_params().keys())
-        parameters = {name: comparable(getattr(self, name)) for name in names}
-        callbacks = [type(one).__qualname__ for one in self.callbacks or ()]
-        before = getattr(self, "history_", []) if self.warm_start else []
-        description = f"{type(self).__qualname__} {built_with} {parameters} {callbacks} {before}"
-        return checkpoint_path(self.checkpoint, description, data)
 
     def _divide(self, values, weight, sets, groups, random, all_are_trained):
         """Which sets are trained on and which are looked at: those of other folds, or one part."""
@@ -235,7 +202,7 @@ class DeepSetsBase(BaseEstimator):
                 weight_decay=self.weight_decay,
                 device=device,
             ).initialize()
-        self._built_with = self._model_parameters()
+        self._built_with = model_parameters(self)
 
     def _keep_out_of_fold(self, best_epoch, parts, values, weight):
         """What the members that did not see a set say of it; nothing where there are no such members."""
@@ -288,21 +255,6 @@ class DeepSetsBase(BaseEstimator):
         values = self._target.read(y_val, sets, name="_val")
         return self._target.dataset(values, sets, self._target.weigh(values, sets, None, name="_val"))
 
-    def _model_parameters(self):
-        """What a net is built with, in a form that compares and survives a pickle: [8] is (8,)."""
-        params = {k: v for k, v in self.get_params(deep=False).items() if k not in OF_THE_TRAINING}
-        params["device"] = str(find_device(self.device))
-        return {name: comparable(value) for name, value in params.items()}
-
-    def _check_same_model(self):
-        """Raise if training is to go on with parameters that the net was not built with."""
-        for name, value in self._model_parameters().items():
-            if value != self._built_with[name]:
-                raise ValueError(
-                    f"{name}={value!r}, but the net to go on with was built with {self._built_with[name]!r}: "
-                    "set warm_start=False (or clone the estimator) to train a new one."
-                )
-
     def _answers(self, X, kind):
         """What the target makes of the outputs for X."""
         sets = self._read_new_sets(X)
@@ -343,64 +295,6 @@ class DeepSetsBase(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
-
-
-class ClassifierOfSets(ClassifierMixin):
-    """What classifiers of sets and of elements share."""
-
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        What ``standardize`` learned in the first call stays.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that later calls will bring. Needed in the first call.
-
-        Returns
-        -------
-        self : estimator
-        """
-        if classes is None and not hasattr(self, "net_"):
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if self.class_weight == "balanced":
-            raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
-        return self._partial_fit(X, y, sample_weight, classes)
-
-
-class RegressorOfSets(RegressorMixin):
-    """What regressors of sets and of elements share."""
-
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        What ``standardize`` learned in the first call stays.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-
-        Returns
-        -------
-        self : estimator
-        """
-        return self._partial_fit(X, y, sample_weight)
-
-
-def comparable(value):
-    """A parameter as something that equals what was built with an equal one: callables by their qualified names."""
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(map(comparable, value))
-    if isinstance(value, partial):
-        arguments = {name: comparable(one) for name, one in value.keywords.items()}
-        return ("partial", comparable(value.func), comparable(value.args), arguments)
-    if callable(value):
-        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    return value
 
 
 def batch_size(dataset):

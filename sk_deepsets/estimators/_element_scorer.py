@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import MetadataRequest, _MetadataRequester
 from sklearn.utils.metaestimators import available_if
 
-from sk_deepsets.estimators._targets import check_weight
+from sk_deepsets.estimators._check_targets import check_weight
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.sets import check_sets
 

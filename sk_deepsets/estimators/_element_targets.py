@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sk_deepsets.estimators._check_targets import check_squares, class_weights
 from sk_deepsets.estimators._scaling import mean_and_scale
-from sk_deepsets.estimators._targets import ClassTarget, Target, check_squares, class_weights
+from sk_deepsets.estimators._targets import ClassTarget, Target
 from sk_deepsets.nn import PackedSets, softmax_over_sets
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import SetDataset

@@ -9,10 +9,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._by_element import ByElement
+from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
-from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._parameters import SetParameters, check_widths
+from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack

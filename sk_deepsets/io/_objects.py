@@ -20,7 +20,7 @@ from sk_deepsets.estimators import (
     DeepSetsElementRegressor,
     DeepSetsRegressor,
 )
-from sk_deepsets.estimators._base import comparable
+from sk_deepsets.estimators._same_model import comparable
 from sk_deepsets.estimators._targets import Target
 from sk_deepsets.io._values import PLAIN_FORMS, Form, Reader, Writer
 from sk_deepsets.nn import Kind
