@@ -110,13 +110,13 @@ def test_partial_fit_learns_in_small_parts(make_regressor, bags, values):
     assert reg.score(bags, values) > 0.8
 
 
-@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize("n_members", [1, 2])
 def test_sums_over_sets_of_1_to_1000_elements_are_learned(n_members):
     rng = np.random.default_rng(0)
     sizes = np.exp(rng.uniform(0, np.log(1000), 250)).astype(int)
     bags = [rng.uniform(0, 1, size=(size, 2)) for size in [1, 1000, *sizes]]
     y = np.array([bag[:, 0].sum() for bag in bags])
-    reg = DeepSetsRegressor(pool_type="sum", n_members=n_members, random_state=0).fit(bags[:200], y[:200])
+    reg = DeepSetsRegressor(pool_type="sum", n_members=n_members, max_epochs=50, random_state=0).fit(bags[:200], y[:200])
     losses = [row["train_loss"] for row in reg.history_]
     assert max(losses) < 2  # an untrained net that says the mean has 1
     assert reg.score(bags[200:], y[200:]) > 0.98
