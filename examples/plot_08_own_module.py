@@ -8,6 +8,7 @@ Tomczak and Welling (2018, "Attention-based deep multiple instance learning"), f
 handwritten digits holds a nine.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -90,4 +91,4 @@ for axis, (name, model) in zip(axes, models.items(), strict=False):
     )
 axes[2].set(xlabel="epoch", title="accuracy on the validation sets")
 axes[2].legend(frameon=False)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)
