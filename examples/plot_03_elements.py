@@ -9,6 +9,7 @@ found. No image is odd by itself, only among the others of its set.
 Sets for training and for testing are drawn from different images, the first 1,000 and the rest.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -90,4 +91,4 @@ for i, row in zip(shown, axes, strict=True):
         style = {"color": color, "linewidth": 3, "linestyle": "-" if is_chosen else ":"}
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set(visible=is_chosen or test_odd[i, j], **style)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

@@ -9,6 +9,7 @@ Here 160 patients are made of the handwritten digits that come with scikit-learn
 the patients two of them are nines. A set is a sample of 6 of a patient's images, and three samples are taken of each.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -86,4 +87,4 @@ found = search.cv_results_
 names = [f"{params['pool_type']}, phi {params['phi_hidden_dims']}" for params in found["params"]]
 axes[1].barh(names, found["mean_test_score"], xerr=found["std_test_score"] / 2, color="tab:green")
 axes[1].set(xlabel="accuracy, patients apart", xlim=(0.4, 1.02))
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

@@ -6,6 +6,7 @@ The pool is where the elements of a set become one vector, and it decides what t
 bags of handwritten digits, real images, are put to four pools; and then to bags that are larger than those of training.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -78,4 +79,4 @@ for axis, values, title in zip(axes, results.transpose(2, 0, 1), ["bags of 5 to 
     for (i, j), value in np.ndenumerate(values):
         axis.text(j, i, f"{value:.2f}" if value > -1 else "< -1", ha="center", va="center", fontsize=9)
     axis.set(xticks=range(4), xticklabels=names, yticks=range(5), yticklabels=questions, title=f"R², {title}")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

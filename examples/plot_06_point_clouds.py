@@ -7,6 +7,7 @@ scikit-learn becomes one: the places of its pixels with ink, and how dark they a
 nothing, and points may go missing: what is left of the accuracy then?
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -83,4 +84,4 @@ for name, values in accuracy.items():
 axis.set(xlabel="share of the points that are left", ylabel="test accuracy", ylim=(0, 1.02))
 axis.invert_xaxis()
 axis.legend(fontsize=8)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

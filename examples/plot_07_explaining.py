@@ -6,6 +6,7 @@ A model of sets can say what each element did. Here bags of handwritten digits a
 labels do not say which image that is, and the explanation should find it.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -79,4 +80,4 @@ limit = np.abs(pixels.importances_mean[:64]).max()
 axis.imshow(pixels.importances_mean[:64].reshape(8, 8), cmap="PiYG", vmin=-limit, vmax=limit)
 axis.set(xticks=[], yticks=[])
 axis.set_title("importance of the pixels", fontsize=10)
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

@@ -6,6 +6,7 @@ A fitted model leaves the notebook as one file. ``save`` and ``load`` keep the e
 a file. ``to_onnx`` makes a program for onnxruntime, which needs neither torch nor this package.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -60,4 +61,4 @@ axes[0].scatter(probability[right], served[right], s=8)
 axes[0].set(xlabel="predict_proba", ylabel="onnxruntime", title="probability of the right class")
 axes[1].hist(np.log10(np.abs(served - probability).max(axis=1) + 1e-17), bins=30)
 axes[1].set(xlabel="log10 of the largest difference", ylabel="clouds", title="differences are rounding")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=90)
+figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

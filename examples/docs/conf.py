@@ -1,6 +1,7 @@
 """Settings of the documentation: ``python -m sphinx -W examples/docs build/docs`` builds it."""
 
 import re
+import warnings
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -33,10 +34,14 @@ html_show_sourcelink = False
 html_copy_source = False
 
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc's sections say the types
 numpydoc_show_class_members = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+# the fits of the examples are short, and the warning would show where this was built
+warnings.filterwarnings("ignore", "The validation loss was still falling")
 
 sphinx_gallery_conf = {
     "examples_dirs": str(EXAMPLES),
