@@ -116,7 +116,9 @@ def test_sums_over_sets_of_1_to_1000_elements_are_learned(n_members):
     sizes = np.exp(rng.uniform(0, np.log(1000), 250)).astype(int)
     bags = [rng.uniform(0, 1, size=(size, 2)) for size in [1, 1000, *sizes]]
     y = np.array([bag[:, 0].sum() for bag in bags])
-    reg = DeepSetsRegressor(pool_type="sum", n_members=n_members, max_epochs=50, random_state=0).fit(bags[:200], y[:200])
+    reg = DeepSetsRegressor(pool_type="sum", n_members=n_members, max_epochs=50, random_state=0).fit(
+        bags[:200], y[:200]
+    )
     losses = [row["train_loss"] for row in reg.history_]
     assert max(losses) < 2  # an untrained net that says the mean has 1
     assert reg.score(bags[200:], y[200:]) > 0.98
