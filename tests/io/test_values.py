@@ -74,7 +74,7 @@ def test_indexes(index):
         torch.zeros(1, dtype=torch.bfloat16), pd.period_range("2024", periods=2, freq="D"), b"bytes",
         type("SGD", (torch.optim.SGD,), {}),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_anything_else_is_an_error_that_says_where(value):
     with pytest.raises(TypeError, match=r"^here.* is .*which a file without code cannot hold"):
