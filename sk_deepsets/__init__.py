@@ -10,6 +10,8 @@ from sk_deepsets.estimators import (
 from sk_deepsets.preprocessing import ElementTransformer, SetAggregator, SetPadder
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
 
+__version__ = "0.1.0"
+
 __all__ = [
     "DeepSetsClassifier",
     "DeepSetsElementClassifier",

@@ -1,7 +1,9 @@
-"""One thread for torch: the data of the tests are small, and tests may run side by side."""
+"""One thread for torch, since the data of the tests are small; and small estimators of many kinds, fitted once."""
 
 import pytest
 import torch
+
+from tests.models import CASES
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -10,3 +12,16 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def fitted():
+    """``fitted(name)``: the case of that name, and its estimator, which is fitted once."""
+    models = {}
+
+    def find(name):
+        if name not in models:
+            models[name] = CASES[name].fit()
+        return CASES[name], models[name]
+
+    return find

@@ -10,8 +10,9 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -27,9 +28,10 @@ from sklearn.model_selection import (
     train_test_split,
     validation_curve,
 )
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import estimator_html_repr, resample, shuffle
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, SetPadder, check_sets
@@ -290,3 +292,20 @@ def test_sample_weights_by_prefix_without_routing(X, bags, y):
     pipe = make_pipeline(SetPadder(), DeepSetsClassifier(**FAST)).fit(X, y, deepsetsclassifier__sample_weight=weight)
     wanted = DeepSetsClassifier(**FAST).fit(bags, y, sample_weight=weight)
     np.testing.assert_array_equal(pipe.predict_proba(X), wanted.predict_proba(bags))
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [BaggingClassifier(CLF, 2, random_state=0), OneVsOneClassifier(CLF), SelfTrainingClassifier(CLF, max_iter=1)],
+    ids=lambda meta: type(meta).__name__,
+)
+def test_what_takes_single_rows_wants_a_table(bags, three, meta):
+    X = pd.DataFrame({"sets": check_sets(bags).to_series()})
+    unknown = isinstance(meta, SelfTrainingClassifier) & (np.arange(60) % 5 == 0)
+    assert meta.fit(X, np.where(unknown, -1, three)).predict(X).shape == (60,)
+
+
+def test_permutation_importance_of_a_table(bags, y):
+    X = pd.DataFrame({"sets": check_sets(bags).to_series(), "noise": np.arange(60) % 7})
+    found = permutation_importance(clone(CLF).set_params(max_epochs=30).fit(X, y), X, y, n_repeats=3, random_state=0)
+    assert found.importances_mean[0] > found.importances_mean[1]

@@ -1,28 +1,49 @@
-"""Every Python block of the README runs, one after the other, as a reader would paste them."""
+"""Every Python block of the README runs, as a reader would paste it, and what its comments say is what comes out."""
 
+import ast
 import re
 from pathlib import Path
 
-import matplotlib as mpl
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+TEXT = README.read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
-def test_the_readme_has_snippets():
-    assert len(BLOCKS) >= 5
+def run(block, names):
+    """Run a block, and compare the value of each expression with the comment behind it."""
+    lines = block.splitlines()
+    for node in ast.parse(block).body:
+        code = ast.get_source_segment(block, node)
+        if not isinstance(node, ast.Expr):
+            exec(code, names)
+            continue
+        value, comment = eval(code, names), lines[node.end_lineno - 1][node.end_col_offset :].strip()
+        if comment:
+            assert repr(value) == comment.removeprefix("# "), f"{code} is {value!r}"
 
 
-@pytest.fixture
-def _no_window(tmp_path, monkeypatch):
-    mpl.use("Agg")
+def test_a_false_comment_is_found():
+    run("a = 1\na + 1  # 2", {})
+    with pytest.raises(AssertionError, match="is 2"):
+        run("a = 1\na + 1  # 3", {})
+
+
+def test_the_snippets_run_in_order(tmp_path, monkeypatch):
+    assert len(BLOCKS) >= 3
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.mark.usefixtures("_no_window")
-def test_the_snippets_run_in_order():
     names = {}
-    for number, block in enumerate(BLOCKS):
-        exec(compile(block, f"README block {number}", "exec"), names)
-    assert names["clf"].score(names["test_bags"], names["test_y"]) > 0.9
+    for block in BLOCKS:
+        run(block, names)
+
+
+def test_it_is_a_shop_window():
+    assert len(TEXT.split()) <= 900
+
+
+def test_its_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#]+)", TEXT)
+    assert targets
+    for target in targets:
+        assert target.startswith("https://") or (README.parent / target).exists(), target

@@ -44,7 +44,7 @@ y = np.arange(200) % 2
 outside = []
 for _ in range(12):
     start = time.perf_counter()
-    clf = DeepSetsClassifier(max_epochs=10).fit(X, y)
+    clf = DeepSetsClassifier(n_members=1, max_epochs=10).fit(X, y)
     outside.append(time.perf_counter() - start - sum(row["dur"] for row in clf.history_))
 print(1000 * np.median(outside[2:]))
 """
@@ -61,7 +61,7 @@ import numpy as np
 from sk_deepsets import DeepSetsClassifier
 rng = np.random.default_rng(0)
 small = [rng.standard_normal((size, 8), dtype=np.float32) for size in rng.integers(2, 30, 200)]
-clf = DeepSetsClassifier(max_epochs=3, random_state=0).fit(small, np.arange(200) % 2)
+clf = DeepSetsClassifier(n_members=1, max_epochs=3, random_state=0).fit(small, np.arange(200) % 2)
 large = [rng.standard_normal((10_000_000, 8), dtype=np.float32)]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 clf.predict(large)
@@ -76,7 +76,7 @@ for n_elements in map(int, sys.argv[1:]):
     sizes = rng.integers(1, 72, n_elements // 36)
     sets = RaggedSets(rng.normal(size=(sizes.sum(), 8)).astype("float32"), np.r_[0, sizes.cumsum()])
     epochs = 3 if n_elements > 1e6 else 15
-    clf = DeepSetsClassifier(max_epochs=epochs, early_stopping=False).fit(sets, np.arange(len(sets)) % 2)
+    clf = DeepSetsClassifier(n_members=1, max_epochs=epochs, early_stopping=False).fit(sets, np.arange(len(sets)) % 2)
     print(sizes.sum(), np.median([row["dur"] for row in clf.history_[1:]]))
 """
 

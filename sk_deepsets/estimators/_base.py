@@ -2,16 +2,19 @@
 
 import copy
 import warnings
-from functools import partial
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._check_targets import check_weight
+from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
-from sk_deepsets.estimators._targets import check_weight
+from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
+from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
@@ -32,23 +35,6 @@ ENOUGH_TO_HOLD_OUT = 1_000
 
 # In a mini-batch, as far as its size is not given.
 MOST_ELEMENTS = 16_384
-# What a net is built with; the other parameters may change from one fit to the next.
-OF_THE_TRAINING = {
-    "lr",
-    "batch_size",
-    "max_epochs",
-    "early_stopping",
-    "validation_fraction",
-    "n_iter_no_change",
-    "warm_start",
-    "callbacks",
-    "class_weight",
-    "max_set_size",
-    "empty_sets",
-    "missing_sets",
-    "random_state",
-    "verbose",
-}
 
 
 class DeepSetsBase(BaseEstimator):
@@ -84,10 +70,17 @@ class DeepSetsBase(BaseEstimator):
         training = self._fit(X, y, sample_weight, X_val, y_val, groups, goes_on=goes_on, epochs=self.max_epochs)
         if training.diverged:
             warnings.warn(
-                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. Lower lr, or set "
-                f"standardize=True. The weights of epoch {self.best_iteration_} are kept.",
+                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. {self._advice} The weights of "
+                f"epoch {self.best_iteration_} are kept.",
                 ConvergenceWarning,
                 stacklevel=3,  # 2 is scikit-learn's wrapper
+            )
+        elif training.blew_up is not None:
+            warnings.warn(
+                f"Training failed: its loss is {training.blew_up:.3g}, far beyond that of always answering the same. "
+                f"{self._advice}",
+                ConvergenceWarning,
+                stacklevel=3,
             )
         if training.unfinished:
             warnings.warn(
@@ -116,11 +109,16 @@ class DeepSetsBase(BaseEstimator):
         random = random or np.random.RandomState(self.random_state)
         fitted = copy.copy(self)
         if goes_on:
-            fitted._check_same_model()
+            check_same_model(fitted)
+        else:  # how many folds there are is up to the new net
+            fitted.__dict__.pop("net_", None)
+            fitted._seed_of_parts = random.randint(2**31 - 1)
         sets = fitted._read_sets(X, reset=not goes_on)
         fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
         values, weight = fitted._read_targets(y, sample_weight, sets, classes)
-        parts = fitted._divide(values, weight, sets, groups, random, all_are_trained=partly or X_val is not None)
+        # the same each time that training goes on: no member looks at sets that it was trained on before
+        of_parts = np.random.RandomState(fitted._seed_of_parts)
+        parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
         if not goes_on:
             of_trained = parts.weight(weight)
             fitted._target.learn_scale(values, sets, of_trained)
@@ -133,9 +131,10 @@ class DeepSetsBase(BaseEstimator):
         best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
         if hasattr(fitted.net_.module_, "n_members") and not partly:
             best_epoch = MemberTraining(bool(self.early_stopping))
+        data = Split(train_set, valid_set)
         training = train(
             fitted.net_,
-            Split(train_set, valid_set),
+            data,
             fitted._random_numbers,
             best_epoch,
             lr=self.lr,
@@ -143,15 +142,27 @@ class DeepSetsBase(BaseEstimator):
             epochs=epochs,
             callbacks=self.callbacks,
             verbose=int(self.verbose),
+            advice=self._advice,
+            checkpoint=None if partly else checkpoint_of(self, data, fitted._built_with),
         )
+        if not (partly or self.warm_start):
+            fitted.net_.optimizer_.state.clear()  # several times the weights
+        fitted.size_range_ = size_range(sets, self.size_range_ if goes_on else None)
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
         fitted.n_iter_ = len(fitted.history_)
         fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
         if hasattr(fitted._target, "classes"):
             fitted.classes_ = fitted._target.classes
-        fitted._keep_out_of_fold(best_epoch, parts, values, weight)
+        # whose members have seen all sets once can say nothing out of fold when training goes on
+        fitted._saw_all = parts.fold is None or (goes_on and self._saw_all)
+        fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
         self.__dict__ = fitted.__dict__
         return training
+
+    @property
+    def _advice(self):
+        """What to do when training diverges."""
+        return "Lower lr." if self.standardize else "Lower lr, or set standardize=True."
 
     def _divide(self, values, weight, sets, groups, random, all_are_trained):
         """Which sets are trained on and which are looked at: those of other folds, or one part."""
@@ -165,7 +176,8 @@ class DeepSetsBase(BaseEstimator):
             return Parts(len(sets), used)
         if n_folds > 1:
             return Parts(len(sets), used, assign_folds(n_folds, strata, groups, random))
-        if len(values) >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:
+        n_targets = len(used) if len(values) == len(sets) else sets.sizes[used].sum()
+        if n_targets >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:
             return Parts(len(sets), used, held_out=hold_out(self.validation_fraction, strata, groups, random))
         return Parts(len(sets), used)
 
@@ -190,13 +202,13 @@ class DeepSetsBase(BaseEstimator):
                 weight_decay=self.weight_decay,
                 device=device,
             ).initialize()
-        self._built_with = self._model_parameters()
+        self._built_with = model_parameters(self)
 
     def _keep_out_of_fold(self, best_epoch, parts, values, weight):
         """What the members that did not see a set say of it; nothing where there are no such members."""
         for name in ("oof_prediction_", "oof_score_"):
             self.__dict__.pop(name, None)
-        if parts.fold is None or not isinstance(best_epoch, MemberTraining):
+        if self._saw_all:
             return
         order = np.concatenate([np.flatnonzero(parts.fold == one) for one in range(parts.fold.max() + 1)])
         outputs = best_epoch.outputs_.numpy()
@@ -236,30 +248,30 @@ class DeepSetsBase(BaseEstimator):
         try:
             sets = self._read_sets(X_val)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"X_val: {error}") from error
+            raise type(error)(
+                f'X_val: {error} Behind other steps of a pipeline, Pipeline(steps, transform_input=["X_val"]) sends '
+                "X_val through these, too (with sklearn.set_config(enable_metadata_routing=True))."
+            ) from error
         values = self._target.read(y_val, sets, name="_val")
         return self._target.dataset(values, sets, self._target.weigh(values, sets, None, name="_val"))
 
-    def _model_parameters(self):
-        """What a net is built with, in a form that compares and survives a pickle: [8] is (8,)."""
-        params = {k: v for k, v in self.get_params(deep=False).items() if k not in OF_THE_TRAINING}
-        params["device"] = str(find_device(self.device))
-        return {name: comparable(value) for name, value in params.items()}
-
-    def _check_same_model(self):
-        """Raise if training is to go on with parameters that the net was not built with."""
-        for name, value in self._model_parameters().items():
-            if value != self._built_with[name]:
-                raise ValueError(
-                    f"{name}={value!r}, but the net to go on with was built with {self._built_with[name]!r}: "
-                    "set warm_start=False (or clone the estimator) to train a new one."
-                )
-
     def _answers(self, X, kind):
         """What the target makes of the outputs for X."""
+        sets = self._read_new_sets(X)
+        return getattr(self._target, kind)(self._outputs(sets), sets)
+
+    def _read_new_sets(self, X):
+        """Sets to predict for."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        return getattr(self._target, kind)(self._outputs(sets), sets)
+        # a model from a file may be older than the range
+        if hasattr(self, "size_range_") and not self._is_right_for_any_size():
+            warn_of_sizes(sets, self.size_range_, stacklevel=4)  # whoever calls predict
+        return sets
+
+    def _is_right_for_any_size(self):
+        """Whether a larger set is only more of the same."""
+        return False
 
     def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
@@ -269,9 +281,13 @@ class DeepSetsBase(BaseEstimator):
             number = row if len(outputs) == len(sets) else sets.locate(row)[0]
             raise ValueError(
                 f"The output for set {number} is not finite: it holds values far beyond those of fit, or training "
-                "diverged (lower lr, or set standardize=True)."
+                f"diverged. {self._advice}"
             )
         return outputs
+
+    @available_if(lambda self: hasattr(self, "net_"))
+    def _sk_visual_block_(self):
+        return architecture(self.net_.module_, self.n_features_in_, self._built_with)
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""
@@ -279,64 +295,6 @@ class DeepSetsBase(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
-
-
-class ClassifierOfSets(ClassifierMixin):
-    """What classifiers of sets and of elements share."""
-
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        What ``standardize`` learned in the first call stays.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that later calls will bring. Needed in the first call.
-
-        Returns
-        -------
-        self : estimator
-        """
-        if classes is None and not hasattr(self, "net_"):
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if self.class_weight == "balanced":
-            raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
-        return self._partial_fit(X, y, sample_weight, classes)
-
-
-class RegressorOfSets(RegressorMixin):
-    """What regressors of sets and of elements share."""
-
-    def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch, on from where training stands.
-
-        What ``standardize`` learned in the first call stays.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-
-        Returns
-        -------
-        self : estimator
-        """
-        return self._partial_fit(X, y, sample_weight)
-
-
-def comparable(value):
-    """A parameter as something that equals what was built with an equal one: callables by their qualified names."""
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(map(comparable, value))
-    if isinstance(value, partial):
-        arguments = {name: comparable(one) for name, one in value.keywords.items()}
-        return ("partial", comparable(value.func), comparable(value.args), arguments)
-    if callable(value):
-        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
-    return value
 
 
 def batch_size(dataset):

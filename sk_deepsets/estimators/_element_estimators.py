@@ -6,7 +6,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
+from sk_deepsets.estimators._base import DeepSetsBase
+from sk_deepsets.estimators._check_targets import check_weight
+from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._element_scorer import element_scorer
 from sk_deepsets.estimators._element_targets import (
     ChosenElementTarget,
@@ -14,9 +16,9 @@ from sk_deepsets.estimators._element_targets import (
     ElementValueTarget,
     RankingTarget,
 )
-from sk_deepsets.estimators._parameters import ElementParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._parameters import ElementParameters, check_widths
+from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
-from sk_deepsets.estimators._targets import check_weight
 from sk_deepsets.nn import DeepSetsEquivariant
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import REGRESSION_LOSSES
@@ -40,8 +42,7 @@ class ElementEstimator(DeepSetsBase):
 
     def _answers(self, X, kind):
         """One array per set; an array where X is one."""
-        check_is_fitted(self)
-        sets = self._read_sets(X)
+        sets = self._read_new_sets(X)
         flat = getattr(self._target, kind)(self._outputs(sets), sets)
         if isinstance(X, np.ndarray) and X.ndim == 3:
             return flat.reshape(*X.shape[:2], *flat.shape[1:])

@@ -4,10 +4,13 @@ import re
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import check_scoring, get_scorer
+from sklearn.utils.metadata_routing import MetadataRequest, _MetadataRequester
 from sklearn.utils.metaestimators import available_if
 
+from sk_deepsets.estimators._check_targets import check_weight
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.sets import check_sets
 
@@ -24,7 +27,9 @@ def element_scorer(scoring):
     Returns
     -------
     callable
-        ``scorer(estimator, X, y)``, for ``scoring=`` in ``cross_val_score`` and ``GridSearchCV``.
+        ``scorer(estimator, X, y, sample_weight=None)``, for ``scoring=`` in ``cross_val_score`` and ``GridSearchCV``.
+        The weights are those of sets, and not for rankings. With scikit-learn's metadata routing,
+        ``set_score_request(sample_weight=True)`` asks for them.
 
     Examples
     --------
@@ -82,7 +87,20 @@ def mean_ndcg(relevance, scores, segments, k=None):
     return float(np.mean(found[counted] / ideal[counted])) if counted.any() else np.nan
 
 
-class _RankingScorer:
+class _Scorer(_MetadataRequester):
+    """What takes part in scikit-learn's metadata routing, as its own scorers do."""
+
+    def set_score_request(self, **kwargs):
+        """Ask for metadata in cross-validation, such as ``sample_weight=True``; see scikit-learn's metadata routing."""
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError("set_score_request needs sklearn.set_config(enable_metadata_routing=True).")
+        self._metadata_request = MetadataRequest(owner=type(self).__name__)
+        for name, alias in kwargs.items():
+            self._metadata_request.score.add_request(param=name, alias=alias)
+        return self
+
+
+class _RankingScorer(_Scorer):
     def __init__(self, k):
         self.k = k
 
@@ -95,17 +113,19 @@ class _RankingScorer:
         return "element_scorer('ndcg')" if self.k is None else f"element_scorer('ndcg@{self.k}')"
 
 
-class _ElementScorer:
+class _ElementScorer(_Scorer):
     def __init__(self, scorer):
         self.scorer = scorer
 
-    def __call__(self, estimator, X, y):
+    def __call__(self, estimator, X, y, sample_weight=None):
         sets = _checked(X)
         targets = read_element_targets(y, sets)
         labelled = ~pd.isna(targets)
         wanted = targets[labelled]
         wanted = np.array(wanted.tolist()) if wanted.dtype == object else wanted
-        return self.scorer(_FlatAnswers(estimator, labelled), X, wanted)
+        weight = check_weight(sample_weight, sets)
+        weights = {} if weight is None else {"sample_weight": weight[sets.segments[labelled]]}
+        return self.scorer(_FlatAnswers(estimator, labelled), X, wanted, **weights)
 
     def __repr__(self):
         return f"element_scorer({self.scorer!r})"

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sk_deepsets.estimators._check_targets import check_squares, class_weights
 from sk_deepsets.estimators._scaling import mean_and_scale
-from sk_deepsets.estimators._targets import ClassTarget, Target, class_weights
+from sk_deepsets.estimators._targets import ClassTarget, Target
 from sk_deepsets.nn import PackedSets, softmax_over_sets
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import SetDataset
@@ -139,6 +140,7 @@ class ElementValueTarget(ElementTarget):
             raise ValueError(f"y{name} must hold numbers: {error}") from error
         if np.isinf(values).any():
             raise ValueError(f"y{name} holds infinity (element {int(np.argmax(np.isinf(values)))}).")
+        check_squares(values, name, "element")
         if np.isnan(values).all():
             raise ValueError(f"No element has a target in y{name}.")
         return values

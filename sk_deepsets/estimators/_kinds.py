@@ -24,7 +24,7 @@ ENOUGH_ELEMENTS = 50_000
 
 
 def layout(n_members, n_sets, n_elements):
-    """How many kinds there are, and how many members of each.
+    """The kinds that there are, and how many members of each.
 
     Parameters
     ----------
@@ -34,16 +34,17 @@ def layout(n_members, n_sets, n_elements):
     n_elements : int
     """
     if n_members == "auto":
+        if n_elements >= 1_000_000:  # the two that are taken with many sets
+            return KINDS[::2], min(3, n_sets)
         few = n_sets < 5_000 and n_elements < 50_000
-        return len(KINDS), min(5 if few else 4, n_sets)
+        return KINDS, min(5 if few else 4, n_sets)
     # folds count more than kinds: as many kinds as there can be with four members each
     n_kinds = next((n for n in range(len(KINDS), 1, -1) if n_members % n == 0 and n_members >= 4 * n), 1)
-    return n_kinds, n_members // n_kinds
+    return KINDS[:n_kinds], n_members // n_kinds
 
 
-def choose_kinds(n_kinds, *, dropout, pool_type, standardize):
-    """The first kinds, with what the user's parameters say of all members."""
-    kinds = KINDS[:n_kinds]
+def adapted(kinds, *, dropout, pool_type, standardize):
+    """The kinds, with what the user's parameters say of all members."""
     if dropout != "auto":
         kinds = [kind._replace(dropout=dropout) for kind in kinds]
     if pool_type != "auto":
@@ -73,7 +74,7 @@ def learn_columns(table, n_categories, weight, names, standardize):
     mean, scale = np.zeros(n_numbers), np.ones(n_numbers)
     if standardize:
         mean, scale = mean_and_scale(numbers, weight)
-    rows = np.arange(len(table)) if weight is None else np.flatnonzero(weight)
+    rows = np.arange(len(table)) if weight is None or not weight.any() else np.flatnonzero(weight)
     rows = rows[:: -(-len(rows) // ENOUGH_ELEMENTS)]
     scalings = Scalings(
         torch.from_numpy(np.ascontiguousarray(numbers[rows])),

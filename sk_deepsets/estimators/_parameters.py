@@ -1,61 +1,16 @@
-"""The parameters of the estimators: the default, the constraints and the documentation of each, said once."""
+"""The parameters of the estimators."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
-from inspect import cleandoc
 from numbers import Integral, Real
-from textwrap import indent
+from os import PathLike
 from typing import Any
 
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.nn import ACTIVATIONS, POOL_TYPES
 from sk_deepsets.training import OPTIMIZERS
-
-FITTED = """
-n_features_in_ : int
-    Features of an element.
-feature_names_in_ : ndarray of shape (n_features_in_,)
-    Names of the features, where the sets were DataFrames with string columns.
-n_context_features_ : int or None
-    Columns of the context; None where the sets have none.
-n_iter_ : int
-    Epochs trained.
-best_iteration_ : int
-    The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
-history_ : list of dict
-    One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (the loss of the sets held out: log loss, or ``loss``
-    on the standardised target), ``dur``, ….
-net_ : skorch.NeuralNet
-    The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``; a
-    ``module`` of your own is ``net_.module_.module``, behind the standardisation.
-padder_ : SetPadder
-"""
-
-
-def parameter(default: Any, kind: str, doc: str, *constraints: Any) -> Any:
-    """A field of an estimator: its default, its type as numpydoc shows it, what it does, and what it may be."""
-    return field(default=default, metadata={"kind": kind, "doc": cleandoc(doc), "constraints": list(constraints)})
-
-
-def with_parameters(cls: type) -> type:
-    """Make a class a dataclass whose ``__init__`` only stores its parameters, with their constraints and documentation.
-
-    ``{parameters}`` in the docstring of the class stands for the list of all its parameters, ``{fitted}`` for the
-    attributes that all estimators have after ``fit``.
-    """
-    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
-    cls._parameter_constraints = {one.name: one.metadata["constraints"] for one in fields(cls)}
-    texts = {"{parameters}": "\n".join(map(_entry, fields(cls))), "{fitted}": cleandoc(FITTED)}
-    for name, text in texts.items():
-        cls.__doc__ = cls.__doc__.replace(name, indent(text, "    ").strip())
-    return cls
-
-
-def _entry(one: Any) -> str:
-    default = f'"{one.default}"' if isinstance(one.default, str) else one.default
-    return f"{one.name} : {one.metadata['kind']}, default={default}\n{indent(one.metadata['doc'], '    ')}"
 
 
 @with_parameters
@@ -63,10 +18,14 @@ class SetArchitecture:
     """The model of the estimators with one answer per set."""
 
     phi_hidden_dims: Sequence[int] = parameter(
-        (32, 32), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like"
+        (32, 32), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like", Integral
     )
     rho_hidden_dims: Sequence[int] = parameter(
-        (64,), "sequence of int", "Widths of the hidden layers of rho. Empty: rho is one linear map.", "array-like"
+        (64,),
+        "sequence of int",
+        "Widths of the hidden layers of rho. Empty: rho is one linear map.",
+        "array-like",
+        Integral,
     )
     pool_type: str | Sequence[str] = parameter(
         "auto",
@@ -114,8 +73,9 @@ class SetArchitecture:
         the sets: in the scaling of the elements (standardised, by quantiles, by intervals between quantiles), in
         statistics of the set beside the pooled vector, in dropout and in the pool. Each member is not trained on one
         fold of the sets; from what it says of that fold follow the number of epochs, the weights of the members in the
-        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members, 16 with 5,000 sets or more; one if there
-        is a ``module``, or no layer in phi. 1: one plain net, exactly as in the formula.""",
+        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
+        1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )
@@ -126,7 +86,11 @@ class ElementArchitecture:
     """The model of the estimators with one answer per element."""
 
     hidden_dims: Sequence[int] = parameter(
-        (64, 64), "sequence of int", "Widths between the equivariant layers. Empty: there is one layer.", "array-like"
+        (64, 64),
+        "sequence of int",
+        "Widths between the equivariant layers. Empty: there is one layer.",
+        "array-like",
+        Integral,  # has an error of its own, which shows the sequence
     )
     pool_type: str = parameter(
         "max", '{"max", "sum"}', "How an element sees the others of its set.", StrOptions({"max", "sum"})
@@ -263,7 +227,9 @@ class TrainingParameters:
         False,
         "bool",
         """Whether ``fit`` goes on from the weights of the last ``fit``. What the model is built of must be the same
-        then; what belongs to the training may change.""",
+        then; what belongs to the training may change. Only with ``warm_start=True``, and in ``partial_fit``, does the
+        optimizer keep its state from one call to the next, which makes an estimator and its pickle about three times
+        as large.""",
         "boolean",
     )
     callbacks: Sequence | None = parameter(
@@ -272,6 +238,17 @@ class TrainingParameters:
         "Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``.",
         list,
         tuple,
+        None,
+    )
+    checkpoint: str | PathLike | None = parameter(
+        None,
+        "str or Path",
+        """A folder in which each epoch leaves the state of the training, so a fit that is killed loses one epoch at
+        most. The next ``fit`` with the same data and parameters goes on from there, on the CPU to the same model to the
+        last bit. At the end of a fit its file is deleted; several fits, as of a grid search, share a folder. Files are
+        pickles: use a folder that only you can write to. Wants an int as ``random_state``.""",
+        str,
+        PathLike,
         None,
     )
 
@@ -310,6 +287,8 @@ class ElementParameters(Run, TrainingParameters, Data, SharedArchitecture, Eleme
 
 def check_widths(dims, name):
     """The widths of hidden layers that a parameter holds, as a tuple."""
+    if isinstance(dims, Integral):
+        raise ValueError(f"{name}={dims}, but it holds the width of each hidden layer: {name}=({dims},) for one layer.")
     dims = tuple(dims)
     if not all(isinstance(dim, Integral) and not isinstance(dim, bool) and dim > 0 for dim in dims):
         raise ValueError(f"{name} must hold whole numbers of at least 1, one for each hidden layer, but is {dims}.")

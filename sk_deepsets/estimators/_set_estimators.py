@@ -7,10 +7,14 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from sk_deepsets.estimators._base import ClassifierOfSets, DeepSetsBase, RegressorOfSets
-from sk_deepsets.estimators._kinds import choose_kinds, layout, learn_inputs
-from sk_deepsets.estimators._parameters import SetParameters, check_widths, parameter, with_parameters
+from sk_deepsets.estimators._base import DeepSetsBase
+from sk_deepsets.estimators._by_element import ByElement
+from sk_deepsets.estimators._documented import parameter, with_parameters
+from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
+from sk_deepsets.estimators._parameters import SetParameters, check_widths
+from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
@@ -18,7 +22,7 @@ from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
 
 
-class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
+class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
     """Base of the estimators with one answer per set."""
 
     def transform(self, X):
@@ -36,6 +40,13 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
         check_is_fitted(self)
         return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
 
+    def _is_right_for_any_size(self):
+        """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
+        if self.module is not None or any(kind.statistics for kind in getattr(self.net_.module_, "kinds", ())):
+            return False
+        names = {self.pool_type} if isinstance(self.pool_type, str) else {*self.pool_type}
+        return names <= {"max", "min"} or (names == {"sum"} and not len(self.rho_hidden_dims))
+
     @property
     def _n_features_out(self):
         module = self.net_.module_
@@ -50,16 +61,23 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
     def _n_folds(self, n_sets, n_elements):
         if hasattr(self, "net_"):
             return super()._n_folds(n_sets, n_elements)
-        if self.n_members == "auto" and (self.module is not None or not len(self.phi_hidden_dims) or n_sets < 4):
-            self._layout = 1, 1
+        phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
+        if self.n_members == "auto" and (self.module is not None or not phi or n_sets < 4):
+            self._layout = KINDS[:1], 1
         else:
             self._layout = layout(self.n_members, n_sets, n_elements)
             if self.module is not None:
-                self._layout = 1, min(self.n_members, n_sets)
+                self._layout = KINDS[:1], min(self.n_members, n_sets)
         return self._layout[1]
 
     def _make_core(self, values, sets, weight):
         """The class of the torch module, and its arguments."""
+        if isinstance(self.module, nn.Module):
+            name = type(self.module).__name__
+            raise TypeError(
+                f"module is an instance of {name}, but the class is wanted: module={name}, which is then built with "
+                "input_dim=... and output_dim=...; functools.partial gives it further arguments."
+            )
         phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
         pool_type = ("mean", "max") if self.pool_type == "auto" else self.pool_type
         dims = {
@@ -72,11 +90,11 @@ class SetEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBa
         }
         if sets.context is not None:
             dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
-        n_kinds, n_folds = self._layout
+        kinds, n_folds = self._layout
         pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, weight).tolist()}
         if n_folds > 1 and self.module is None:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
-            kinds = choose_kinds(n_kinds, **how)
+            kinds = adapted(kinds, **how)
             inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
             return DeepSetsPack, {"kinds": kinds, **dims, **inputs, **pack}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them

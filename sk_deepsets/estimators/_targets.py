@@ -3,12 +3,10 @@
 import numpy as np
 from scipy.special import expit, softmax
 from sklearn.metrics import r2_score
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, _check_y
 
+from sk_deepsets.estimators._check_targets import check_some_weight, check_squares, check_targets, class_weights
 from sk_deepsets.estimators._scaling import mean_and_scale
-from sk_deepsets.sets import check_labels
 from sk_deepsets.training import SetDataset
 
 
@@ -145,7 +143,7 @@ class LabelsTarget(Target):
     def read(self, y, sets, name="", classes=None):
         """Zeros and ones, (n_sets, n_labels), in float64."""
         y = check_targets(y, sets, name, multi_output=True)
-        if type_of_target(y) != "multilabel-indicator":
+        if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
         if self.output_dim is None:
             self.output_dim = y.shape[1]
@@ -153,6 +151,13 @@ class LabelsTarget(Target):
         if y.shape[1] != self.output_dim:
             raise ValueError(f"y{name} has {y.shape[1]} labels, but {self.output_dim} are expected.")
         return np.asarray(y, dtype=np.float64)
+
+    def learn_weights(self, values, sets, weight, class_weight):
+        """Refuse weights: a set may have several labels, or none."""
+        if class_weight is not None:
+            raise ValueError(
+                f"class_weight={class_weight!r}, but y has several labels for each set: use sample_weight."
+            )
 
     def prior(self, values, weight):
         """Log odds of the labels."""
@@ -191,6 +196,7 @@ class ValueTarget(Target):
             self.is_flat = y.ndim == 1
             self.output_dim = 1 if self.is_flat else y.shape[1]
         y = y.reshape(len(y), -1)
+        check_squares(y, name, "set")
         if y.shape[1] != self.output_dim:
             raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} are expected.")
         return y
@@ -200,6 +206,14 @@ class ValueTarget(Target):
         self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
         if self.standardize:
             self.mean, self.scale = mean_and_scale(values, weight)
+
+    def prior(self, values, weight):
+        """The mean of the standardised targets, or the quantile that the loss asks for."""
+        scaled = (values - self.mean) / self.scale
+        if self.loss == "squared_error":
+            return np.average(scaled, axis=0, weights=weight)
+        share = (self.loss_options or {"quantile": 0.5})["quantile"]
+        return np.quantile(scaled, share, axis=0, weights=weight, method="inverted_cdf")
 
     def dataset(self, values, sets, weight):
         """Standardised targets."""
@@ -227,8 +241,8 @@ class PositiveTarget(ValueTarget):
     def read(self, y, sets, name="", classes=None):
         """Values (n_sets, n_outputs) in float64."""
         y = super().read(y, sets, name, classes)
-        if self.loss == "poisson" and ((y < 0).any() or not (y.sum(axis=0) > 0).all()):
-            raise ValueError(f'loss="poisson" wants y{name} that is not negative, and not 0 for all sets.')
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError(f'loss="poisson" wants y{name} that is not negative, but there is {y.min()}.')
         if self.loss == "gamma" and (y <= 0).any():
             raise ValueError(f'loss="gamma" wants y{name} above 0, but there is {y.min()}.')
         return y
@@ -236,63 +250,16 @@ class PositiveTarget(ValueTarget):
     def learn_scale(self, values, sets, weight):
         """Learn the mean of each output, which is what they are measured in."""
         self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
+        if not self.scale.all():
+            raise ValueError('loss="poisson" wants y that is not 0 for all sets to train on.')
+
+    def prior(self, values, weight):
+        """The logarithm of the mean, which is the unit."""
+        return np.zeros(self.output_dim)
 
     def values(self, outputs, sets=None):
         """Values of the form of y from outputs (n, n_outputs)."""
         return super().values(np.exp(outputs))
-
-
-def check_targets(y, sets, name, **options):
-    """Targets as an array of numbers or labels, one (or one row) for each set."""
-    check_labels(y, sets.index, f"y{name}")
-    checked = _check_y(y, **options)
-    if len(checked) != len(sets):
-        raise ValueError(
-            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: one for each set is wanted."
-        )
-    return checked
-
-
-def check_weight(sample_weight, sets):
-    """Weights of the sets in float64, or None."""
-    if sample_weight is None:
-        return None
-    check_labels(sample_weight, sets.index, "sample_weight")
-    shape = np.asarray(sample_weight).shape
-    if shape not in ((), (len(sets),)):
-        raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
-    one_for_each = np.empty((len(sets), 1))
-    weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
-    return check_some_weight(weight, "Sample weights")
-
-
-def check_some_weight(weight, what="class_weight and sample_weight together"):
-    """Weights of which one at least is not 0."""
-    if not weight.any():
-        raise ValueError(f"{what} must contain at least one non-zero number.")
-    return weight
-
-
-def class_weights(class_weight, classes, numbers, weight):
-    """One weight for each class, (n_classes,); None where all are the same.
-
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-    classes : ndarray of shape (n_classes,)
-    numbers : ndarray of int, shape (n,)
-        Of the classes of the sets, or elements.
-    weight : ndarray of shape (n,) or None
-        Of the sets, or elements.
-    """
-    if class_weight is None:
-        return None
-    if class_weight != "balanced":
-        return compute_class_weight(class_weight, classes=classes, y=classes)
-    # not scikit-learn's, which counts what has weight 0
-    counts = np.bincount(numbers, weights=weight, minlength=len(classes))
-    present = counts > 0
-    return np.divide(counts.sum(), present.sum() * counts, where=present, out=np.zeros(len(counts)))
 
 
 def _shown(classes):

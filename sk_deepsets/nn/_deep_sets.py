@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._fusion import SetModel
+from sk_deepsets.nn._leave_one_out import leave_one_out
 from sk_deepsets.nn._mlp import mlp
 from sk_deepsets.nn._packed import PackedSets, pack
 from sk_deepsets.nn._pools import PoolType, SetPooling
@@ -94,6 +95,14 @@ class DeepSetsInvariant(SetModel):
         """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
         return embed(lambda packed: self.phi(*self.fuse(packed)), self.phi, self.pooling, pack(x, mask))
 
+    def pooled_elements(self, packed: PackedSets) -> PackedSets:
+        """What the pool takes of each element: the output of phi, (n, k)."""
+        return packed._replace(elements=self.phi(*self.fuse(packed)))
+
+    def leave_one_out(self, packed: PackedSets) -> Tensor:
+        """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
+        return self.rho(leave_one_out(self.pooling, self.pooled_elements(packed)))
+
 
 class DeepSetsConditional(SetModel):
     """Deep Sets with a context vector for each set: rho([pool_i phi(x_i, z), z]).
@@ -164,8 +173,7 @@ class DeepSetsConditional(SetModel):
         Tensor of shape (b, output_dim)
         """
         context = self.context_layer(context)
-        pooled = self._embed(x, context, mask)
-        return self.rho(torch.cat([pooled, context], dim=-1) if self.context_in_rho else pooled)
+        return self._rho(self._embed(x, context, mask), context)
 
     def embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
@@ -173,3 +181,15 @@ class DeepSetsConditional(SetModel):
 
     def _embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None) -> Tensor:
         return embed(lambda packed: self.phi(*self.fuse(packed, context)), self.phi, self.pooling, pack(x, mask))
+
+    def _rho(self, pooled: Tensor, context: Tensor) -> Tensor:
+        return self.rho(torch.cat([pooled, context], dim=-1) if self.context_in_rho else pooled)
+
+    def pooled_elements(self, packed: PackedSets, context: Tensor) -> PackedSets:
+        """What the pool takes of each element: the output of phi, (n, k)."""
+        return packed._replace(elements=self.phi(*self.fuse(packed, self.context_layer(context))))
+
+    def leave_one_out(self, packed: PackedSets, context: Tensor) -> Tensor:
+        """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
+        pooled = leave_one_out(self.pooling, self.pooled_elements(packed, context))
+        return self._rho(pooled, packed.spread(self.context_layer(context)))

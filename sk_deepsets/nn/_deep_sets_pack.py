@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import sqrt
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
+from sk_deepsets.nn._leave_one_out import leave_one_out
 from sk_deepsets.nn._members import KindLinear, MemberDropout, MemberLinear, MemberTable
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._pack import Kind, Pack, State
@@ -143,15 +144,28 @@ class DeepSetsPack(Pack):
         mean : bool, default=True
         """
         packed = pack(x, mask)
-        outputs = self._rho(self._pooled(packed, context), packed, context)
-        outputs = outputs.view(self._n_present, len(packed.sizes), -1)
+        statistics = None if self.beside is None else self.statistics(packed)
+        outputs = self._rho(self._pooled(packed, context), statistics, context)
+        outputs = outputs.view(self._n_present, packed.sizes.shape[0], outputs.shape[1])
         return self.mean_of(outputs) if mean else outputs
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """The pooled vectors of all members side by side, (b, K * k); arguments as in ``forward``."""
         packed = pack(x, mask)
-        pooled = self._pooled(packed, context).view(self.n_members, len(packed.sizes), -1)
+        pooled = self._pooled(packed, context).view(self.n_members, len(packed.sizes), self.pooling.output_dim)
         return pooled.transpose(0, 1).flatten(1)
+
+    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
+        """What the pools take of each element: the outputs of the members' phi, one after another, (K * n, k)."""
+        return packed.repeated(self._n_present, self._phi(packed, context)(packed))
+
+    def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
+        pooled = leave_one_out(self.pooling, self.pooled_elements(packed, context))
+        pooled = self._as_sums(pooled, packed.sizes[packed.segments] - 1)
+        statistics = None if self.beside is None else self.statistics.leave_one_out(packed)
+        outputs = self._rho(pooled, statistics, None if context is None else packed.spread(context))
+        return self.mean_of(outputs.view(self._n_present, len(packed.segments), outputs.shape[1]))
 
     @property
     def _n_present(self) -> int:
@@ -160,6 +174,11 @@ class DeepSetsPack(Pack):
 
     def _pooled(self, packed: PackedSets, context: Tensor | None) -> Tensor:
         """The pooled vectors, (K * b, k)."""
+        pooled = embed(self._phi(packed, context), self.encoder, self.pooling, packed, self._n_present)
+        return self._as_sums(pooled, packed.sizes)
+
+    def _phi(self, packed: PackedSets, context: Tensor | None) -> Callable[[PackedSets], Tensor]:
+        """Phi of each member for the elements of a batch, or of parts of it: (K * n, k)."""
         n_members, shift = self._n_present, self._shift(packed, context)
         stretch = self.stretch(self._scaled(context)) if self.fusion_type == "film" else None
 
@@ -175,11 +194,14 @@ class DeepSetsPack(Pack):
                 hidden = hidden + everyone.spread(shift)
             return self.encoder(everyone._replace(elements=self.activation(hidden)))
 
-        pooled = embed(phi, self.encoder, self.pooling, packed, n_members)
+        return phi
+
+    def _as_sums(self, pooled: Tensor, sizes: Tensor) -> Tensor:
+        """Pooled vectors (K * b, k) of sets of these sizes, with means made sums in the kinds that want sums."""
         if not any(kind.sums for kind in self.kinds):
             return pooled
-        sums = self.sums.view(len(self.kinds), -1)[:, : n_members // len(self.kinds)].reshape(-1, 1)
-        factor = torch.where(sums, self.sum_scale * packed.sizes, 1).view(-1, 1)
+        sums = self.sums.view(len(self.kinds), -1)[:, : self._n_present // len(self.kinds)].reshape(-1, 1)
+        factor = torch.where(sums, self.sum_scale * sizes, 1).view(-1, 1)
         parts = zip(self.pooling.names, pooled.split(self.encoder.output_dim, dim=1), strict=True)
         return torch.cat([values * factor if name == "mean" else values for name, values in parts], dim=1)
 
@@ -209,10 +231,10 @@ class DeepSetsPack(Pack):
         (numbers,) = self.context_scalings(context[:, :n_numbers]).values()
         return torch.cat([numbers, context[:, n_numbers:].to(numbers.dtype)], dim=1)
 
-    def _rho(self, pooled: Tensor, packed: PackedSets, context: Tensor | None) -> Tensor:
+    def _rho(self, pooled: Tensor, statistics: Tensor | None, context: Tensor | None) -> Tensor:
         hidden = self.rho_first(self.dropout(pooled))
         if self.beside is not None:
-            scaled = self.of_sets(self.statistics(packed))
+            scaled = self.of_sets(statistics)
             hidden = hidden + self.beside(_views(scaled, [kind.statistics for kind in self.kinds]))
         if self.from_context is not None:
             hidden = hidden + self.from_context(self._scaled(context))

@@ -39,7 +39,7 @@ def member_losses(criterion: nn.Module, outputs: Tensor, target: Tensor, label_s
     """
     repeated = target.expand(len(outputs), *target.shape).flatten(0, 1)
     losses = criterion(outputs.flatten(0, 1), repeated)
-    losses = (losses.mean(dim=1) if losses.dim() == 2 else losses).view(len(outputs), -1)
+    losses = (losses.mean(dim=1) if losses.dim() == 2 else losses).view(outputs.shape[:2])
     classifies = isinstance(criterion, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
     if not classifies or not any(label_smoothing):
         return losses

@@ -20,7 +20,7 @@ from sk_deepsets.nn._dropout import current_generator
 
 
 def stacked_weights(n_members: int, input_dim: int, output_dim: int, gain: float = 1.0) -> nn.Parameter:
-    """Weights (n_members, input_dim, output_dim), which keep the spread of the inputs through a rectifier."""
+    """Weights (n_members, input_dim, output_dim), uniform within ``gain * sqrt(2 / input_dim)``."""
     bound = gain * sqrt(2 / max(input_dim, 1))
     return nn.Parameter(torch.empty(n_members, input_dim, output_dim).uniform_(-bound, bound))
 
@@ -105,12 +105,11 @@ class MemberTable(nn.Module):
         places = (codes + self.starts).clamp(min=0)
         members = torch.arange(n_members, device=table.device)[:, None, None] * n_vectors
         known = (codes > 0).to(self.vectors.dtype).expand(n_members, *codes.shape)
-        added = embedding_bag(
-            (places + members).flatten(0, 1),
-            self.vectors.flatten(0, 1),
-            mode="sum",
-            per_sample_weights=known.flatten(0, 1),
-        )
+        numbers, known, vectors = (rows.flatten(0, 1) for rows in (places + members, known, self.vectors))
+        if torch.compiler.is_compiling():  # in an exported program, embedding_bag is a loop over the rows
+            added = (vectors[numbers] * known.unsqueeze(2)).sum(dim=1)
+        else:
+            added = embedding_bag(numbers, vectors, mode="sum", per_sample_weights=known)
         return added if output is None else output + added
 
 
@@ -127,7 +126,7 @@ class MemberDropout(nn.Module):
         """Rows of the same shape; the same rows outside of training."""
         if not self.training:
             return rows
-        members = rows.view(len(self.rates), -1, rows.shape[1])
+        members = rows.view(len(self.rates), rows.shape[0] // len(self.rates), rows.shape[1])
         uniform = torch.rand(members.shape, device=rows.device, generator=current_generator())
         return (members * ((uniform >= self.rates) / (1 - self.rates))).flatten(0, 1)
 

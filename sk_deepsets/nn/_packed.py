@@ -45,6 +45,11 @@ class PackedSets(NamedTuple):
 
     def max(self, values: Tensor) -> Tensor:
         """The largest of the values of the elements (n, k) over each set: (b, k), 0 for an empty set."""
+        if torch.compiler.is_compiling():  # in an exported program, embedding_bag is a loop over the sets
+            rows = self.segments.unsqueeze(1).expand_as(values)
+            lowest = values.new_full((self.sizes.shape[0], values.shape[1]), -torch.inf)
+            largest = lowest.scatter_reduce(0, rows, values, "amax")
+            return torch.where(self.sizes.unsqueeze(1) > 0, largest, 0)
         # embedding_bag with each element as its own row: scatter_reduce(amax) has a backward several times slower
         rows = torch.arange(values.shape[0], device=values.device)
         return embedding_bag(rows, values, self.sizes.cumsum(0) - self.sizes, mode="max")

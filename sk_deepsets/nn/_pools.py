@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sk_deepsets.nn._element_losses import softmax_over_sets
 from sk_deepsets.nn._mlp import MakeLinear
 from sk_deepsets.nn._packed import PackedSets, pack
 
@@ -140,6 +141,10 @@ class Attention(Pool):
         """Attention before the softmax, (n, 1)."""
         tanh, gate = self.gate(elements).chunk(2, dim=-1)
         return self.score(tanh.tanh() * gate.sigmoid())
+
+    def weights(self, packed: PackedSets) -> Tensor:
+        """The weight of each element in the mean of its set, (n, 1)."""
+        return softmax_over_sets(self.scores(packed.elements), packed)
 
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""

@@ -106,8 +106,10 @@ def quantiles(table: Tensor, count: int) -> Tensor:
     places = torch.linspace(0, len(table) - 1, count, dtype=torch.float64)
     below = places.floor().long()
     above = (below + 1).clamp(max=len(table) - 1)
-    part = (places - below).to(table.dtype)
-    return ordered[:, below] + part * (ordered[:, above] - ordered[:, below])
+    # in float64, in which the range of float32 is no overflow, and whole numbers have a middle
+    lower, upper = ordered[:, below].double(), ordered[:, above].double()
+    found = lower + (places - below) * (upper - lower)
+    return found.to(table.dtype) if table.is_floating_point() else found
 
 
 def robust(table: Tensor) -> Standardize:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
+from sk_deepsets.nn._leave_one_out import leave_one_out
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import SetPooling
 
@@ -37,13 +38,21 @@ class Statistics(nn.Module):
         self.pooling = SetPooling(names, n_columns)
         self.output_dim = self.pooling.output_dim + 2
 
-    @torch.no_grad()
     def forward(self, packed: PackedSets) -> Tensor:
         """The statistics of packed sets, (b, output_dim); those of an empty set are 0."""
+        # nothing is learned here; only who asks how the output depends on the elements wants a gradient
+        with torch.set_grad_enabled(torch.is_grad_enabled() and packed.elements.requires_grad):
+            return _with_sizes(embed(self._numbers, self.identity, self.pooling, packed), packed.sizes)
 
-        def phi(part: PackedSets) -> Tensor:
-            return self.standardize(part.elements[:, : self.n_columns])
+    def leave_one_out(self, packed: PackedSets) -> Tensor:
+        """The statistics of its set without it, for each element: (n, output_dim)."""
+        pooled = leave_one_out(self.pooling, packed._replace(elements=self._numbers(packed)))
+        return _with_sizes(pooled, packed.sizes[packed.segments] - 1)
 
-        pooled = embed(phi, self.identity, self.pooling, packed)
-        sizes = packed.sizes.to(pooled.dtype).unsqueeze(1)
-        return torch.cat([pooled, sizes, sizes.log1p()], dim=1)
+    def _numbers(self, packed: PackedSets) -> Tensor:
+        return self.standardize(packed.elements[:, : self.n_columns])
+
+
+def _with_sizes(pooled: Tensor, sizes: Tensor) -> Tensor:
+    sizes = sizes.to(pooled.dtype).unsqueeze(1)
+    return torch.cat([pooled, sizes, sizes.log1p()], dim=1)

@@ -1,12 +1,11 @@
 """Sets in, sets or rows out; columns of several kinds as numbers; and the targets of elements."""
 
 from sk_deepsets.preprocessing._aggregator import SetAggregator
-from sk_deepsets.preprocessing._column_encoder import ColumnEncoder
 from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
 from sk_deepsets.preprocessing._features import check_features
 from sk_deepsets.preprocessing._padder import SetPadder
-from sk_deepsets.preprocessing._set_encoder import SetEncoder
+from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, SetEncoder
 
 __all__ = [
     "ColumnEncoder",

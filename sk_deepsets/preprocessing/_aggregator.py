@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import chain
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
-from sk_deepsets.preprocessing._set_statistics import SetStatistics
-from sk_deepsets.sets import check_sets
+from sk_deepsets.preprocessing._features import SetTransformer, check_features
+from sk_deepsets.sets import RaggedSets, check_sets
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
+# A column of which a set has NaN only has no sum; the spread is that of the population.
+OPTIONS: dict[str, dict[str, Any]] = {"sum": {"min_count": 1}, "std": {"ddof": 0}}
 
 
-class SetAggregator(TransformerMixin, BaseEstimator):
+class SetAggregator(SetTransformer):
     """Describe each set by statistics of its columns.
 
     Parameters
@@ -32,7 +34,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where they are strings.
 
     See Also
@@ -78,9 +80,8 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         """
         self._suffixes()
         sets = check_sets(X, ensure_all_finite=False)
-        check_features(self, sets, reset=True)
-        self._columns = columns_of_table(X)
-        self._context_names = _context_names(sets.context)
+        self._learn_features(X, sets)
+        self._context_names = list(_context_of(sets))
         twice = set(self._statistic_names()) & set(self._context_names)
         if twice:
             raise ValueError(f"The context has a column {min(twice)!r}, the name of a statistic, too; rename it.")
@@ -104,23 +105,19 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         sets = check_sets(X, ensure_all_finite=False, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
-        names, context = self._context_names, sets.context
-        if sorted(map(str, _context_names(context))) != sorted(map(str, names)):
-            raise ValueError(f"The context has the columns {_context_names(context)}; in fit it had {names}.")
+        context, names = _context_of(sets), self._context_names
+        if sorted(map(str, context)) != sorted(map(str, names)):
+            raise ValueError(f"The context has the columns {list(context)}; in fit it had {names}.")
         of_sets = SetStatistics(sets.elements.astype(np.float64, copy=False), sets.sizes)
         with np.errstate(all="ignore"):  # infinity and overflow give infinity or NaN
             rows = np.hstack([of_sets(statistic) for statistic in self.statistics], dtype=np.float64)
         index = sets.index
-        if context is None:
-            as_frame = index is not None and _get_output_config("transform", self)["dense"] == "pandas"
+        if sets.context is None:
             # scikit-learn's wrapper keeps the index of a DataFrame, but knows none of an array made of sets
+            as_frame = index is not None and _get_output_config("transform", self)["dense"] == "pandas"
             return pd.DataFrame(rows, index=index, columns=self.get_feature_names_out()) if as_frame else rows
-        if isinstance(context, pd.DataFrame):
-            index = context.index if index is None else index
-            context = context[names]
-        context = pd.DataFrame(context).set_axis(names, axis=1)
-        table = pd.DataFrame(rows, index=index, columns=self._statistic_names())
-        return pd.concat([table, context.set_axis(table.index)], axis=1)
+        table = pd.DataFrame(rows, index=context.index if index is None else index, columns=self._statistic_names())
+        return pd.concat([table, context[names].set_axis(table.index)], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns, ``feature__statistic``, ``feature__q0.25`` and ``size``, and of the context."""
@@ -128,8 +125,7 @@ class SetAggregator(TransformerMixin, BaseEstimator):
         return np.array([*self._statistic_names(input_features), *self._context_names], dtype=object)
 
     def _statistic_names(self, input_features: Any = None) -> list[str]:
-        given = None if are_columns_of_table(self, input_features) else input_features
-        names = _check_feature_names_in(self, given)
+        names = _check_feature_names_in(self, None if self._are_columns(input_features) else input_features)
         columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
         return list(chain.from_iterable(columns))
 
@@ -147,18 +143,52 @@ class SetAggregator(TransformerMixin, BaseEstimator):
             raise ValueError(f"statistics must be different ones and at least one, but are {self.statistics}.")
         return names
 
-    def __sklearn_tags__(self):
-        """Sets are not two-dimensional arrays."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        return tags
+
+def _context_of(sets: RaggedSets) -> pd.DataFrame:
+    """The context, without columns if there is none; the columns of an array get names."""
+    if isinstance(sets.context, pd.DataFrame):
+        return sets.context
+    n_columns = 0 if sets.context is None else sets.context.shape[1]
+    return pd.DataFrame(
+        sets.context, index=pd.RangeIndex(len(sets)), columns=[f"context{column}" for column in range(n_columns)]
+    )
 
 
-def _context_names(context: Any) -> list[Any]:
-    if context is None:
-        return []
-    if isinstance(context, pd.DataFrame):
-        return list(context.columns)
-    return [f"context{column}" for column in range(context.shape[1])]
+class SetStatistics:
+    """Statistics by pandas' groups, of which there is one for each set with elements; quantiles as NumPy has them."""
+
+    def __init__(self, values: np.ndarray, sizes: np.ndarray) -> None:
+        self.sizes = sizes
+        self.filled = sizes > 0
+        self.values = values
+        self.segments = np.repeat(np.arange(len(sizes)), sizes)
+        self.groups = pd.DataFrame(values, copy=False).groupby(self.segments)
+
+    def __call__(self, statistic: Any) -> np.ndarray:
+        """One statistic of all sets, of shape (n_sets, n_features)."""
+        if statistic == "size":
+            return self.sizes[:, None]
+        rows = np.full((len(self.sizes), self.values.shape[1]), 0.0 if statistic == "sum" else np.nan)
+        if isinstance(statistic, str) and statistic != "median":
+            rows[self.filled] = getattr(self.groups, statistic)(**OPTIONS.get(statistic, {}))
+        else:
+            rows[self.filled] = self._quantile(0.5 if statistic == "median" else statistic)
+        return rows
+
+    @cached_property
+    def _sorted(self) -> np.ndarray:
+        """Each column sorted within each set, NaN last."""
+        return np.column_stack([column[np.lexsort((column, self.segments))] for column in self.values.T])
+
+    def _quantile(self, q: float) -> np.ndarray:
+        starts = (np.cumsum(self.sizes) - self.sizes)[self.filled, None]
+        last = np.maximum(self.groups.count().to_numpy() - 1, 0)
+        place = q * last
+        lower = np.floor(place).astype(np.int64)
+        below, above = (
+            np.take_along_axis(self._sorted, starts + rank, axis=0) for rank in (lower, np.minimum(lower + 1, last))
+        )
+        part, step = place - lower, above - below
+        # from the nearer end, as NumPy does; and without infinity - infinity
+        between = np.where(part < 0.5, below + step * part, above - step * (1 - part))
+        return np.where((part == 0) | (below == above), below, between)

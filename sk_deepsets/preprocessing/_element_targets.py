@@ -105,22 +105,19 @@ def _as_array(values: Any) -> np.ndarray:
 
 def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that are flat, in the order of the elements or with the labels of their rows."""
-    n_elements = len(sets.elements)
-    wrong_length = (
-        f"X{name} has {n_elements} elements in {len(sets)} sets, but y{name} has {len(flat)} targets: one for each "
-        "element is wanted, as one flat array, or as one array for each set."
-    )
-    if not isinstance(y, pd.Series) or sets._rows is None:
-        if len(flat) != n_elements:
-            raise ValueError(wrong_length)
+    labelled = isinstance(y, pd.Series) and sets._rows is not None
+    if labelled and sets.rows.is_unique and y.index.is_unique:
+        places = y.index.get_indexer(sets.rows)
+        if (places >= 0).all():
+            return flat[places]
+    if len(flat) != len(sets.elements):
+        raise ValueError(
+            f"X{name} has {len(sets.elements)} elements in {len(sets)} sets, but y{name} has {len(flat)} targets: one "
+            "for each element is wanted, as one flat array, or as one array for each set."
+        )
+    if not labelled:
         return flat
     rows = sets.rows
-    unique = rows.is_unique and y.index.is_unique
-    places = y.index.get_indexer(rows) if unique else np.array([-1])
-    if (places >= 0).all():
-        return flat[places]
-    if len(flat) != n_elements:
-        raise ValueError(wrong_length)
     if rows.is_unique:
         raise ValueError(
             f"The index of y{name} does not hold the rows of X{name}: pass the Series of the frame that the sets were "
@@ -147,12 +144,12 @@ def _of_sets(y: RaggedSets, sets: RaggedSets, name: str) -> np.ndarray:
 def _of_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that come as one sequence for each set, or as a missing value for a set without targets."""
     missing = find_missing(items)
-    arrays = [np.empty(0) if gone else _as_array(item).reshape(-1) for gone, item in zip(missing, items, strict=True)]
-    sizes = np.array([len(array) for array in arrays])
-    if len(items) == len(sets):
-        sizes[missing] = sets.sizes[missing]
-    _check_sizes(sizes, sets, name)
-    parts = [np.full(size, None) if gone else array for gone, size, array in zip(missing, sizes, arrays, strict=True)]
+    sizes = sets.sizes if len(items) == len(sets) else np.zeros(len(items), dtype=np.int64)
+    parts = [
+        np.full(size, None) if gone else _as_array(item).reshape(-1)
+        for gone, size, item in zip(missing, sizes, items, strict=True)
+    ]
+    _check_sizes(np.array([len(part) for part in parts]), sets, name)
     filled = [part for part in parts if len(part)]
     if len({part.dtype.kind in "US" for part in filled}) > 1:
         filled = [part.astype(object) for part in filled]
@@ -160,8 +157,8 @@ def _of_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
     labelled = [isinstance(item, pd.Series | pd.DataFrame) for item in items]
     if not any(labelled) or not all(labelled | missing | (sizes == 0)):
         return flat
-    cuts = pairwise(sets.offsets)
-    indexes = [item.index if own else sets.rows[a:b] for item, own, (a, b) in zip(items, labelled, cuts, strict=True)]
+    rows, cuts = sets.rows, pairwise(sets.offsets)
+    indexes = [item.index if own else rows[a:b] for item, own, (a, b) in zip(items, labelled, cuts, strict=True)]
     return flat[_places(indexes[0].append(indexes[1:]), sets, name)]
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._element_targets import labels_of_elements
-from sk_deepsets.preprocessing._features import are_columns_of_table, check_features, columns_of_table
+from sk_deepsets.preprocessing._features import SetTransformer, check_features
 from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
@@ -28,7 +28,7 @@ def _transformer_has(method):
     return check
 
 
-class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
     """Apply a transformer of rows to the elements of sets.
 
     The elements of all sets make one table, one row per element; the transformer is fitted to it and its output
@@ -46,7 +46,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         The fitted clone.
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where they are strings.
 
     See Also
@@ -180,7 +180,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features of a transformed element; for the columns of the table seen in ``fit``, these."""
         check_is_fitted(self)
-        if are_columns_of_table(self, input_features):
+        if self._are_columns(input_features):
             return np.array(self._columns, dtype=object)
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
@@ -198,8 +198,7 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         """The sets of X, and their elements as transformed, for which "passthrough" has None."""
         sets = _read(X, ensure_min_elements=1)
         labels = None if y is None else labels_of_elements(y, sets)
-        check_features(self, sets, reset=True)
-        self._columns = columns_of_table(X)
+        self._learn_features(X, sets)
         if isinstance(self.transformer, str):
             self.transformer_ = self.transformer
             return sets, None
@@ -230,9 +229,17 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
                 "rows could not be told apart by sets."
             )
         if isinstance(output, pd.DataFrame):
-            _check_order(output, self._table(sets), name)
+            index = getattr(sets.elements, "index", pd.RangeIndex(len(output)))
+            labelled = len(index) and index.is_unique and output.index.is_unique
+            if labelled and not output.index.equals(index) and (output.index.get_indexer(index) >= 0).all():
+                raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
             return sets.replace(output)
-        names = getattr(self, "feature_names_in_", None) if inverse else self._names_out()
+        names = getattr(self, "feature_names_in_", None)
+        if not inverse:
+            try:
+                names = self.get_feature_names_out()
+            except (AttributeError, ValueError):  # a part of a pipeline or ColumnTransformer may have no names
+                names = None
         return sets.replace(output, feature_names=names if np.size(names) == output.shape[1] else None)
 
     def _like(self, X: Any, sets: RaggedSets) -> Any:
@@ -241,20 +248,6 @@ class ElementTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         if output is not sets and _get_output_config("transform", self)["dense"] == "polars":
             return import_module("polars").from_pandas(output)
         return output
-
-    def _names_out(self) -> np.ndarray | None:
-        try:
-            return self.get_feature_names_out()
-        except (AttributeError, ValueError):  # a part of a pipeline or ColumnTransformer may have no names
-            return None
-
-    def __sklearn_tags__(self):
-        """Sets are not two-dimensional arrays."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def _named(elements: Any, names: Any) -> Any:
@@ -271,16 +264,6 @@ def _read(X: Any, ensure_min_elements: int = 0) -> RaggedSets:
         ensure_min_elements=ensure_min_elements,
         missing_sets="empty" if is_table(type(X)) else "error",
     )
-
-
-def _check_order(output: pd.DataFrame, table: Any, name: str) -> None:
-    """Raise if the labels tell that rows have changed places."""
-    index = table.index if isinstance(table, pd.DataFrame) else pd.RangeIndex(len(table))
-    if output.index.equals(index) or not len(index):
-        return
-    known = index.is_unique and output.index.is_unique
-    if known and (output.index.get_indexer(index) >= 0).all():
-        raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
 
 
 def _dense(table: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The features of an element: the same ones in predict as in fit, and their names."""
+"""The features of an element: the same ones in predict as in fit, and their names; and what transformers share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from sk_deepsets.sets import RaggedSets, is_table
@@ -27,13 +28,25 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     return sets
 
 
-def columns_of_table(X: Any) -> list[Any] | None:
-    """The names of the columns of a table, one of which holds the sets; None for sets alone."""
-    # pyarrow's columns are data
-    return list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else None
+class SetTransformer(TransformerMixin, BaseEstimator):
+    """What the transformers of sets share: their tags, and the names of the table that a pipeline passes."""
 
+    _takes_nan = True
 
-def are_columns_of_table(estimator: Any, input_features: Any) -> bool:
-    """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes, not of features."""
-    columns = estimator._columns
-    return columns is not None and input_features is not None and list(input_features) == columns
+    def _learn_features(self, X: Any, sets: RaggedSets) -> None:
+        """Record the features of the sets, and the columns of X where it is a table."""
+        check_features(self, sets, reset=True)
+        # pyarrow's columns are data
+        self._columns = list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else None
+
+    def _are_columns(self, input_features: Any) -> bool:
+        """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes for features."""
+        return input_features is not None and list(input_features) == self._columns
+
+    def __sklearn_tags__(self) -> Any:
+        """Sets are not two-dimensional arrays."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._takes_nan
+        return tags

@@ -6,16 +6,16 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import check_features
+from sk_deepsets.preprocessing._features import SetTransformer, check_features
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
 
 
-class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class SetPadder(SetTransformer, auto_wrap_output_keys=None):
     """Fill sets up to one size, with a mask that tells elements from filling.
 
     The estimators of this package take unpadded sets and pad inside each mini-batch; a ``SetPadder`` of your own
@@ -37,7 +37,7 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     ----------
     n_features_in_ : int
         Features of an element.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Names of the features, where the sets were DataFrames with string columns.
 
     See Also
@@ -62,6 +62,7 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         "pad_value": [Real],
         "random_state": ["random_state"],
     }
+    _takes_nan = False
 
     def __init__(self, max_set_size=None, truncate=None, pad_value=0.0, *, random_state=None):
         self.max_set_size = max_set_size
@@ -162,12 +163,5 @@ class SetPadder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             key = check_random_state(self.random_state).random_sample(len(segments))
             rank[np.lexsort((key, segments))] = np.arange(len(segments))
         kept = rank - sets.offsets[segments] < self.max_set_size
-        offsets = np.concatenate([[0], np.cumsum(np.minimum(sets.sizes, self.max_set_size))])
+        offsets = np.append(0, np.minimum(sets.sizes, self.max_set_size).cumsum())
         return sets._with(elements=sets.elements[kept], offsets=offsets, rows=None)
-
-    def __sklearn_tags__(self):
-        """Sets are not two-dimensional arrays."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        return tags

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from sk_deepsets.preprocessing._column_encoder import ColumnEncoder
-from sk_deepsets.sets import RaggedSets, as_floats
+from sk_deepsets.sets import RaggedSets, as_floats, is_category, is_number
 
 
 class SetEncoder:
@@ -30,7 +30,7 @@ class SetEncoder:
 
     def fit(self, sets: RaggedSets) -> SetEncoder:
         """Learn the columns, their kinds and their categories."""
-        chosen, elements, context = self.categorical_features, sets.elements, sets.context
+        chosen, elements, context = self.categorical_features, sets.elements, _check_filled(sets.context)
         by_dtype = isinstance(chosen, str) or chosen is None
         # an array of numbers has nothing to encode
         plain = isinstance(elements, np.ndarray) and by_dtype
@@ -57,7 +57,138 @@ class SetEncoder:
                 f"{self.n_context_features or 'none'}."
             )
         if self._context is not None:
-            context = self._context.transform(self._context.align(context))
+            context = self._context.transform(_check_filled(self._context.align(context)))
         encoded = sets.replace(elements)
         encoded.context = context
         return encoded
+
+
+def _check_filled(context: Any) -> Any:
+    """The context, in which no value may be missing or infinite; those of the elements are known to ``check_sets``."""
+    if context is None:
+        return None
+    table = _as_frame(context)
+    numbers = np.array([is_number(dtype) for dtype in table.dtypes], dtype=bool)
+    wrong = np.zeros(table.shape, dtype=bool)
+    wrong[:, numbers] = ~np.isfinite(as_floats(table.loc[:, numbers]))
+    wrong[:, ~numbers] = table.loc[:, ~numbers].isna()
+    if wrong.any():
+        place = int(np.argmax(wrong.any(axis=0)))
+        column, row = wrong[:, place], int(np.argmax(wrong[:, place]))
+        what = "holds NaN or infinity" if numbers[place] else f"has {column.sum():,} missing values"
+        raise ValueError(
+            f"Context column {table.columns[place]!r} {what} (the first in row {row}); impute missing values first "
+            "with a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')"
+            f"{'' if numbers[place] else ', or make them a category of their own'}."
+        )
+    return context
+
+
+class ColumnEncoder:
+    """Numbers as they are, then the codes of categories: 1, 2, …, and 0 for a category that ``fit`` has not seen.
+
+    No value may be missing: that is checked before.
+
+    Parameters
+    ----------
+    what : str
+        What the columns belong to, for messages.
+    categorical : "from_dtype", array-like or None
+        Which columns hold categories: those of a categorical or string dtype; these, by name, position or mask; none.
+    """
+
+    def __init__(self, what, categorical="from_dtype"):
+        self.what = what
+        self.categorical = categorical
+
+    def fit(self, table):
+        """Learn the columns, their kinds and their categories; returns the encoder itself."""
+        self.names = list(table.columns) if isinstance(table, pd.DataFrame) else None
+        table = _as_frame(table)
+        chosen = self._chosen(table)
+        self.numbers = [place for place in range(table.shape[1]) if place not in chosen]
+        for name, dtype in table.dtypes.iloc[self.numbers].items():
+            if not is_number(dtype):
+                raise ValueError(
+                    f"{self.what} column {name!r} has dtype {dtype}; wanted numbers, booleans, categories or "
+                    "strings. Turn it into one of these first."
+                )
+        self.categories = {place: self._known(table.iloc[:, place]) for place in sorted(chosen)}
+        return self
+
+    @property
+    def n_categories(self):
+        """Number of categories of each column that has some."""
+        return [len(known) for known in self.categories.values()]
+
+    def align(self, table):
+        """The same table with the columns in the order of ``fit``, if both have names."""
+        if self.names is None or not isinstance(table, pd.DataFrame):
+            return table
+        missing = [name for name in self.names if name not in table.columns]
+        extra = [name for name in table.columns if name not in self.names]
+        if missing or extra:
+            raise ValueError(
+                f"{self.what} has the columns {list(table.columns)}; in fit it had {self.names} "
+                f"(missing: {missing}, not seen in fit: {extra})."
+            )
+        return table[self.names]
+
+    def transform(self, table):
+        """Numbers and codes, (n_rows, n_columns) in float32 or float64."""
+        table = _as_frame(table)
+        numbers = table.iloc[:, self.numbers]
+        for name, dtype in numbers.dtypes.items():
+            if not is_number(dtype):
+                raise ValueError(f"{self.what} column {name!r} has dtype {dtype}; in fit it held numbers.")
+        numbers = as_floats(numbers)
+        if not self.categories:
+            return numbers
+        codes = [self._codes(table.columns[place], table.iloc[:, place], place) for place in self.categories]
+        # float32 holds whole numbers up to 2 ** 24
+        dtype = np.float64 if max(self.n_categories) >= 2**24 else numbers.dtype
+        return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
+
+    @staticmethod
+    def _known(column):
+        """The categories that occur in a column; a category is its value, whatever its dtype."""
+        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        return column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
+
+    def _codes(self, name, column, place):
+        known = self.categories[place]
+        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        values = column.cat.categories if is_categorical else pd.Index(column)
+        if len(values) and len(known) and (values.inferred_type == "string") != (known.inferred_type == "string"):
+            raise ValueError(
+                f"{self.what} column {name!r} holds values of type {values.inferred_type}; in fit it held "
+                f"{known.inferred_type}, so none of them is known. Convert them to the type of fit."
+            )
+        codes = known.get_indexer(values) + 1
+        return codes[column.cat.codes] if is_categorical else codes
+
+    def _chosen(self, table):
+        """The positions of the columns that hold categories."""
+        if self.categorical is None:
+            return set()
+        if isinstance(self.categorical, str):
+            return {place for place in range(table.shape[1]) if is_category(table.iloc[:, place])}
+        wanted = np.asarray(self.categorical, dtype=None if len(self.categorical) else int)
+        if wanted.dtype == bool:
+            if wanted.shape != (table.shape[1],):
+                raise ValueError(f"categorical_features has {wanted.size} booleans for {table.shape[1]} features.")
+            return set(np.flatnonzero(wanted))
+        if wanted.dtype.kind in "iu":
+            outside = wanted[(wanted < 0) | (wanted >= table.shape[1])]
+            if len(outside):
+                raise ValueError(f"categorical_features names feature {outside[0]}, but there are {table.shape[1]}.")
+            return set(wanted.tolist())
+        unknown = [name for name in wanted.tolist() if name not in table.columns]
+        if unknown:
+            raise ValueError(f"categorical_features names {unknown}, but the features are {list(table.columns)}.")
+        return {table.columns.get_loc(name) for name in wanted}
+
+
+def _as_frame(table):
+    """A DataFrame where columns of objects that are numbers or booleans have such a dtype."""
+    return (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()

@@ -2,9 +2,8 @@
 
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
-from sk_deepsets.sets._dtypes import as_floats, is_category, is_number
+from sk_deepsets.sets._dtypes import as_floats, find_missing, is_category, is_number
 from sk_deepsets.sets._labels import check_labels
-from sk_deepsets.sets._missing import find_missing
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype

@@ -9,7 +9,8 @@ import pandas as pd
 
 from sk_deepsets.sets._arrow import as_one_array, import_pyarrow, kind_of
 from sk_deepsets.sets._dtypes import FIRST_FEATURE
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 WANTED = (
     "lists of numbers, of strings, of lists of one size of numbers, or of structs of numbers, booleans, strings and "
@@ -20,55 +21,46 @@ DTYPE = b"pandas_dtype"
 
 
 def sets_from_arrow(X: Any, *, as_written: bool = False) -> tuple[RaggedSets, np.ndarray]:
-    """Read a column of lists, one list for each set, from the sizes of the lists and their flat values.
+    """The sets of a column of lists, one list for each set, and which lists are null, whose sets are empty.
+
+    The elements may be
+
+    - numbers or booleans: sets of scalars;
+    - strings or a dictionary: baskets, in a DataFrame with one column;
+    - lists of numbers that all have one size: elements with that many features;
+    - structs of numbers, booleans, strings and dictionaries: a DataFrame with one column for each field, of its kind;
+      a struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
+
+    A null among them is an error that names the set, the element and the field. With ``as_written``, fields of structs
+    may be null, and of any type that pandas has, as ``sets_to_arrow`` writes them.
 
     Numbers without nulls share the memory of X, which Arrow makes read-only, unless X comes in several chunks.
     No cost but that of the offsets depends on the number of sets.
-
-    Parameters
-    ----------
-    X : pandas Series or ExtensionArray, pyarrow Array or ChunkedArray, polars Series, or an object like these
-        Lists, whose elements are one of
-
-        - numbers or booleans: sets of scalars;
-        - strings or a dictionary: baskets, in a DataFrame with one column;
-        - lists of numbers that all have one size: sets of elements with that many features;
-        - structs of numbers, booleans, strings and dictionaries: one column for each field, in a DataFrame that keeps
-          their kinds. A struct of lists of equal sizes, as nested-pandas may store it, is read likewise.
-    as_written : bool, default=False
-        Whether fields of structs may be null, and of any type that pandas has, as ``sets_to_arrow`` writes them.
-
-    Returns
-    -------
-    sets : RaggedSets
-    missing : ndarray of shape (n_sets,)
-        Which lists are null; their sets are empty.
-
-    Raises
-    ------
-    ValueError, TypeError, ImportError
-        For other types, for nulls in a set, where the message names the set, the element and the field, and without
-        pyarrow.
     """
     array = _storage(as_one_array(X))
     missing = array.is_null().to_numpy(zero_copy_only=False)
-    names, lists = ([], [array]) if kind_of(array.type) == "list" else _lists_of_fields(array)
+    names, lists = [], [array]
+    if kind_of(array.type) == "struct":  # of lists; flatten hands nulls down to its fields
+        names, lists = [field.name for field in array.type], [_storage(field) for field in array.flatten()]
+    if not lists or any(kind_of(one.type) != "list" for one in lists):
+        raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
     cuts = _cuts(lists, names)
     fields = [_storage(one.flatten()) for one in lists]
-    about: list[dict[bytes, bytes]] = [{} for _ in fields]
+    dtypes = [None for _ in fields]
     if not names:
-        _check_filled(fields[0], cuts)
-        kind = kind_of(fields[0].type)
+        values = fields[0]
+        _check_filled(values, cuts)
+        kind = kind_of(values.type)
         if kind in ("string", "dictionary"):
             names = [FIRST_FEATURE]
         elif kind == "struct":
-            names = [field.name for field in fields[0].type]
-            about = [field.metadata or {} for field in fields[0].type]
-            fields = [fields[0].field(number) for number in range(len(names))]
+            names = [field.name for field in values.type]
+            dtypes = [(field.metadata or {}).get(DTYPE) for field in values.type]
+            fields = [values.field(number) for number in range(len(names))]
         else:
-            return cuts.replace(_as_ndarray(fields[0], cuts, array.type)), missing
+            return cuts.replace(_as_ndarray(values, cuts, array.type)), missing
     if as_written:
-        columns = [_as_written(field, of_field.get(DTYPE)) for field, of_field in zip(fields, about, strict=True)]
+        columns = [_as_written(field, dtype) for field, dtype in zip(fields, dtypes, strict=True)]
     else:
         columns = [_as_column(field, cuts, name) for field, name in zip(fields, names, strict=True)]
     elements = pd.DataFrame(dict(enumerate(columns)), index=pd.RangeIndex(len(cuts.elements)), copy=False)
@@ -118,15 +110,6 @@ def _storage(array: Any) -> Any:
             raise ValueError(f"X holds tensors of shape {array.type.shape}; wanted {WANTED}.")
         array = array.storage
     return array
-
-
-def _lists_of_fields(array: Any) -> tuple[list[str], list[Any]]:
-    """The names and the lists of a struct of lists."""
-    names = [field.name for field in array.type] if kind_of(array.type) == "struct" else []
-    lists = [_storage(field) for field in array.flatten()] if names else []  # flatten hands nulls down to the fields
-    if not lists or any(kind_of(field.type) != "list" for field in lists):
-        raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
-    return names, lists
 
 
 def _cuts(lists: list[Any], names: list[str]) -> RaggedSets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from sk_deepsets.sets._arrow_lists import sets_from_arrow
 from sk_deepsets.sets._dtypes import as_floats, is_number
 from sk_deepsets.sets._from_arrays import as_ndarray, sets_from_arrays
 from sk_deepsets.sets._from_objects import sets_from_objects
-from sk_deepsets.sets._missing import check_missing_sets
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
@@ -80,7 +80,16 @@ def check_sets(
     ValueError: Set 1 has 1 feature; the sets before it have 2.
     """
     sets, missing = _read(X)
-    check_missing_sets(missing, sets.index, missing_sets)
+    if missing_sets not in ("error", "empty"):
+        raise ValueError(f'missing_sets must be "error" or "empty", but is {missing_sets!r}.')
+    if missing_sets == "error" and missing.any():
+        first = int(np.argmax(missing))
+        label = "" if sets.index is None else f", with the label {sets.index[first : first + 1].tolist()[0]!r}"
+        raise ValueError(
+            f"{missing.sum():,} of {len(missing):,} sets are missing; the first is set {first}{label}. A missing set "
+            "is not an empty one: RaggedSets.from_frame(frame, by=..., ids=...) makes an empty set for each of the ids "
+            'without rows, and missing_sets="empty", of check_sets and the estimators, reads missing sets as empty.'
+        )
     if dtype == "numeric" or isinstance(sets.elements, np.ndarray):
         sets = _as_floating(sets)
     _check_shape(sets, ensure_min_elements)
@@ -127,7 +136,13 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
     """The sets of a table with one column of sets; the others are context."""
     place = find_sets(X)
     if place is None:
-        raise ValueError(_two_readings(kind, X.shape, array))
+        no_sets = "None of its columns holds sets. " if kind == "DataFrame" else ""
+        raise ValueError(
+            f"X is a 2-D {kind} of shape {X.shape}, which can be read in two ways. {no_sets}Pass "
+            f"{array}[:, :, None] if each row is a set of {X.shape[1]} scalars, or {array}[:, None, :] if each row is "
+            f"a set of one element with {X.shape[1]} features. Of a long table, whose rows are elements, "
+            "RaggedSets.from_frame(frame, by=..., columns=...) makes sets."
+        )
     sets, missing = _from_column(X.iloc[:, place])
     # not drop, which nested-pandas' frames warn about
     context = X.iloc[:, np.arange(X.shape[1]) != place] if X.shape[1] > 1 else None
@@ -137,7 +152,9 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
 def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     """Sets of one size in a three-dimensional array; or an array of objects, of sets alone or beside their context."""
     if X is None or isinstance(X, str | bytes) or not (hasattr(X, "__array__") or hasattr(X, "toarray")):
-        raise ValueError(f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.")
+        raise ValueError(
+            f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.{_way_out(X)}"
+        )
     array = as_ndarray(X, "X")
     if array.dtype == object and array.ndim == 1:
         return sets_from_objects(list(array))
@@ -157,13 +174,15 @@ def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     return sets, np.zeros(n_sets, dtype=bool)
 
 
-def _two_readings(kind: str, shape: tuple[int, ...], array: str) -> str:
-    no_sets = "None of its columns holds sets. " if kind == "DataFrame" else ""
-    return (
-        f"X is a 2-D {kind} of shape {shape}, which can be read in two ways. {no_sets}Pass {array}[:, :, None] if each "
-        f"row is a set of {shape[1]} scalars, or {array}[:, None, :] if each row is a set of one element with "
-        f"{shape[1]} features."
-    )
+def _way_out(X: Any) -> str:
+    """What makes sets of X, where that is clear."""
+    if isinstance(X, Mapping):
+        return " Pass list(X.values()), and the targets in the same order."
+    if isinstance(X, Iterator):
+        return " Pass list(X): it has to be read more than once."
+    if isinstance(X, pd.api.typing.DataFrameGroupBy):
+        return " RaggedSets.from_frame(frame, by=..., columns=...) makes one set of each group."
+    return ""
 
 
 def _as_floating(sets: RaggedSets) -> RaggedSets:
@@ -202,40 +221,30 @@ def _check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
 
 
 def _check_finite(sets: RaggedSets) -> None:
-    """Raise for the first value that is NaN, infinite or beyond float32."""
-    elements = sets.elements
-    if elements.size == 0:
-        return
-    names: Any = sets.feature_names
+    """Raise for the first value that is missing, infinite or beyond float32."""
+    elements, names = sets.elements, sets.feature_names
     if isinstance(elements, pd.DataFrame):
-        elements, names = _numbers_of(sets)
+        numbers = [name for name, dtype in elements.dtypes.items() if is_number(dtype)]
+        for name, column in elements.drop(columns=numbers).items():
+            missing = column.isna().to_numpy()
+            if missing.any():
+                number, place = sets.locate(int(np.argmax(missing)))
+                raise ValueError(
+                    f"Set {number} has no value in column {name!r} (element {place}; {missing.sum():,} elements in "
+                    "all); impute missing values, or make them a category of their own."
+                )
+        elements, names = as_floats(elements[numbers]), numbers
     # NaN survives min and max, and fails every comparison: two passes and no temporary array
     if not elements.size or (elements.min() >= -FLOAT32_MAX and elements.max() <= FLOAT32_MAX):
         return
     with np.errstate(invalid="ignore"):
         row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]
     number, place = sets.locate(row)
-    feature = f"feature {column}" if names is None else f"feature {names[column]!r}"
+    feature = column if names is None else repr(names[column])
     value = elements[row, column]
-    where = f"Set {number} holds {{}} (element {place}, {feature})"
+    what, advice = f"{value}, a value too large for dtype('float32')", "scale this feature first."
     if np.isnan(value):
-        raise ValueError(where.format("NaN") + "; impute missing values, or drop those elements, first.")
-    if np.isinf(value):
-        raise ValueError(where.format(f"infinity ({value})") + "; elements must be finite.")
-    raise ValueError(where.format(f"{value}, a value too large for dtype('float32')") + "; scale this feature first.")
-
-
-def _numbers_of(sets: RaggedSets) -> tuple[np.ndarray, list[str]]:
-    """The columns of numbers of a DataFrame of elements; nothing may be missing in the others."""
-    table = sets.elements
-    numbers = [name for name, dtype in table.dtypes.items() if is_number(dtype)]
-    for name in table.columns.difference(numbers, sort=False):
-        missing = table[name].isna().to_numpy()
-        if missing.any():
-            row = int(np.argmax(missing))
-            number, place = sets.locate(row)
-            raise ValueError(
-                f"Set {number} has no value in column {name!r} (element {place}; "
-                f"{missing.sum():,} elements in all); impute missing values, or make them a category of their own."
-            )
-    return (as_floats(table[numbers]) if numbers else np.empty((len(table), 0))), numbers
+        what, advice = "NaN", "impute missing values, or drop those elements, first."
+    elif np.isinf(value):
+        what, advice = f"infinity ({value})", "elements must be finite."
+    raise ValueError(f"Set {number} holds {what} (element {place}, feature {feature}); {advice}")

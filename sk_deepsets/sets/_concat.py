@@ -1,4 +1,4 @@
-"""Several tables of sets as one, with the kinds of the columns kept."""
+"""Several tables of sets: as one, with the kinds of the columns kept, and compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 
 def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
@@ -20,21 +21,35 @@ def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
     parts = [part for part in parts if part.n_features or len(part.elements)] or list(parts[:1])
     names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
     tables = [_with_columns(part, names, parts[0]) for part in parts]
+    elements: Any
     if any(isinstance(table, pd.DataFrame) for table in tables):
-        sets = RaggedSets(
-            concat_frames([_as_frame(table, part, names) for table, part in zip(tables, parts, strict=True)]), offsets
-        )
+        elements = concat_frames([pd.DataFrame(table, columns=names) for table in tables])
+        labelled = True
     else:
         elements = np.concatenate([table for table in tables if len(table)] or tables[:1])
-        labelled = [part for part in parts if part._rows is not None]
-        rows = None if len(labelled) < len(parts) else parts[0].rows.append([part.rows for part in parts[1:]])
-        sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
+        labelled = all(part._rows is not None for part in parts)
+    rows = parts[0].rows.append([part.rows for part in parts[1:]]) if labelled else None
+    sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
     sets._numbers = numbers
     return sets
 
 
-def _as_frame(table: Any, part: RaggedSets, names: Any) -> pd.DataFrame:
-    return table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names), index=part.rows)
+def equal_sets(ours: RaggedSets, theirs: RaggedSets) -> np.ndarray:
+    """For each pair of sets, whether the elements are equal one by one."""
+    equal = ours.sizes == theirs.sizes
+    some = np.flatnonzero(equal & (ours.sizes > 0))
+    ours, theirs = ours[some], theirs[some]
+    try:
+        both = concat_sets([ours, theirs]).elements
+    except ValueError:  # other columns: only empty sets are equal
+        equal[some] = False
+        return equal
+    table = both if isinstance(both, pd.DataFrame) else pd.DataFrame(both)
+    left, right = table[: len(ours.elements)].reset_index(drop=True), table[len(ours.elements) :].reset_index(drop=True)
+    same = (left == right).astype("boolean").fillna(False) | (left.isna() & right.isna())
+    before = offsets_of(np.all(same.to_numpy(dtype=bool), axis=1))  # how many elements are equal before each
+    equal[some] = np.diff(before[ours.offsets]) == ours.sizes
+    return equal
 
 
 def _with_columns(part: RaggedSets, names: list[str] | None, first: RaggedSets) -> Any:

@@ -1,7 +1,8 @@
-"""The kinds of the columns of elements: numbers, categories, or what is neither."""
+"""What values and columns are: missing, numbers, categories, or none of these."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,16 @@ from pandas.api import types
 EXACT_IN_FLOAT32 = {np.dtype(kind) for kind in ("?", "i1", "u1", "i2", "u2", "f2", "f4")}
 # As scikit-learn names a first feature without a name.
 FIRST_FEATURE = "x0"
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NA or NaT."""
+    return types.is_scalar(value) and bool(pd.isna(value))
+
+
+def find_missing(items: Sequence[Any]) -> np.ndarray:
+    """Which items are missing, booleans of shape (n_items,)."""
+    return pd.isna(np.fromiter(items, dtype=object, count=len(items)))
 
 
 def is_number(dtype: Any) -> bool:

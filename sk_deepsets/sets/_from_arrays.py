@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import offsets_of
 
 MASKED = "{} has masked values; drop those elements, or fill them, first."
 PLAIN = {list, tuple, float, int, np.ndarray}
@@ -81,8 +82,10 @@ def _to_two_dimensions(array: np.ndarray, number: int) -> np.ndarray:
         # nothing tells how many features the elements of `[]` would have: 0 stands for "any"
         return array[:, None] if len(array) else array.reshape(0, 0)
     if array.ndim != 2:
+        padded = " Of padded arrays with their mask, PaddedSets(x, mask) makes sets." if array.ndim == 3 else ""
         raise ValueError(
             f"Set {number} has shape {array.shape}; wanted (n_elements, n_features), or (n_elements,) for scalars."
+            f"{padded}"
         )
     return array
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import to_pandas
+from sk_deepsets.sets._sequence import offsets_of
 
 
 def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
@@ -28,10 +28,11 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
 
     keys = _keys(frame, names)
     if ids is None:
-        numbers, ids = _factorize(keys)
+        groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
+        numbers, ids = groups.ngroup().to_numpy(), groups.size().index
     else:
         ids = _check_ids(ids, names)
-        numbers = np.asarray(ids.get_indexer(keys), dtype=np.int64)
+        numbers = ids.get_indexer(keys)
         if (numbers < 0).any():
             unknown = keys[numbers < 0].unique()
             raise ValueError(
@@ -41,7 +42,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
     # a stable sort of small integers takes linear time, and rows that are in order already are not moved
     order = None if (np.diff(numbers) >= 0).all() else np.argsort(numbers, kind="stable")
     elements = frame[columns] if order is None else frame[columns].take(order)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=len(ids)))])
+    offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
     if shared:
         context = _constant_columns(frame[shared], numbers, ids)
     elif context is not None:
@@ -49,7 +50,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
     return {"elements": elements, "offsets": offsets, "context": context, "index": ids}
 
 
-def _check_known(frame: pd.DataFrame, names: list[Hashable], what: str, levels: bool = False) -> None:
+def _check_known(frame: pd.DataFrame, names: list[Any], what: str, levels: bool = False) -> None:
     known = [*frame.columns, *(frame.index.names if levels else [])]
     missing = [name for name in names if name not in known]
     if missing:
@@ -71,44 +72,38 @@ def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
             )
     if len(names) > 1:
         return pd.MultiIndex.from_arrays(values, names=names)
-    index = pd.Index(values[0], name=names[0])
-    # a category is its value: ids of another set of categories still match
+    return _without_categories(pd.Index(values[0], name=names[0]))
+
+
+def _without_categories(index: pd.Index) -> pd.Index:
+    """A category is its value: ids of another set of categories still match."""
     return index.astype(index.categories.dtype) if isinstance(index, pd.CategoricalIndex) else index
 
 
-def _factorize(keys: pd.Index) -> tuple[np.ndarray, pd.Index]:
-    """The number of the set of each row, and the sorted ids of the sets."""
-    groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-    return groups.ngroup().to_numpy(), groups.size().index
-
-
-def _check_ids(ids: Any, names: list[Hashable]) -> pd.Index:
+def _check_ids(ids: Any, names: list[Any]) -> pd.Index:
     if isinstance(ids, pd.DataFrame):
         if list(ids.columns) != names:
             raise TypeError(f"ids is a DataFrame of {list(ids.columns)}: pass its index, or the columns {names} of it.")
-        ids = pd.MultiIndex.from_frame(ids) if len(names) > 1 else ids[names[0]]
-    ids = ids if isinstance(ids, pd.Index) else pd.Index(ids)
-    if isinstance(ids, pd.CategoricalIndex):
-        ids = ids.astype(ids.categories.dtype)
-    ids = _with_levels(ids, names, "ids")
-    missing = np.logical_or.reduce([ids.get_level_values(level).isna() for level in range(ids.nlevels)])
+        ids = ids.set_index(names).index
+    ids = _with_levels(ids if isinstance(ids, pd.Index) else pd.Index(ids), names, "ids")
+    missing = ids.to_frame().isna().any(axis=1)
     if missing.any():
         raise ValueError(f"{missing.sum()} of the ids are missing.")
-    if not ids.is_unique:
-        twice = ids[ids.duplicated()].unique()
-        raise ValueError(f"{len(twice):,} ids occur more than once in ids: {_first(twice)}.")
-    return ids.set_names(names)
+    return ids
 
 
 def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
-    """The index with its levels in the order of ``names``: by their own names, by position where they have none."""
+    """Ids, all different, with the levels in the order of ``names``: by position where they have none of their own."""
     if index.nlevels != len(names):
         raise ValueError(f"{what} have {index.nlevels} levels, but by names {len(names)}: {names}.")
-    if not isinstance(index, pd.MultiIndex) or list(index.names) in (names, [None] * len(names)):
-        return index
-    if set(index.names) != set(names):
-        raise ValueError(f"The levels of {what} are called {list(index.names)}, but by names {names}.")
-    return index.reorder_levels(names)
+    if isinstance(index, pd.MultiIndex) and list(index.names) not in (names, [None] * len(names)):
+        if set(index.names) != set(names):
+            raise ValueError(f"The levels of {what} are called {list(index.names)}, but by names {names}.")
+        index = index.reorder_levels(names)
+    twice = index[index.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"{len(twice):,} ids occur more than once in {what}: {_first(twice)}.")
+    return _without_categories(index).set_names(names)
 
 
 def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
@@ -137,8 +132,6 @@ def _rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
             "context must be a DataFrame whose index holds the ids of the sets, or a list of columns of the frame, "
             f"but is {type(context).__name__}."
         )
-    if not context.index.is_unique:
-        raise ValueError(f"The context has {context.index.duplicated().sum()} ids more than once in its index.")
     rows = _with_levels(context.index, names, "the ids of the context").get_indexer(ids)
     if (rows < 0).any():
         raise ValueError(f"{(rows < 0).sum():,} sets have no row in the context: {_first(ids[rows < 0])}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ def label_answers(answers: Any, rows: pd.Index, sizes: np.ndarray, columns: Any 
     flat = _join(answers, sizes)
     if columns is not None and len(columns) != np.size(flat[:1], -1 if flat.ndim == 2 else None):
         raise ValueError(f"There are {len(columns)} names of columns for answers of shape {flat.shape}.")
-    order = _order_of(rows)
+    order: Any = slice(None)
+    if rows.is_unique and not rows.is_monotonic_increasing:
+        with suppress(TypeError):  # labels of several types have no order
+            order = rows.argsort()  # that of the frame for any default index
     if flat.ndim == 1 and columns is None:
         return pd.Series(flat[order], index=rows[order])
     return pd.DataFrame(flat[order], index=rows[order], columns=columns)
@@ -77,9 +81,9 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
         number = wrong[0]
         what = f"{given[number]} answers" if given[number] >= 0 else f"{answers[number]!r:.80} as answers"
         raise ValueError(f"Set {number} has {sizes[number]} elements, but {what} ({len(wrong)} sets differ).")
-    filled = [number for number, part in enumerate(parts) if len(part)] or list(range(len(parts)))[:1]
-    if not filled:
+    if not parts:
         return np.empty(0)
+    filled = np.flatnonzero(sizes) if sizes.any() else [0]
     shape = parts[filled[0]].shape[1:]
     other = next((number for number in filled if parts[number].shape[1:] != shape or len(shape) > 1), None)
     if other is not None:
@@ -88,13 +92,3 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
             "with one k for all sets."
         )
     return np.concatenate([parts[number] for number in filled])
-
-
-def _order_of(rows: pd.Index) -> Any:
-    """The order of the labels, which is that of the frame for any default index; else that of the elements."""
-    if not rows.is_unique or rows.is_monotonic_increasing:
-        return slice(None)
-    try:
-        return rows.argsort()
-    except TypeError:  # labels of several types have no order
-        return slice(None)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._ragged import RaggedSets, offsets_of
-from sk_deepsets.sets._sequence import SetSequence
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._sequence import SetSequence, offsets_of
 
 
 class PaddedSets(SetSequence):

@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._labels import number_rows
-from sk_deepsets.sets._pandas import PandasMixin
-from sk_deepsets.sets._sequence import SetSequence
+from sk_deepsets.sets._from_long import group_rows
+from sk_deepsets.sets._html import sets_html
+from sk_deepsets.sets._labels import label_answers, number_rows
+from sk_deepsets.sets._sequence import SetSequence, names_of_columns, offsets_of
 
 
-def offsets_of(sizes: np.ndarray) -> np.ndarray:
-    """Where sets of these sizes begin."""
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-
-
-class RaggedSets(PandasMixin, SetSequence):
+class RaggedSets(SetSequence):
     """A sequence of sets, stored without padding.
 
     All elements of all sets are in one table; set ``i`` is the rows ``offsets[i]`` to ``offsets[i + 1]``
@@ -92,8 +88,7 @@ class RaggedSets(PandasMixin, SetSequence):
         if isinstance(elements, pd.DataFrame):
             feature_names = names_of_columns(elements, feature_names)
             if rows is not None and not rows.is_(elements.index):
-                elements = elements.copy(deep=False)
-                elements.index = rows
+                elements = elements.set_axis(rows)
             rows = elements.index
         self.elements = elements
         self.offsets = offsets
@@ -101,6 +96,50 @@ class RaggedSets(PandasMixin, SetSequence):
         # what the sets were numbered when they were put together: the labels of elements that were rows of no frame
         self._numbers = np.arange(len(offsets) - 1)
         self._attach(len(offsets) - 1, elements.shape[1], context, index, feature_names)
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, by: Any, columns: Any = None, ids: Any = None, context: Any = None
+    ) -> RaggedSets:
+        """Group the rows of a long table, one row per element, into sets.
+
+        Grouping turns many rows into fewer, so it cannot be a step of a pipeline, where scikit-learn passes as many
+        targets as rows: group first, then split the sets.
+
+        Parameters
+        ----------
+        frame : DataFrame
+        by : str, or list of str
+            The columns or index levels that tell which set a row belongs to.
+        columns : list of str, optional
+            The features of an element, with their kinds. None: all columns but those of ``by`` and ``context``.
+        ids : Index or array-like, optional
+            The sets and their order. An id without rows is an empty set. None: the ids in ``frame``, sorted.
+        context : DataFrame or list of str, optional
+            What is known of the sets: a frame whose index holds the ids, or columns of ``frame`` with one value per
+            set.
+
+        Returns
+        -------
+        sets : RaggedSets
+            With ``ids`` as ``index`` and the index of the frame as ``rows``; rows keep their order within a set.
+
+        Raises
+        ------
+        ValueError, KeyError
+            For rows whose id is missing or not in ``ids``, duplicate ids, unknown or duplicate columns: no row and
+            no set is ever dropped silently.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_deepsets import RaggedSets
+        >>> events = pd.DataFrame({"customer": [7, 3, 7], "amount": [1.0, 2.0, 3.0]})
+        >>> sets = RaggedSets.from_frame(events, by="customer", ids=[3, 5, 7])
+        >>> sets.sizes
+        array([1, 0, 2])
+        """
+        return cls(**group_rows(frame, by, columns, ids, context))
 
     def replace(self, elements: Any, *, feature_names: Any = "keep") -> RaggedSets:
         """The same sets with other elements: offsets, context, index and rows stay.
@@ -150,6 +189,63 @@ class RaggedSets(PandasMixin, SetSequence):
         number = int(np.searchsorted(self.offsets, row, side="right")) - 1
         return number, int(row - self.offsets[number])
 
+    def to_frame(self) -> pd.DataFrame:
+        """The long table, one row per element: the id of its set, if not in its index already, then its features.
+
+        Sorted by its index, a frame that ``from_frame`` grouped comes back in its own order.
+        """
+        names = [f"x{i}" for i in range(self.n_features)] if self.feature_names is None else self.feature_names
+        frame = pd.DataFrame(self.elements, columns=pd.Index(names), index=self._rows, copy=True)
+        ids = pd.RangeIndex(len(self)) if self.index is None else self.index
+        of_element = ids.take(self.segments)
+        for level in range(ids.nlevels):
+            name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
+            values = of_element.get_level_values(level)
+            at = list(frame.index.names).index(name) if name in frame.index.names else None
+            if at is not None and frame.index.get_level_values(at).equals(values):
+                continue  # the frame that from_frame grouped has its ids there
+            frame.insert(frame.shape[1] - self.n_features, name, values.array)
+        return frame
+
+    def to_series(self) -> pd.Series:
+        """A column of sets for a DataFrame, without their context; see :class:`SetArray`."""
+        sets: Any = self
+        return pd.Series(pd.array(sets, dtype="sets", copy=False), index=self.index, name="sets")
+
+    def to_rows(self, answers: Any, columns: Any = None) -> pd.Series | pd.DataFrame:
+        """Answers for the elements, labelled by the rows that these were.
+
+        Parameters
+        ----------
+        answers : list or object array with one array per set, or array of shape (n_sets, set_size) or more
+            One answer per element, of shape ``(n_i,)``, or several, ``(n_i, k)``: what ``predict`` and
+            ``predict_proba`` of an element-wise estimator give.
+        columns : sequence of str, optional
+            Names of the columns of several answers.
+
+        Returns
+        -------
+        Series, or DataFrame for several answers per element
+            In the order of the labels where these differ and can be sorted, as in the frame that the sets were made
+            of; otherwise in the order of ``elements``.
+
+        Raises
+        ------
+        ValueError
+            For another number of sets, or of answers for a set, which the message names.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sk_deepsets import RaggedSets
+        >>> events = pd.DataFrame({"customer": [7, 3, 7], "amount": [1.0, 2.0, 3.0]})
+        >>> sets = RaggedSets.from_frame(events, by="customer")
+        >>> events["double"] = sets.to_rows([2 * one_set["amount"] for one_set in sets])
+        >>> events["double"].tolist()
+        [2.0, 4.0, 6.0]
+        """
+        return label_answers(answers, self.rows, self.sizes, columns)
+
     @property
     def n_features(self) -> int:
         """Number of features of an element."""
@@ -176,6 +272,9 @@ class RaggedSets(PandasMixin, SetSequence):
             f"{self.n_features} features{kind:.100}{context})"
         )
 
+    def _repr_html_(self) -> str:
+        return sets_html(self)
+
     def _cut(self, rows: slice | np.ndarray) -> Any:
         return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
 
@@ -197,15 +296,3 @@ class RaggedSets(PandasMixin, SetSequence):
         sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
         sets._numbers = numbers
         return sets
-
-
-def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:
-    """The names of the columns, which must be different strings, and those given if some are."""
-    twice = table.columns[table.columns.duplicated()].unique()
-    if len(twice):
-        raise ValueError(f"{len(twice)} column names stand for several columns each: {list(twice)}.")
-    if not all(isinstance(name, str) for name in table.columns):
-        raise TypeError(f"The names of the columns of elements must be strings, but are {list(table.columns)}.")
-    if feature_names is not None and list(feature_names) != list(table.columns):
-        raise ValueError(f"feature_names are {list(feature_names)}, but the DataFrame has {list(table.columns)}.")
-    return table.columns

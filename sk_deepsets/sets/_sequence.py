@@ -9,6 +9,23 @@ import numpy as np
 import pandas as pd
 
 
+def offsets_of(sizes: np.ndarray) -> np.ndarray:
+    """Where sets of these sizes begin."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
+def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:
+    """The names of the columns, which must be different strings, and those given if some are."""
+    twice = table.columns[table.columns.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"{len(twice)} column names stand for several columns each: {list(twice)}.")
+    if not all(isinstance(name, str) for name in table.columns):
+        raise TypeError(f"The names of the columns of elements must be strings, but are {list(table.columns)}.")
+    if feature_names is not None and list(feature_names) != list(table.columns):
+        raise ValueError(f"feature_names are {list(feature_names)}, but the DataFrame has {list(table.columns)}.")
+    return table.columns
+
+
 class SetSequence:
     """A sequence of sets with a context, labels and the names of features, all of which are taken along by indexing.
 

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype
+from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype, take
 from pandas.api.indexers import check_array_indexer
 
 from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
-from sk_deepsets.sets._concat import concat_sets
+from sk_deepsets.sets._concat import concat_sets, equal_sets
+from sk_deepsets.sets._dtypes import is_missing
 from sk_deepsets.sets._from_objects import sets_from_objects
-from sk_deepsets.sets._missing import is_missing
 from sk_deepsets.sets._ragged import RaggedSets
-from sk_deepsets.sets._set_values import PrintedFrame, equal_sets, is_one_set, label
 
 
 @register_extension_dtype
@@ -37,6 +36,27 @@ class SetDtype(ExtensionDtype):
     def __from_arrow__(self, array: Any) -> SetArray:
         """Back from Parquet, missing values in the elements included, which ``check_sets`` refuses."""
         return SetArray(*sets_from_arrow(array, as_written=True))
+
+
+def is_one_set(value: Any) -> bool:
+    """Whether a value is one set, or a missing one, rather than a sequence of sets."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 2 or (value.ndim == 1 and value.dtype != object)
+    return isinstance(value, pd.DataFrame) or is_missing(value)
+
+
+class PrintedFrame(pd.DataFrame):
+    """One set as an object: pandas prints frames among its values by ``str``, in full."""
+
+    def __str__(self) -> str:
+        return label(self)
+
+
+def label(one_set: Any) -> str:
+    """How a set looks in a printed column."""
+    if one_set is pd.NA:
+        return str(one_set)
+    return {0: "empty", 1: "1 element"}.get(len(one_set), f"{len(one_set):,} elements")
 
 
 def _refused(what: str) -> Callable[..., Any]:
@@ -194,15 +214,10 @@ class SetArray(ExtensionArray):
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> SetArray:
         """The sets at these positions; with ``allow_fill``, -1 is ``fill_value``: missing unless given."""
-        numbers = np.asarray(indices, dtype=np.intp)
-        if allow_fill and (numbers < -1).any():
-            raise ValueError("With allow_fill, positions must be -1 or more.")
-        if len(numbers) and not len(self) and (not allow_fill or (numbers >= 0).any()):
-            raise IndexError("cannot do a non-empty take from an empty axes.")
+        numbers: Any = np.asarray(indices, dtype=np.intp)
+        numbers = take(np.arange(len(self)), numbers, allow_fill=allow_fill, fill_value=-1)
         if not allow_fill:
             return self[numbers]
-        if (numbers >= len(self)).any():
-            raise IndexError(f"index {numbers.max()} is out of bounds for axis 0 with size {len(self)}")
         if is_missing(fill_value):
             return SetArray(self.sets._take(numbers), np.append(self.missing, True)[numbers])
         return self._concat_same_type([self, self._from_sequence([fill_value])])[numbers]
@@ -221,24 +236,21 @@ class SetArray(ExtensionArray):
             raise TypeError("ExtensionArray.fillna does not support filling with a dict")
         array, places = self.copy() if copy else self[:], np.flatnonzero(self.missing)[:limit]
         if not is_one_set(value):
-            values = self._from_sequence(value)
-            if len(values) != len(self):
-                raise ValueError(f"Length of 'value' does not match. Got {len(values)} sets for {len(self)} rows.")
-            value = values[places]
+            if len(value) != len(self):
+                raise ValueError(f"Length of 'value' does not match. Got {len(value)} sets for {len(self)} rows.")
+            value = self._from_sequence(value)[places]
         array[places] = value
         return array
 
     def _pad_or_backfill(
-        self, *, method: str, limit: int | None = None, limit_area: Any = None, copy: bool = True
+        self, *, method: Any, limit: int | None = None, limit_area: Any = None, copy: bool = True
     ) -> SetArray:
-        places = pd.Series(np.where(self.missing, np.nan, np.arange(len(self))))
-        fill = places.ffill if method in ("pad", "ffill") else places.bfill
-        numbers = fill(limit=limit, limit_area=limit_area).fillna(-1)
-        return self.take(numbers.to_numpy(dtype=np.intp), allow_fill=True)
+        base: Any = super()  # pandas 2 asks for one where fillna is written anew
+        return base._pad_or_backfill(method=method, limit=limit, limit_area=limit_area, copy=copy)
 
     def __eq__(self, other: Any) -> Any:
         """For each set, whether it has the same elements in the same order; a missing feature equals a missing one."""
-        if isinstance(other, pd.Series | pd.Index | pd.DataFrame) and not is_one_set(other):
+        if isinstance(other, pd.Series | pd.Index):
             return NotImplemented
         if is_one_set(other):
             theirs = self._from_sequence([other])[np.zeros(len(self), dtype=np.intp)]
@@ -249,10 +261,6 @@ class SetArray(ExtensionArray):
         else:
             return np.zeros(len(self), dtype=bool)
         return equal_sets(self.sets, theirs.sets) & ~self.missing & ~theirs.missing
-
-    def __ne__(self, other: Any) -> Any:
-        equal = self.__eq__(other)
-        return equal if equal is NotImplemented else ~equal
 
     def __contains__(self, item: Any) -> Any:
         return bool(self.missing.any() if item is pd.NA else (self == item).any())

@@ -8,8 +8,8 @@ import pandas as pd
 
 from sk_deepsets.sets._arrow import import_pyarrow, is_arrow, is_table, kind_of
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
+from sk_deepsets.sets._dtypes import is_missing
 from sk_deepsets.sets._from_arrays import TEXT
-from sk_deepsets.sets._missing import is_missing
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 
@@ -37,7 +37,8 @@ def find_sets(table: pd.DataFrame) -> int | None:
     if len(places) > 1:
         raise ValueError(
             f"X has {len(places)} columns of sets, {list(table.columns[places])}, but exactly one is expected; the "
-            "others are the context of its sets."
+            "others are the context of its sets. Columns of one table, as of groupby(...).agg(list), stay together in "
+            "RaggedSets.from_frame(frame, by=..., columns=...), which takes the long table."
         )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()].unique()

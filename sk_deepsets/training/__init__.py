@@ -2,7 +2,9 @@
 
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
+from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
 from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import checkpoint_path
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
@@ -26,8 +28,12 @@ __all__ = [
     "Split",
     "Training",
     "as_global_generator",
+    "attention",
     "build_net",
+    "checkpoint_path",
     "find_device",
+    "integrated_gradients",
+    "leave_one_out",
     "threads_for",
     "train",
 ]

@@ -128,6 +128,13 @@ class SetDataset(Dataset):
         """How many elements each set has."""
         return self._sizes if self.numbers is None else self._sizes[self.numbers]
 
+    def arrays(self) -> list[np.ndarray]:
+        """All that a training sees of the data set."""
+        X, numbers = self.X, slice(None) if self.numbers is None else self.numbers
+        tensors = (self.y, self.weights(), None if self.fold is None else self.fold[numbers])
+        found = [X.elements, X.offsets, X.context, *(None if one is None else one.numpy() for one in tensors)]
+        return [one for one in found if one is not None]
+
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at these places."""
         numbers = places if self.numbers is None else self.numbers[places]

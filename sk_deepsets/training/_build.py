@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from skorch.callbacks import LRScheduler, PrintLog
+from skorch.callbacks import LRScheduler
 from torch import nn
 
 from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
-from sk_deepsets.training._callbacks import BestEpoch, EpochBar
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
+from sk_deepsets.training._progress import progress_of
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     # fused: one kernel for all weights, half the time of the default on small models
@@ -40,7 +42,7 @@ LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
 
 
 def build_net(
-    core: type[nn.Module],
+    core: type[nn.Module] | nn.Module,
     dims: dict[str, Any],
     loss: str,
     loss_options: dict[str, Any] | None = None,
@@ -54,8 +56,8 @@ def build_net(
 
     Parameters
     ----------
-    core : type
-        The class of the module, which takes packed sets.
+    core : type or nn.Module
+        The class of the module, which takes packed sets; or a module, of which ``dims`` tell ``output_dim``.
     dims : dict
         Its arguments.
     loss : {"log_loss", "label_loss", "one_per_set", "listnet"} or of ``REGRESSION_LOSSES``
@@ -85,21 +87,22 @@ def build_net(
         lr=lr,
         device=str(device),
         train_split=None,
-        **{f"module__{name}": value for name, value in dims.items()},
+        **{f"module__{name}": value for name, value in dims.items() if isinstance(core, type)},
         **{f"optimizer__{name}": value for name, value in decay.items()},
         **options,
     )
 
 
-def make_callbacks(callbacks: Sequence[Any] | None, best_epoch: BestEpoch | MemberTraining, verbose: int) -> list[Any]:
+def make_callbacks(
+    callbacks: Sequence[Any] | None,
+    best_epoch: BestEpoch | MemberTraining,
+    verbose: int,
+    checkpoint: Checkpoint | None = None,
+) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
     scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)
     best_epoch.sets_lr = not scheduled
-    own: list[Any] = [("best_epoch", best_epoch)]
-    if verbose == 1:
-        own.append(("progress_bar", EpochBar()))
-    elif verbose >= 2:
-        own.append(("print_log", PrintLog()))
-    return own + users
+    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
+    return [("best_epoch", best_epoch), *progress_of(verbose), *users, *resumable]

@@ -1,4 +1,4 @@
-"""The skorch callbacks that every fit runs with."""
+"""BestEpoch: the callback that ends the training of one net, and goes back to its best epoch."""
 
 from __future__ import annotations
 
@@ -71,25 +71,3 @@ class BestEpoch(Callback):
         if self._weights:
             net.module_.load_state_dict(self._weights)
         self._weights = {}
-
-
-class EpochBar(Callback):
-    """One progress bar for the whole fit, with the latest losses."""
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the bar."""
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(total=net.max_epochs, desc="Deep Sets", unit="epoch")
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Move on by one epoch."""
-        record = net.history[-1]
-        losses = {name: f"{record[name]:.4g}" for name in ("train_loss", "valid_loss") if name in record}
-        self._bar.set_postfix(losses, refresh=False)
-        self._bar.update()
-
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the bar."""
-        self._bar.close()
-        del self._bar

@@ -22,8 +22,8 @@ PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
 """Training ends when so many looks in a row have lowered the loss by less than this share, after so many steps"""
 CLEAR_GAIN = 0.03
 """A share of the loss that is worth more epochs than the user allows"""
-ENOUGH_SEEN = 50_000
-"""Sets after which kinds that are not chosen are no longer trained"""
+ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
+"""Sets, or elements, after which kinds that are not chosen are no longer trained"""
 MOST_ROUNDS, MOST_JUDGES = 30, 20_000
 """Rounds of the selection, and sets that it looks at"""
 
@@ -72,19 +72,27 @@ class MemberTraining(Callback):
         """Forget an earlier fit."""
         self.stop_, self.best_epoch_ = False, None
         self._n_steps = self._n_epochs = self._in_vain = 0
-        self._next_look, self._best_loss, self._falls = 1, math.inf, False
+        self._max_epochs = net.max_epochs
+        self._next_look, self._falls = 1, False
+        self._best_loss = self._lowest = math.inf
+        self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
         self._numbers = list(range(len(net.module_.kinds)))
         self._candidates: list[Candidate] = []
         self._weights = np.ones(1)  # those of the prior and of the candidates
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
         self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
+        together = X.valid
         if X.train.fold is not None:
             fold = X.train.fold.numpy()
-            folds = np.unique(fold[fold >= 0])
-            self._look_at = [(X.train.subset(np.flatnonzero(fold == one)), int(one)) for one in folds]
-        weights = [part.weights() for part, _ in self._look_at]
-        targets = torch.cat([part.y for part, _ in self._look_at])
-        self._judge = _Judge(net, targets, None if weights[0] is None else torch.cat(weights))
+            parts = {int(one): np.flatnonzero(fold == one) for one in np.unique(fold[fold >= 0])}
+            self._look_at = [(X.train.subset(numbers), one) for one, numbers in parts.items()]
+            # not the weights of the parts, each of which has a mean of 1
+            together = X.train.subset(np.concatenate(list(parts.values())))
+        self._judge = _Judge(net, together.y, together.weights())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the training data, which each fit brings."""
+        return {name: value for name, value in vars(self).items() if name not in ("_look_at", "_judge")}
 
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""
@@ -106,13 +114,12 @@ class MemberTraining(Callback):
         even = torch.full((len(outputs),), 1 / len(outputs), dtype=outputs.dtype)
         loss = self._judge(linked_mean(outputs, even, net.module_.link)[None]).item()
         net.history.record("valid_loss", loss)
-        best = min((row["valid_loss"] for row in net.history[:-1] if "valid_loss" in row), default=math.inf)
-        net.history.record("valid_loss_best", loss < best)  # what skorch's Checkpoint looks for
-        if loss < best:
-            self.best_epoch_ = net.history[-1]["epoch"]
+        net.history.record("valid_loss_best", loss < self._lowest)  # what skorch's Checkpoint looks for
+        if loss < self._lowest:
+            self._lowest, self.best_epoch_ = loss, net.history[-1]["epoch"]
         if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
             self.stop_ = True
-        elif self._n_epochs >= self._next_look or self._n_epochs == net.max_epochs:
+        elif self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
             self._look(net, outputs)
 
     @property
@@ -128,12 +135,13 @@ class MemberTraining(Callback):
             state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
             self._candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
         self._weights, loss = self._judge.choose([one.outputs for one in self._candidates], pack.prior, pack.link)
-        self._falls = loss < self._best_loss * (1 - CLEAR_GAIN)
-        self._in_vain = 0 if loss < self._best_loss * (1 - GAIN) else self._in_vain + 1
+        gain, size = self._best_loss - loss, abs(loss)  # the loss of counts and of positive numbers may be negative
+        self._falls = gain > CLEAR_GAIN * size
+        self._in_vain = 0 if gain > GAIN * size else self._in_vain + 1
         self._best_loss = min(loss, self._best_loss)
         if self.stops_early and self._in_vain >= PATIENCE and self._n_steps >= MIN_STEPS:
             self.stop_ = True
-        elif self._n_steps * net.batch_size >= ENOUGH_SEEN:
+        elif self._n_epochs * self._n_sets >= ENOUGH_SETS or self._n_epochs * self._n_elements >= ENOUGH_ELEMENTS:
             chosen = {one.number for one, weight in zip(self._candidates, self._weights[1:], strict=True) if weight}
             kept = [place for place, number in enumerate(self._numbers) if number in chosen]
             if 0 < len(kept) < len(self._numbers):

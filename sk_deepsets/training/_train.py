@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sk_deepsets.training._batches import SetDataset
 from sk_deepsets.training._build import make_callbacks
 from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
+
+# So many times the loss of outputs of 0 is no loss of a model that may yet learn.
+FAR_OUT = 1_000.0
 
 
 class Training(NamedTuple):
@@ -24,6 +30,8 @@ class Training(NamedTuple):
     """One row for each epoch"""
     best_epoch: int | None
     """The epoch whose weights the net has; None without validation, where it is the last"""
+    blew_up: float | None
+    """The loss of what is kept, where it is far beyond that of answers of 0"""
     diverged: bool
     """Whether the loss was no number in the end"""
     interrupted: bool
@@ -43,8 +51,10 @@ def train(
     epochs: int,
     callbacks: Sequence[Any] | None,
     verbose: int,
+    advice: str = "Lower lr.",
+    checkpoint: Path | None = None,
 ) -> Training:
-    """Train an initialised net for some epochs, on from where it stands.
+    """Train an initialised net for some epochs, on from where it stands, or from where a checkpoint stands.
 
     Raises
     ------
@@ -55,12 +65,17 @@ def train(
     try:
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
-        net.callbacks = make_callbacks(callbacks, best_epoch, verbose)
+        net.callbacks = make_callbacks(
+            callbacks, best_epoch, verbose, None if checkpoint is None else Checkpoint(checkpoint)
+        )
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
         net.module_.eval()  # as users of net_.module_ expect it
-        return _outcome(net, len(before.history), epochs)
+        outcome = _outcome(net, data.train, len(before.history), epochs, advice)
+        if checkpoint is not None and not outcome.interrupted:
+            checkpoint.unlink(missing_ok=True)
+        return outcome
     except BaseException:
         before.restore()
         raise
@@ -76,7 +91,7 @@ def _multiplications(net: SetNet, dataset: SetDataset) -> float:
     return sum(count * (sets_in_batch if is_of_sets else elements_in_batch) for is_of_sets, count in weights)
 
 
-def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
+def _outcome(net: SetNet, dataset: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
     if len(net.history) > n_before and "dur" not in net.history[-1]:
         net.history.pop()  # the epoch that was interrupted
     rows = [{name: value for name, value in row.items() if name != "batches"} for row in net.history[n_before:]]
@@ -87,9 +102,26 @@ def _outcome(net: SetNet, n_before: int, epochs: int) -> Training:
     # the loss of an epoch is taken before its last step, which the weights tell
     if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
         what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
-        raise ValueError(f"Training diverged: {what} not finite. Lower lr, or set standardize=True.")
+        raise ValueError(f"Training diverged: {what} not finite. {advice}")
     interrupted = len(rows) < epochs and not best.stop_
-    return Training(rows, best.best_epoch_, diverged, interrupted, len(rows) == epochs and best.falls_)
+    number = n_before + len(rows) if best.best_epoch_ is None else best.best_epoch_
+    kept = next((row for row in rows if row["epoch"] == number), last)
+    loss = kept.get("valid_loss", kept["train_loss"])
+    blew_up = loss if _is_far_out(net, dataset, loss) else None
+    unfinished = len(rows) == epochs and best.falls_
+    return Training(rows, best.best_epoch_, blew_up, diverged, interrupted, unfinished)
+
+
+def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
+    """Whether a loss is far beyond that of outputs of 0: of the mean of the targets, or of all classes alike."""
+    if not loss > FAR_OUT:  # the losses of standardised values, and of classes, are about 1 at 0
+        return False
+    batch, y = dataset.between(0, len(dataset))
+    n_outputs = net.forward(dataset.subset(np.arange(1))).shape[1]
+    n_rows = len(batch) if dataset.y_of == "set" else len(batch.packed.elements)
+    assert isinstance(y, Tensor)
+    of_zeros = net.get_loss(torch.zeros(n_rows, n_outputs), y, batch)
+    return loss > FAR_OUT * float(of_zeros)
 
 
 _CHANGED = [

@@ -39,16 +39,17 @@ class PaddedModule(nn.Module):
         context_layer: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        dims = {} if context_dim is None else {"context_dim": context_dim}
-        self.module = module(input_dim=input_dim, output_dim=output_dim, **dims)
-        self.output_dim = output_dim
+        self.dims = {"input_dim": input_dim, "output_dim": output_dim}
+        if context_dim is not None:
+            self.dims["context_dim"] = context_dim
+        self.module = module(**self.dims)
         self.input_layer = input_layer
         self.context_layer = context_layer
 
     def forward(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """Logits or values of each set, (b, output_dim)."""
         output = self._padded(self.module, packed, context)
-        wanted = (len(packed.sizes), self.output_dim)
+        wanted = (len(packed.sizes), self.dims["output_dim"])
         if output.shape != wanted:
             raise ValueError(
                 f"module returned an output of shape {tuple(output.shape)}; wanted (b, output_dim), {wanted}."

@@ -27,7 +27,14 @@ def scores():
     of_element = np.repeat(np.arange(600), sizes)
     y = np.bincount(of_element, np.maximum((x * z[of_element]).sum(axis=1), 0)) / sizes
     offsets = np.r_[0, sizes.cumsum()]
-    params = {"pool_type": "mean", "phi_hidden_dims": (32, 32), "lr": 5e-3, "max_epochs": 60, "random_state": 0}
+    params = {
+        "pool_type": "mean",
+        "phi_hidden_dims": (32, 32),
+        "lr": 5e-3,
+        "max_epochs": 60,
+        "n_members": 1,
+        "random_state": 0,
+    }
     found = {}
     for fusion_type in ("none", "add", "concat", "film"):
         sets = RaggedSets(x, offsets, context=None if fusion_type == "none" else z)

@@ -399,7 +399,7 @@ def test_clone_pickle_and_parameters(case):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         clone(model).score(BAGS, y)
     for wrong in ({"pool_type": "mean"}, {"hidden_dims": 3}, {"residual": "yes"}, {"layer_norm": 2}, {"lr": 0}):
-        with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter"):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
             make(**wrong).fit(BAGS, y)
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics
+from sklearn import config_context, metrics
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import make_scorer, ndcg_score
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 
 from sk_deepsets import (
@@ -229,3 +229,33 @@ def test_what_is_no_scorer_or_no_estimator_of_elements_says_so():
         TypeError, match="Expected one answer for each element, but the estimator gives one for each set"
     ):
         element_scorer("accuracy")(of_sets, bags, [part for part in Y if len(part)])
+
+
+def test_weights_of_sets_count_for_their_elements():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
+    y = [(one[:, 0] > 0).astype(int) for one in sets]
+    weight = rng.integers(0, 3, 40)
+    model = DeepSetsElementClassifier(max_epochs=2, random_state=0).fit(sets, y)
+    repeated = np.repeat(np.arange(40), weight)
+    wanted = element_scorer("neg_log_loss")(model, [sets[i] for i in repeated], [y[i] for i in repeated])
+    assert element_scorer("neg_log_loss")(model, sets, y, sample_weight=weight) == pytest.approx(wanted)
+    with pytest.raises(TypeError, match="sample_weight"):
+        element_scorer("ndcg")(model, sets, y, sample_weight=weight)
+
+
+def test_cross_validation_routes_weights_to_the_scorer():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
+    y = [(one[:, 0] > 0).astype(int) for one in sets]
+    weight = rng.integers(1, 4, 40)
+    with pytest.raises(RuntimeError, match="enable_metadata_routing=True"):
+        element_scorer("accuracy").set_score_request(sample_weight=True)
+    with config_context(enable_metadata_routing=True):
+        scorer = element_scorer("accuracy").set_score_request(sample_weight=True)
+        model = DeepSetsElementClassifier(max_epochs=2, random_state=0).set_fit_request(sample_weight=False)
+        options = {"cv": KFold(2), "scoring": scorer, "params": {"sample_weight": weight}}
+        scores = cross_validate(model, sets, y, return_estimator=True, **options)
+    for fitted, score, (_, test) in zip(scores["estimator"], scores["test_score"], KFold(2).split(sets), strict=True):
+        parts = [sets[i] for i in test], [y[i] for i in test]
+        assert score == element_scorer("accuracy")(fitted, *parts, sample_weight=weight[test])

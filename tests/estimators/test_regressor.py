@@ -25,7 +25,7 @@ def two(bags, values):
 def test_the_best_epochs_validation_loss_is_that_of_what_is_predicted(make_regressor, bags, two, loss, n_outputs):
     y = two[:, 0] if n_outputs == 1 else two
     X, y, X_val, y_val = bags[:60], y[:60], bags[60:], y[60:]
-    reg = make_regressor(loss=loss, max_epochs=80, lr=0.1, n_iter_no_change=5).fit(X, y, X_val=X_val, y_val=y_val)
+    reg = make_regressor(loss=loss, max_epochs=400, lr=0.1, n_iter_no_change=5).fit(X, y, X_val=X_val, y_val=y_val)
     assert reg.best_iteration_ < reg.n_iter_
     valid = [row["valid_loss"] for row in reg.history_]
     assert min(valid) == valid[reg.best_iteration_ - 1]
@@ -110,12 +110,15 @@ def test_partial_fit_learns_in_small_parts(make_regressor, bags, values):
     assert reg.score(bags, values) > 0.8
 
 
-def test_sums_over_sets_of_1_to_1000_elements_are_learned_with_the_defaults():
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_sums_over_sets_of_1_to_1000_elements_are_learned(n_members):
     rng = np.random.default_rng(0)
     sizes = np.exp(rng.uniform(0, np.log(1000), 250)).astype(int)
     bags = [rng.uniform(0, 1, size=(size, 2)) for size in [1, 1000, *sizes]]
     y = np.array([bag[:, 0].sum() for bag in bags])
-    reg = DeepSetsRegressor(pool_type="sum", random_state=0).fit(bags[:200], y[:200])
+    reg = DeepSetsRegressor(pool_type="sum", n_members=n_members, max_epochs=50, random_state=0).fit(
+        bags[:200], y[:200]
+    )
     losses = [row["train_loss"] for row in reg.history_]
     assert max(losses) < 2  # an untrained net that says the mean has 1
     assert reg.score(bags[200:], y[200:]) > 0.98

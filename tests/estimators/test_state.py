@@ -280,6 +280,20 @@ def test_a_loaded_estimator_predicts_the_same_and_trains_on(case, bags, how, tmp
     np.testing.assert_array_equal(case.outputs(loaded, bags), case.outputs(model, bags))
 
 
+def test_the_state_of_the_optimizer_is_kept_only_where_training_goes_on(case, bags):
+    def n_numbers(model):
+        return sum(value.numel() for state in model.net_.optimizer_.state.values() for value in state.values())
+
+    single = partial(case.make, n_members=1)
+    n_weights = sum(weight.numel() for weight in single().fit(bags, case.y).net_.module_.parameters())
+    assert n_numbers(single().fit(bags, case.y)) == 0
+    assert n_numbers(single(warm_start=True).fit(bags, case.y)) > 2 * n_weights
+    assert n_numbers(single().fit(bags, case.y).partial_fit(bags, case.y)) > 2 * n_weights
+    wide = partial(single, phi_hidden_dims=(200, 200))
+    small, large = (len(pickle.dumps(wide(warm_start=warm).fit(bags, case.y))) for warm in (False, True))
+    assert large > 2.5 * small
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_pickle_from_a_machine_with_a_gpu_loads_here(case, bags):
     model = case.make().fit(bags, case.y)

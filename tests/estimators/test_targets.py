@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets
+from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, check_sets
+from sk_deepsets.estimators._targets import ValueTarget
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame({"id": RNG.integers(0, 200, 3000), "x": RNG.normal(size=3000)})
@@ -49,3 +50,39 @@ def test_a_frame_and_its_column_of_targets_may_be_shuffled_together():
     assert shuffled.score(X, y) == shuffled.score(X.iloc[order], y.iloc[order])
     with pytest.raises(ValueError, match="another order"):
         DeepSetsClassifier(**SHORT).fit(X.iloc[order], y)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [("Int64", "i"), ("UInt8", "u"), ("int64[pyarrow]", "i"), ("boolean", "b"), ("int32", "i")]
+)
+def test_whole_numbers_and_booleans_of_pandas_stay_what_they_are(dtype, kind):
+    y = CUSTOMERS["y"].loc[SETS.index].astype(int).astype(dtype)
+    clf = DeepSetsClassifier(n_members=1, **SHORT).fit(SETS, y)
+    assert clf.classes_.dtype.kind == kind
+    assert clf.classes_.tolist() == [0, 1]
+    assert clf.predict(SETS).dtype == clf.classes_.dtype
+    assert clf.score(SETS, y.to_numpy(clf.classes_.dtype)) >= 0.5
+    with pytest.raises(ValueError, match="NaN"):
+        DeepSetsClassifier(n_members=1, **SHORT).fit(SETS, y.astype("Int64").where(np.arange(len(SETS)) > 0))
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    ("loss", "quantile", "wanted"),
+    [
+        ("squared_error", None, lambda y, w: np.average(y, weights=w)),
+        ("absolute_error", None, lambda y, w: np.median(np.repeat(y, w))),
+        ("huber", None, lambda y, w: np.median(np.repeat(y, w))),
+        ("quantile", 0.9, lambda y, w: np.quantile(np.repeat(y, w), 0.9, method="inverted_cdf")),
+    ],
+)
+def test_the_prior_of_values_is_what_the_loss_asks_of_a_constant(loss, quantile, wanted, standardize):
+    rng = np.random.default_rng(0)
+    y, weight = rng.gamma(2, 30, 41), rng.integers(1, 3, 41)
+    weight[0] += 1 - weight.sum() % 2  # an odd number has a middle
+    sets = check_sets([[0.0]] * 41)
+    target = ValueTarget(loss, standardize, quantile)
+    values = target.read(y, sets)
+    target.learn_scale(values, sets, weight.astype(float))
+    prior = target.prior(values, weight.astype(float))
+    np.testing.assert_allclose(target.values(prior[None]), wanted(y, weight), rtol=1e-6)

@@ -1,5 +1,6 @@
 """How the estimators train: early stopping, optimizers, divergence, devices."""
 
+import warnings
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
+
+from sk_deepsets import DeepSetsElementRegressor, DeepSetsRegressor
 
 EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
 
@@ -154,3 +157,29 @@ def test_a_fit_that_stops_or_is_not_to_stop_warns_of_nothing(case, bags, n_membe
     stopped = case.make(n_members=n_members, max_epochs=300, batch_size=16).fit(bags, noise)
     assert stopped.n_iter_ < 300
     case.make(n_members=n_members, early_stopping=False).fit(bags, case.y)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_loss_that_is_finite_but_far_out_is_a_warning(standardize):
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(5, 2)) for _ in range(60)]
+    y = np.array([one.mean() for one in sets])
+    options = {"phi_hidden_dims": (), "rho_hidden_dims": (), "pool_type": "mean", "max_epochs": 2, "random_state": 0}
+    reg = DeepSetsRegressor(**options, lr=1e6, standardize=standardize)
+    advice = r"Lower lr\.$" if standardize else r"Lower lr, or set standardize=True\.$"
+    with pytest.warns(ConvergenceWarning, match=r"Training failed: its loss is \d.*e\+\d\d, far beyond .* " + advice):
+        reg.fit(sets, y)
+    assert np.isfinite(reg.predict(sets)).all()
+    with warnings.catch_warnings(action="error"):
+        large = DeepSetsRegressor(**options, lr=0.01, standardize=False).fit(sets, 1e4 * y)
+    assert large.history_[-1]["train_loss"] > 1e3  # which is no failure
+
+
+@pytest.mark.parametrize("value", [1e151, -1e200])
+def test_targets_whose_squares_overflow_are_told(value):
+    sets, y = [np.ones((2, 1))] * 8, np.arange(8.0)
+    y[5] = value
+    with pytest.raises(ValueError, match=r"y holds -?1e\+\d+ \(set 5\), the square of which overflows. Divide"):
+        DeepSetsRegressor(max_epochs=1).fit(sets, y)
+    with pytest.raises(ValueError, match=r"y holds -?1e\+\d+ \(element 11\), the square of which overflows"):
+        DeepSetsElementRegressor(max_epochs=1).fit(sets, [np.array([0.0, one]) for one in y])

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from sk_deepsets.estimators import _base
+
 
 @pytest.mark.parametrize("pool_type", ["mean", "sum"])
 def test_integer_weights_are_repetitions(case, bags, pool_type):
@@ -64,3 +66,11 @@ def test_the_held_out_loss_is_weighted(case, bags, see_data):
         losses = (outputs - case.y[valid]) ** 2 / variance
     wanted = np.average(losses, weights=weight[valid])
     np.testing.assert_allclose(model.history_[model.best_iteration_ - 1]["valid_loss"], wanted, rtol=1e-4)
+
+
+def test_sets_of_weight_zero_do_not_count_among_those_that_are_enough_to_hold_out(case, bags, monkeypatch):
+    monkeypatch.setattr(_base, "ENOUGH_TO_HOLD_OUT", 70)
+    weight = (np.arange(len(bags)) % 3 > 0).astype(float)
+    model = case.make(early_stopping="auto", max_epochs=1).fit(bags, case.y, sample_weight=weight)
+    assert "valid_loss" not in model.history_[-1]
+    assert "valid_loss" in model.fit(bags, case.y).history_[-1]

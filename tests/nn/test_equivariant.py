@@ -197,3 +197,18 @@ def test_layers_refuse_every_pool_but_max_and_sum(pool_type):
 def test_an_unknown_final_pool_is_refused_by_name():
     with pytest.raises(ValueError, match=r"pool_type must be one of .* but got 'median'"):
         DeepSetsEquivariant(3, [5], 4, final_pool="median")
+
+
+def test_residual_layers_add_to_their_input_where_widths_are_the_same(make_batch):
+    x, mask = make_batch([3, 0, 5], dim=4, dtype=torch.float32)
+    plain = DeepSetsEquivariant(4, [4, 6], 2)
+    residual = DeepSetsEquivariant(4, [4, 6], 2, residual=True)
+    residual.load_state_dict(plain.state_dict())
+    hidden = x
+    for number, layer in enumerate(residual.layers):
+        output = layer(hidden, mask)
+        if number < 2:
+            output = torch.relu(output)
+        hidden = hidden + output if number == 0 else output
+    assert_close(residual(x, mask), hidden)
+    assert not torch.allclose(plain(x, mask), hidden)

@@ -181,3 +181,9 @@ def test_check_sets_reads_the_elements_whatever_stands_under_the_mask(padded):
 
 def test_repr_tells_shape_and_dtype(padded):
     assert repr(padded) == "PaddedSets(4 sets of up to 3 elements, 2 features, float64)"
+
+
+def test_one_set_has_no_filling():
+    padded = PaddedSets(np.arange(12.0).reshape(2, 3, 2), [[1, 0, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(padded[0], [[0, 1], [4, 5]])
+    assert padded[1].shape == (0, 2)

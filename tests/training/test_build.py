@@ -11,7 +11,8 @@ from torch import nn
 from sk_deepsets.nn import DeepSetsEquivariant, DeepSetsInvariant, GammaNLLLoss, ListNet, OnePerSet, PinballLoss
 from sk_deepsets.training import OPTIMIZERS, ClassifierNet, RegressorNet, SetNet, build_net
 from sk_deepsets.training._build import make_callbacks
-from sk_deepsets.training._callbacks import BestEpoch, EpochBar
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._progress import EpochLines
 
 DIMS = {"input_dim": 3, "output_dim": 2, "phi_hidden_dims": (4,), "rho_hidden_dims": ()}
 
@@ -96,7 +97,7 @@ def test_callbacks_are_those_of_the_package_and_copies_of_those_of_the_user():
     assert make_callbacks(None, best, 0)[0][1].sets_lr
 
 
-@pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, EpochBar), (2, PrintLog), (3, PrintLog)])
+@pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, EpochLines), (2, PrintLog), (3, PrintLog)])
 def test_verbose_chooses_what_is_shown(verbose, kind):
     shown = [type(callback) for _, callback in make_callbacks(None, BestEpoch(3), verbose)][1:]
     assert shown == ([] if kind is None else [kind])

@@ -1,4 +1,4 @@
-"""BestEpoch and EpochBar in a net whose losses are written down beforehand, epoch by epoch."""
+"""BestEpoch in a net whose losses are written down beforehand, epoch by epoch."""
 
 import math
 import pickle
@@ -11,7 +11,6 @@ from torch import nn
 from sk_deepsets import check_sets
 from sk_deepsets.nn import DeepSetsInvariant
 from sk_deepsets.training import BestEpoch, RandomNumbers, SetDataset, Split, build_net, train
-from sk_deepsets.training._callbacks import EpochBar
 
 
 def scripted_net(valid_losses, train_losses=None):
@@ -93,15 +92,3 @@ def test_going_on_looks_for_a_new_best_epoch():
     assert run_net(net, 2) == (2, 1)
     assert run_net(net, 2) == (4, 4)
     assert best_epoch(net).best_loss_ == 2.0
-
-
-@pytest.mark.parametrize("patience", [None, 1])
-def test_the_bar_counts_epochs_shows_losses_and_leaves_nothing_behind(capsys, patience):
-    net = scripted_net([2.0, 1.23456, 3.0])
-    run_net(net, 3, patience, verbose=1)
-    shown = capsys.readouterr().err
-    assert "3/3" in shown
-    assert "valid_loss=3" in shown
-    assert "train_loss=1" in shown
-    bar = next(callback for _, callback in net.callbacks_ if isinstance(callback, EpochBar))
-    assert vars(bar) == {}

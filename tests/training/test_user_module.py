@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sk_deepsets.nn import PackedSets, pack
-from sk_deepsets.training._user_module import PaddedModule
+from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
 
 class Recorder(nn.Module):
@@ -108,3 +108,56 @@ def test_gradients_reach_the_modules_weights(padded):
     model = PaddedModule(Recorder, 2, 3)
     model(pack(x, mask)).square().sum().backward()
     assert model.module.linear.weight.grad.abs().sum() > 0
+
+
+class TestModulePack:
+    """Several modules side by side, one for each fold."""
+
+    N_FOLDS = 3
+
+    def make(self, **options):
+        dims = {"module": Recorder, "input_dim": 2, "output_dim": 2, **options}
+        return ModulePack(self.N_FOLDS, "softmax", [0.0, 0.0], **dims)
+
+    def test_outputs_are_those_of_the_modules_one_by_one(self, padded):
+        packed = pack(*padded)
+        made = self.make(input_layer=nn.Linear(2, 2))
+        outputs = made(packed, mean=False)
+        torch.testing.assert_close(outputs, torch.stack([member(packed) for member in made.members]))
+        assert len({tuple(of_member.flatten().tolist()) for of_member in outputs}) == 3
+        probabilities = outputs.softmax(dim=2).mean(dim=0)
+        torch.testing.assert_close(made(packed).softmax(dim=1), probabilities)
+        torch.testing.assert_close(made.embed(packed), torch.cat([member.embed(packed) for member in made.members], 1))
+
+    def test_context_reaches_all_modules(self, padded):
+        made = self.make(context_dim=5)
+        context = torch.randn(3, 5)
+        made(pack(*padded), context)
+        assert all(member.module.seen[2]["context"] is context for member in made.members)
+
+    def test_members_of_some_folds_with_other_parameters(self, padded):
+        packed = pack(*padded)
+        made, other = self.make(), self.make()
+        state = {name: weight.detach() for name, weight in other.named_parameters()}
+        wanted, own = other(packed, mean=False), made(packed, mean=False)
+        for folds in ([0], [2], [2, 0]):
+            torch.testing.assert_close(made.said_by(state, folds, packed, None), wanted[folds])
+        torch.testing.assert_close(made(packed, mean=False), own)
+
+    def test_kinds_are_times_of_the_training(self, padded):
+        packed = pack(*padded)
+        made, other = self.make(), self.make()
+        states = [made.of_kind(dict(one.named_parameters()), 0) for one in (made, other, made)]
+        joined = made.with_kinds(made.kinds * 3, states)
+        outputs = joined(packed, mean=False)
+        one, two = made(packed, mean=False), other(packed, mean=False)
+        torch.testing.assert_close(outputs, torch.cat([one, two, one]))
+        state = dict(joined.named_parameters())
+        again = [joined.of_kind(state, kind) for kind in range(3)]
+        rejoined = joined.joined(again)
+        assert rejoined.keys() == state.keys()
+        assert all(torch.equal(rejoined[name], state[name]) for name in state)
+        torch.testing.assert_close(joined.said_by(state, [1], packed, None), torch.stack([one[1], two[1], one[1]]))
+        with torch.no_grad():
+            next(joined.parameters()).fill_(9)
+        torch.testing.assert_close(made(packed, mean=False), one)  # copies, not the modules themselves

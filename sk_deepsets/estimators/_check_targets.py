@@ -1,0 +1,74 @@
+"""What targets and weights may be, checked where they enter."""
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight, _check_y
+
+from sk_deepsets.sets import check_labels
+
+
+def check_targets(y, sets, name, **options):
+    """Targets as an array of numbers or labels, one (or one row) for each set."""
+    check_labels(y, sets.index, f"y{name}")
+    dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if dtype is not None and dtype.kind in "biu" and not y.isna().any():
+        y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
+    checked = _check_y(y, **options)
+    if len(checked) != len(sets):
+        raise ValueError(
+            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: one for each set is wanted."
+        )
+    return checked
+
+
+def check_squares(values, name, what):
+    """Raise for values whose squares, as in a variance, are beyond float64."""
+    too_large = np.abs(values) > 1e150
+    if too_large.any():
+        number, value = np.argwhere(too_large)[0][0], float(values[too_large][0])
+        raise ValueError(
+            f"y{name} holds {value!r} ({what} {number}), the square of which overflows. Divide the targets by "
+            "a constant first."
+        )
+
+
+def check_weight(sample_weight, sets):
+    """Weights of the sets in float64, or None."""
+    if sample_weight is None:
+        return None
+    check_labels(sample_weight, sets.index, "sample_weight")
+    shape = np.asarray(sample_weight).shape
+    if shape not in ((), (len(sets),)):
+        raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
+    one_for_each = np.empty((len(sets), 1))
+    weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
+    return check_some_weight(weight, "Sample weights")
+
+
+def check_some_weight(weight, what="class_weight and sample_weight together"):
+    """Weights of which one at least is not 0."""
+    if not weight.any():
+        raise ValueError(f"{what} must contain at least one non-zero number.")
+    return weight
+
+
+def class_weights(class_weight, classes, numbers, weight):
+    """One weight for each class, (n_classes,); None where all are the same.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    classes : ndarray of shape (n_classes,)
+    numbers : ndarray of int, shape (n,)
+        Of the classes of the sets, or elements.
+    weight : ndarray of shape (n,) or None
+        Of the sets, or elements.
+    """
+    if class_weight is None:
+        return None
+    if class_weight != "balanced":
+        return compute_class_weight(class_weight, classes=classes, y=classes)
+    # not scikit-learn's, which counts what has weight 0
+    counts = np.bincount(numbers, weights=weight, minlength=len(classes))
+    present = counts > 0
+    return np.divide(counts.sum(), present.sum() * counts, where=present, out=np.zeros(len(counts)))

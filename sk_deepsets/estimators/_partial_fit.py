@@ -1,0 +1,49 @@
+"""partial_fit of classifiers and of regressors: one epoch for each call."""
+
+from sklearn.base import ClassifierMixin, RegressorMixin
+
+
+class ClassifierOfSets(ClassifierMixin):
+    """What classifiers of sets and of elements share."""
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch, on from where training stands.
+
+        What ``standardize`` learned in the first call stays.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that later calls will bring. Needed in the first call.
+
+        Returns
+        -------
+        self : estimator
+        """
+        if classes is None and not hasattr(self, "net_"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if self.class_weight == "balanced":
+            raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
+        return self._partial_fit(X, y, sample_weight, classes)
+
+
+class RegressorOfSets(RegressorMixin):
+    """What regressors of sets and of elements share."""
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch, on from where training stands.
+
+        What ``standardize`` learned in the first call stays.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return self._partial_fit(X, y, sample_weight)

@@ -1,0 +1,73 @@
+"""Which parameters make the model: training goes on, from memory or from a file, where they are the same."""
+
+from functools import partial
+from numbers import Integral
+
+import numpy as np
+
+from sk_deepsets.training import checkpoint_path, find_device
+
+# What a net is built with; the other parameters may change from one fit to the next.
+OF_THE_TRAINING = {
+    "lr",
+    "batch_size",
+    "max_epochs",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "warm_start",
+    "callbacks",
+    "checkpoint",
+    "class_weight",
+    "max_set_size",
+    "empty_sets",
+    "missing_sets",
+    "random_state",
+    "verbose",
+}
+
+
+def model_parameters(estimator):
+    """What a net is built with, in a form that compares and survives a pickle: [8] is (8,)."""
+    params = {k: v for k, v in estimator.get_params(deep=False).items() if k not in OF_THE_TRAINING}
+    params["device"] = str(find_device(estimator.device))
+    return {name: comparable(value) for name, value in params.items()}
+
+
+def check_same_model(estimator):
+    """Raise if training is to go on with parameters that the net was not built with."""
+    for name, value in model_parameters(estimator).items():
+        wanted = estimator._built_with[name]
+        if value != wanted:
+            raise ValueError(
+                f"{name}={value!r}, but the net to go on with was built with {wanted!r}: "
+                "set warm_start=False (or clone the estimator) to train a new one."
+            )
+
+
+def checkpoint_of(estimator, data, built_with):
+    """The file to which this training is written; None for none."""
+    if estimator.checkpoint is None:
+        return None
+    if not isinstance(estimator.random_state, Integral):
+        raise ValueError(
+            f"checkpoint wants an int as random_state, to begin alike, but it is {estimator.random_state}."
+        )
+    names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params().keys())
+    parameters = {name: comparable(getattr(estimator, name)) for name in names}
+    callbacks = [type(one).__qualname__ for one in estimator.callbacks or ()]
+    before = getattr(estimator, "history_", []) if estimator.warm_start else []
+    description = f"{type(estimator).__qualname__} {built_with} {parameters} {callbacks} {before}"
+    return checkpoint_path(estimator.checkpoint, description, data)
+
+
+def comparable(value):
+    """A parameter as something that equals what was built with an equal one: callables by their qualified names."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(map(comparable, value))
+    if isinstance(value, partial):
+        arguments = {name: comparable(one) for name, one in value.keywords.items()}
+        return ("partial", comparable(value.func), comparable(value.args), arguments)
+    if callable(value):
+        return f"{value.__module__}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return value

@@ -1,0 +1,87 @@
+"""critical_elements: the elements that a max pool keeps."""
+
+import numpy as np
+
+from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.inspection._answers import opened, read_sets, regroup
+
+
+def critical_elements(estimator, X):
+    """The elements of each set that a max pool keeps: these alone give the same answer.
+
+    The critical set of Qi et al. (2017), "PointNet: Deep learning on point sets for 3D classification and
+    segmentation": of each feature of phi, the element with the largest value, so at most as many elements as phi has
+    features.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted :class:`DeepSetsClassifier` or :class:`DeepSetsRegressor` with ``pool_type="max"`` and nothing beside
+        the pool, alone or behind other steps in a pipeline.
+    X : sets
+        Any form that :func:`check_sets` takes.
+
+    Returns
+    -------
+    list of ndarray of int, shape (n_critical_i,)
+        The positions of the critical elements in each set, rising; none for an empty set.
+
+    Raises
+    ------
+    ValueError
+        For any other estimator, whose answer depends on all elements.
+
+    See Also
+    --------
+    element_importance : How much each element matters, for any estimator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsClassifier
+    >>> from sk_deepsets.inspection import critical_elements
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(40, 2)) for _ in range(200)]
+    >>> y = [int(one_set[:, 0].max() > 2) for one_set in sets]
+    >>> clf = DeepSetsClassifier(phi_hidden_dims=(8,), pool_type="max", n_members=1, random_state=0).fit(sets, y)
+    >>> kept = critical_elements(clf, sets)
+    >>> max(map(len, kept)) <= 8
+    True
+    >>> less = [one_set[few] for one_set, few in zip(sets, kept)]
+    >>> np.allclose(clf.predict_proba(less), clf.predict_proba(sets), atol=1e-6)
+    True
+    """
+    model, inputs = opened(estimator, X)
+    reason = _why_not(model)
+    if reason:
+        raise ValueError(
+            f"critical_elements needs an answer that depends on the maximum alone, but {reason}: take "
+            f'{type(model).__name__}(pool_type="max", n_members=1), or element_importance.'
+        )
+    sets = read_sets(inputs)
+    rows = np.arange(len(sets.elements))
+    kept = np.zeros(len(rows), dtype=bool)
+    if len(rows):
+        # each element as a set of its own: the maximum of one element is that element
+        features = model.transform(regroup(sets, rows, np.ones_like(rows), sets.segments))
+        for values in np.asarray(features).T:
+            # by set and value: the last of each set holds its maximum
+            order = np.lexsort((values, sets.segments))
+            kept[order[sets.offsets[1:][sets.sizes > 0] - 1]] = True
+    places = rows - sets.offsets[sets.segments]
+    return np.split(places[kept], np.cumsum(np.bincount(sets.segments[kept], minlength=len(sets)))[:-1])
+
+
+def _why_not(model):
+    """What the answer of a model depends on besides the maximum; None where it is nothing."""
+    if not isinstance(model, DeepSetsClassifier | DeepSetsRegressor):
+        return f"{type(model).__name__} has no pool"
+    if model.module is not None:
+        return "of a module of your own nothing is known"
+    if model.pool_type not in ("max", ("max",)):
+        return f"pool_type is {model.pool_type!r}"
+    if model.encoder != "elementwise":
+        return f"encoder is {model.encoder!r}, with which phi sees all elements"
+    if any(kind.statistics for kind in getattr(model.net_.module_, "kinds", ())):
+        return "members of a pack see statistics of the set, too"
+    return None

@@ -1,0 +1,121 @@
+"""element_importance: what each element of a set adds to the answer for the set."""
+
+import numpy as np
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.inspection._answers import answers, choose_columns, like, of_elements, opened, read_sets, regroup
+
+# Elements of the sets without one of their elements that are predicted at once.
+ELEMENTS_AT_ONCE = 262_144
+
+
+@validate_params(
+    {"method": [StrOptions({"auto", "occlusion", "attention", "gradient"})]}, prefer_skip_nested_validation=True
+)
+def element_importance(estimator, X, method="auto", target=None):
+    """How much each element of a set matters for the answer.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator with one answer per set, alone or behind other steps in a pipeline.
+    X : sets
+        Any form that :func:`check_sets` takes.
+    method : {"auto", "occlusion", "attention", "gradient"}, default="auto"
+        ``"occlusion"``: the answer for the set minus the answer for the set without the element. A positive value: the
+        element raises the probability of the class, or the value. For :class:`DeepSetsClassifier` and
+        :class:`DeepSetsRegressor` it is exact and takes about ten times as long as a prediction, however large the sets
+        are; for everything else, which includes a ``module`` of your own, ``encoder="equivariant"`` and models of
+        :class:`SetAggregator`, a set of m elements is m predictions for sets of m - 1.
+
+        ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
+        They tell where the net looks, not whether that speaks for or against the answer.
+
+        ``"gradient"``: integrated gradients, see :meth:`DeepSetsClassifier.integrated_gradients`. Elements share what
+        they say together, where to leave out one of two equal elements may change nothing.
+
+        ``"auto"``: attention, if it is the only pool; otherwise occlusion.
+    target : object, default=None
+        The class to explain, or the number of the output where there are several (multi-label, several targets). None:
+        the class that is predicted for each set, or the only output.
+
+    Returns
+    -------
+    list of ndarray of shape (n_i,)
+        One array per set, in float64; ``sets.to_rows`` puts them beside the rows of a frame.
+
+    Raises
+    ------
+    TypeError
+        For an estimator with one answer per element.
+    ValueError
+        For an unknown target, and for a method that the estimator does not allow.
+
+    See Also
+    --------
+    ElementImportanceDisplay : Draws it.
+    feature_importance : Which columns matter, over all sets.
+
+    Notes
+    -----
+    The only element of a set is compared with the empty set, which the model may never have seen.
+
+    Examples
+    --------
+    Which element makes the maximum?
+
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsRegressor
+    >>> from sk_deepsets.inspection import element_importance
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 1)) for size in rng.integers(2, 9, 300)]
+    >>> reg = DeepSetsRegressor(random_state=0).fit(sets, [one_set.max() for one_set in sets])
+    >>> importance = element_importance(reg, [[[0.1], [2.0], [-0.3]]])
+    >>> importance[0].argmax()
+    np.int64(1)
+    """
+    if of_elements(estimator):
+        raise TypeError(
+            f"element_importance explains one answer per set, but {type(estimator).__name__} gives one per element."
+        )
+    sets = read_sets(X)
+    model, inputs = opened(estimator, X)
+    is_ours = isinstance(model, DeepSetsClassifier | DeepSetsRegressor)
+    # an earlier step of a pipeline may take elements away
+    is_ours = is_ours and np.array_equal(read_sets(inputs).sizes, sets.sizes)
+    if method == "auto":
+        method = "attention" if is_ours and model.pool_type in ("attention", ("attention",)) else "occlusion"
+    if method == "attention":
+        if not is_ours or not hasattr(model, "attention"):
+            raise ValueError('method="attention" needs a Deep Sets estimator with pool_type="attention".')
+        if target is not None:
+            raise ValueError('method="attention" is the same for all targets; take "occlusion" or "gradient".')
+        return model.attention(inputs)
+    table = answers(estimator, X)
+    columns = choose_columns(estimator, X, table, target)
+    if method == "gradient":
+        if not is_ours:
+            raise ValueError(f'method="gradient" needs a Deep Sets estimator, but got {type(model).__name__}.')
+        return model.integrated_gradients(inputs, columns)
+    if is_ours and hasattr(model, "leave_one_out"):
+        without = np.concatenate(model.leave_one_out(inputs)).reshape(-1, table.shape[1])
+    else:
+        without = _without_each(estimator, X, sets, table.shape[1])
+    of_element = np.repeat(columns, sets.sizes)
+    changes = table[sets.segments, of_element] - without[np.arange(len(without)), of_element]
+    return np.split(changes, sets.offsets[1:-1])
+
+
+def _without_each(estimator, X, sets, n_columns):
+    """Answers for the sets without each of their elements, (n_elements, k), by as many predictions."""
+    found = [np.empty((0, n_columns))]
+    cost = np.cumsum(np.repeat(sets.sizes, sets.sizes))
+    for part in np.split(np.arange(len(cost)), np.flatnonzero(np.diff(cost // ELEMENTS_AT_ONCE)) + 1):
+        if len(part):
+            numbers = sets.segments[part]
+            sizes, segments = sets.sizes[numbers], np.repeat(np.arange(len(part)), sets.sizes[numbers])
+            rows = np.arange(len(segments)) - (np.cumsum(sizes) - sizes - sets.offsets[numbers])[segments]
+            rows = rows[rows != part[segments]]
+            found.append(answers(estimator, like(X, regroup(sets, rows, sizes - 1, numbers), numbers)))
+    return np.concatenate(found)

@@ -1,0 +1,118 @@
+"""EmbeddingDisplay: the pooled vectors of sets in two dimensions."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.inspection._axes import COLORS, clean, new_axes
+
+
+class EmbeddingDisplay:
+    """Sets as points: the first two principal components of what the pool gives, coloured by the target.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_sets, 2)
+    target : ndarray of shape (n_sets,), default=None
+    explained : ndarray of shape (2,), default=None
+        Share of the variance of the embedding that each component has.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    scatters_ : list of matplotlib PathCollection
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsClassifier
+    >>> from sk_deepsets.inspection import EmbeddingDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(i % 2, size=(10, 2)) for i in range(100)]
+    >>> y = [i % 2 for i in range(100)]
+    >>> clf = DeepSetsClassifier(max_epochs=5, random_state=0).fit(sets, y)
+    >>> EmbeddingDisplay.from_estimator(clf, sets, y).points.shape
+    (100, 2)
+    """
+
+    def __init__(self, points, target=None, explained=None):
+        self.points = points
+        self.target = target
+        self.explained = explained
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, ax=None, **scatter_kwargs):
+        """Embed sets, and draw them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with a ``transform``.
+        X : sets
+            Any form that :func:`check_sets` takes.
+        y : array-like of shape (n_sets,), default=None
+            What the colours stand for; None: what is predicted.
+        ax : matplotlib Axes, default=None
+            Where to draw; None: new ones.
+        **scatter_kwargs : dict
+            For matplotlib's ``scatter``.
+
+        Returns
+        -------
+        EmbeddingDisplay
+        """
+        check_is_fitted(estimator)
+        target = np.asarray(estimator.predict(X) if y is None else y)
+        if target.ndim != 1:
+            raise ValueError(f"y has shape {target.shape}, but one colour per set is wanted: pass one of its columns.")
+        table = StandardScaler().fit_transform(np.asarray(estimator.transform(X), dtype=np.float64))
+        pca = PCA(min(2, *table.shape), random_state=0)
+        points = pca.fit_transform(table)
+        missing = 2 - points.shape[1]
+        explained = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
+        return cls(np.pad(points, ((0, 0), (0, missing))), target, explained).plot(ax, **scatter_kwargs)
+
+    def plot(self, ax=None, **scatter_kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax, **scatter_kwargs
+            As in ``from_estimator``.
+
+        Returns
+        -------
+        EmbeddingDisplay
+        """
+        ax = clean(new_axes("EmbeddingDisplay", ax))
+        style = {"s": max(6, min(36, 8000 / len(self.points))), "alpha": 0.8, "linewidths": 0} | scatter_kwargs
+        if self.target is None:
+            self.scatters_ = [ax.scatter(*self.points.T, **{"color": COLORS[0]} | style)]
+        elif self.target.dtype.kind == "f" and type_of_target(self.target).startswith("continuous"):
+            self.scatters_ = [ax.scatter(*self.points.T, c=self.target, **style)]
+            ax.figure.colorbar(self.scatters_[0], ax=ax, label="target")
+        else:
+            self.scatters_ = self._draw_classes(ax, style)
+        shares = ["", ""] if self.explained is None else [f" ({share:.0%} of the variance)" for share in self.explained]
+        ax.set(xlabel=f"first component{shares[0]}", ylabel=f"second component{shares[1]}")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _draw_classes(self, ax, style):
+        from matplotlib import colormaps
+
+        classes = np.unique(self.target)
+        many = colormaps["viridis"](np.linspace(0, 0.95, len(classes)))
+        colors = COLORS if len(classes) <= len(COLORS) else many
+        found = [
+            ax.scatter(*self.points[self.target == one].T, **{"color": color, "label": str(one)} | style)
+            for one, color in zip(classes, colors, strict=False)
+        ]
+        if len(classes) <= 12:
+            ax.legend(frameon=False, loc="best")
+        return found

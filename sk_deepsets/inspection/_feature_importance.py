@@ -1,0 +1,129 @@
+"""feature_importance: permutation importance of element columns, of context columns and of the set's size, by name."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import check_scoring
+from sklearn.utils import Bunch, check_random_state
+
+from sk_deepsets.inspection._answers import like, of_elements, read_sets, regroup
+from sk_deepsets.sets import RaggedSets
+
+SIZE = "set size"
+
+
+def feature_importance(estimator, X, y, n_repeats=5, scoring=None, random_state=None):
+    """How much the score falls when one column is permuted (Breiman, 2001, "Random forests").
+
+    Each column of the elements is permuted across all elements of all sets; each column of the context across the sets.
+    The size of a set is one more feature: sizes are permuted among the sets that have elements. A set that gets a
+    smaller size keeps a random choice of its elements; one that gets a larger size keeps all, repeated, and a random
+    choice of them once more for what is left. So what its elements are like stays as it was, but for the extremes of a
+    set that gets smaller; empty sets stay empty.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator of sets, such as a pipeline.
+    X : sets
+        Any form that :func:`check_sets` takes. Of sets that were not trained on, it tells what the estimator has
+        learned that carries over.
+    y : array-like
+        As for ``estimator.score``.
+    n_repeats : int, default=5
+        How often each column is permuted.
+    scoring : str or callable, default=None
+        As in scikit-learn. None: ``estimator.score``.
+    random_state : int, RandomState instance or None, default=None
+        Of the permutations.
+
+    Returns
+    -------
+    Bunch
+        As from :func:`sklearn.inspection.permutation_importance`: ``importances_mean`` and ``importances_std`` of shape
+        (n_columns,), ``importances`` (n_columns, n_repeats); besides ``feature_names`` (n_columns,) and ``kinds``
+        (n_columns,): "element", "context" or "size". An estimator with one answer per element has no row for the size.
+
+    See Also
+    --------
+    FeatureImportanceDisplay : Draws it.
+    element_importance : Which elements matter, in each set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsRegressor
+    >>> from sk_deepsets.inspection import feature_importance
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 9, 300)]
+    >>> reg = DeepSetsRegressor(random_state=0).fit(sets, [one_set[:, 1].mean() for one_set in sets])
+    >>> found = feature_importance(reg, sets, [one_set[:, 1].mean() for one_set in sets], random_state=0)
+    >>> print(found.feature_names, found.feature_names[found.importances_mean.argmax()])
+    ['x0' 'x1' 'set size'] x1
+    """
+    sets = read_sets(X)
+    scorer, random = check_scoring(estimator, scoring=scoring), check_random_state(random_state)
+    numbers = np.arange(len(sets))
+
+    def score(changed):
+        return scorer(estimator, like(X, changed, numbers), y)
+
+    changes = [("element", name, _permute_element_column) for name in _names(sets.elements, sets.feature_names, "x")]
+    if sets.context is not None:
+        changes += [("context", name, _permute_context_column) for name in _names(sets.context, None, "context")]
+    if not of_elements(estimator):
+        changes.append(("size", SIZE, _permute_sizes))
+    kinds = [kind for kind, _, _ in changes]
+    places = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
+    as_it_is = score(sets)
+    pairs = list(zip(changes, places, strict=True))
+    scores = [[score(change(sets, place, random)) for _ in range(n_repeats)] for (_, _, change), place in pairs]
+    importances = as_it_is - np.array(scores).reshape(len(changes), n_repeats)
+    return Bunch(
+        importances_mean=importances.mean(axis=1),
+        importances_std=importances.std(axis=1),
+        importances=importances,
+        feature_names=np.array([name for _, name, _ in changes], dtype=object),
+        kinds=np.array(kinds),
+    )
+
+
+def _names(table, names, prefix):
+    """The names of the columns of a table, or numbers behind a prefix."""
+    if isinstance(table, pd.DataFrame):
+        return list(table.columns)
+    return [f"{prefix}{place}" for place in range(table.shape[1])] if names is None else list(names)
+
+
+def _permute_element_column(sets, place, random):
+    """The sets with one column of the elements permuted across all elements."""
+    return sets.replace(_permuted(sets.elements, place, random))
+
+
+def _permute_context_column(sets, place, random):
+    """The sets with one column of the context permuted across the sets."""
+    context = _permuted(sets.context, place, random)
+    return RaggedSets(sets.elements, sets.offsets, context=context, feature_names=sets.feature_names)
+
+
+def _permuted(table, place, random):
+    """A copy of a table with one column permuted."""
+    order = random.permutation(len(table))
+    table = table.copy()
+    if isinstance(table, pd.DataFrame):
+        table.isetitem(place, table.iloc[order, place].array)
+    else:
+        table[:, place] = table[order, place]
+    return table
+
+
+def _permute_sizes(sets, place, random):
+    """The sets with sizes permuted among those that have elements."""
+    sizes, filled = sets.sizes, np.flatnonzero(sets.sizes)
+    new = sizes.copy()
+    new[filled] = random.permutation(sizes[filled])
+    # the elements of each set in random order, gone round as often as it takes; then in the order that they had
+    shuffled = np.lexsort((random.random_sample(len(sets.elements)), sets.segments))
+    segments = np.repeat(np.arange(len(sets)), new)
+    turn = np.arange(len(segments)) - (np.cumsum(new) - new)[segments]
+    rows = np.sort(shuffled[sets.offsets[segments] + turn % np.maximum(sizes, 1)[segments]])
+    return regroup(sets, rows, new, np.arange(len(sets)))

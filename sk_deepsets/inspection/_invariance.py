@@ -1,0 +1,153 @@
+"""check_invariance: whether the answers depend on what they should not depend on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, read_sets, regroup
+
+# Sets that are predicted one at a time.
+ALONE = 20
+
+
+@dataclass(frozen=True)
+class InvarianceReport:
+    """How much the answers of an estimator change, at most, under changes of the sets.
+
+    Probabilities and values are compared; values are measured in their own largest absolute value.
+
+    Parameters
+    ----------
+    shuffled_elements : float
+        The elements of each set in another order.
+    other_batches : float
+        The sets in reverse order, and some of them alone.
+    more_padding : float
+        Each set beside one that is twice as large as any, which makes an estimator that pads add padding.
+    duplicated_elements : float
+        Each element twice. Means and maxima do not see it; sums, and the size of the set, do. It is for information.
+    tolerance : float
+        How much is taken for rounding.
+    """
+
+    shuffled_elements: float
+    other_batches: float
+    more_padding: float
+    duplicated_elements: float
+    tolerance: float
+
+    @property
+    def is_invariant(self):
+        """Whether neither the order of the elements, nor the batch, nor the padding changes an answer."""
+        return max(self.shuffled_elements, self.other_batches, self.more_padding) <= self.tolerance
+
+    def __repr__(self):
+        lines = [f"Largest change of an answer ({self.tolerance:g} is taken for rounding)"]
+        for name in ("shuffled_elements", "other_batches", "more_padding"):
+            change = getattr(self, name)
+            lines.append(f"  {_words(name)}{change:.1e}  {'same' if change <= self.tolerance else 'CHANGES'}")
+        change = self.duplicated_elements
+        seen = "multiplicity is not seen" if change <= self.tolerance else "multiplicity is seen, as by sums and sizes"
+        return "\n".join([*lines, f"  {_words('duplicated_elements')}{change:.1e}  {seen}"])
+
+
+def check_invariance(estimator, X, *, tolerance=1e-4, random_state=0):
+    """Find out whether the answers for sets depend on the order of their elements, on the batch or on padding.
+
+    For any estimator of sets: a pipeline, or one with a ``module`` of your own. Of an estimator with one answer per
+    element, the answers move along with the elements.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : sets
+        Any form that :func:`check_sets` takes; some dozens of sets are enough.
+    tolerance : float, default=1e-4
+        Largest change to take for rounding.
+    random_state : int, RandomState instance or None, default=0
+        Of the order of the elements.
+
+    Returns
+    -------
+    InvarianceReport
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsClassifier
+    >>> from sk_deepsets.inspection import check_invariance
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(size=(size, 3)) for size in rng.integers(1, 20, 100)]
+    >>> y = [int(one_set.max() > 2) for one_set in sets]
+    >>> clf = DeepSetsClassifier(max_epochs=5, random_state=0).fit(sets, y)
+    >>> report = check_invariance(clf, sets)
+    >>> report.is_invariant
+    True
+    """
+    sets = read_sets(X)
+    changes = _Changes(estimator, X, sets)
+    numbers, rows = np.arange(len(sets)), np.arange(len(sets.elements))
+    shuffled = np.lexsort((check_random_state(random_state).random_sample(len(rows)), sets.segments))
+    filled = numbers[sets.sizes > 0]  # a batch without any element is no matter of invariance
+    batches = [numbers[::-1], *filled[:: -(-len(numbers) // ALONE), None]]
+    return InvarianceReport(
+        shuffled_elements=changes.of(numbers, sets.sizes, shuffled),
+        other_batches=max(changes.of(batch, sets.sizes[batch], _rows_of(sets, batch)) for batch in batches),
+        more_padding=changes.beside_large_sets(getattr(last_step(estimator), "max_set_size", None)),
+        duplicated_elements=changes.of(numbers, 2 * sets.sizes, np.repeat(rows, 2)),
+        tolerance=tolerance,
+    )
+
+
+class _Changes:
+    """How much the answers for sets change when these are put together in other ways."""
+
+    def __init__(self, estimator, X, sets):
+        self.estimator, self.X, self.sets = estimator, X, sets
+        self.per_element = of_elements(estimator)
+        self.as_is = answers(estimator, like(X, sets, np.arange(len(sets))))
+        is_probability = hasattr(estimator, "predict_proba")
+        self.scale = 1.0 if is_probability else max(float(np.abs(self.as_is).max(initial=0)), 1e-30)
+
+    def of(self, numbers, sizes, rows, counted=None):
+        """The largest change.
+
+        Parameters
+        ----------
+        numbers : ndarray of int, shape (n_new,)
+            Which sets the new ones are made of.
+        sizes : ndarray of int, shape (n_new,)
+        rows : ndarray of int, shape (sizes.sum(),)
+            The elements of the new sets.
+        counted : ndarray of bool, shape (n_new,), optional
+            The sets that are looked at.
+        """
+        new = regroup(self.sets, rows, sizes, numbers)
+        found = answers(self.estimator, like(self.X, new, numbers))
+        differences = np.abs(found - self.as_is[rows if self.per_element else numbers])
+        if counted is not None:
+            differences = differences[np.repeat(counted, sizes) if self.per_element else counted]
+        return float(differences.max(initial=0)) / self.scale
+
+    def beside_large_sets(self, largest_allowed):
+        """The largest change when a set twice as large as any follows each."""
+        sets, n_elements = self.sets, len(self.sets.elements)
+        is_large = np.tile([False, True], len(sets))
+        sizes = np.repeat(sets.sizes, 2)
+        sizes[is_large] = min(2 * int(sets.sizes.max()), largest_allowed or np.inf)
+        of_large = np.repeat(is_large, sizes)
+        rows = np.empty(len(of_large), dtype=np.int64)
+        rows[~of_large] = np.arange(n_elements)
+        rows[of_large] = np.resize(np.arange(n_elements), of_large.sum())
+        return self.of(np.repeat(np.arange(len(sets)), 2), sizes, rows, ~is_large)
+
+
+def _rows_of(sets, numbers):
+    """The rows of the elements of some sets."""
+    return sets.replace(np.arange(len(sets.elements))[:, None])[numbers].elements[:, 0]
+
+
+def _words(name):
+    return f"{name.replace('_', ' '):<22}"

@@ -1,0 +1,112 @@
+"""LossCurveDisplay: how the training went."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.inspection._answers import last_step
+from sk_deepsets.inspection._axes import COLORS, clean, new_axes
+
+
+class LossCurveDisplay:
+    """Losses by epoch, with the epoch that is kept.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    epochs : ndarray of int, shape (n_epochs,)
+    train_loss : ndarray of shape (n_epochs,)
+    valid_loss : ndarray of shape (n_epochs,) or None
+        Of the sets that are not trained on: of a pack, of those that each member has not seen.
+    best_iteration : int or None
+        The epoch with the lowest validation loss.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    lines_ : list of matplotlib Line2D
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsRegressor
+    >>> from sk_deepsets.inspection import LossCurveDisplay
+    >>> sets = [np.arange(size) for size in range(1, 51)]
+    >>> reg = DeepSetsRegressor(max_epochs=20, random_state=0).fit(sets, [one_set.mean() for one_set in sets])
+    >>> display = LossCurveDisplay.from_estimator(reg)
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(self, epochs, train_loss, valid_loss=None, best_iteration=None):
+        self.epochs = epochs
+        self.train_loss = train_loss
+        self.valid_loss = valid_loss
+        self.best_iteration = best_iteration
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **line_kwargs):
+        """Draw the losses of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Alone or at the end of a pipeline.
+        ax : matplotlib Axes, default=None
+            Where to draw; None: new ones.
+        **line_kwargs : dict
+            For matplotlib's ``plot``.
+
+        Returns
+        -------
+        LossCurveDisplay
+        """
+        model = last_step(estimator)
+        check_is_fitted(model)
+        rows = model.history_
+        valid = np.array([row.get("valid_loss", np.nan) for row in rows])
+        there = bool(np.isfinite(valid).any())
+        display = cls(
+            np.arange(1, len(rows) + 1),
+            np.array([row["train_loss"] for row in rows]),
+            valid if there else None,
+            model.best_iteration_ if there else None,
+        )
+        return display.plot(ax, **line_kwargs)
+
+    def plot(self, ax=None, **line_kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax, **line_kwargs
+            As in ``from_estimator``.
+
+        Returns
+        -------
+        LossCurveDisplay
+        """
+        ax = clean(new_axes("LossCurveDisplay", ax))
+        few = {"marker": "o", "markersize": 3} if len(self.epochs) <= 20 else {}
+        curves = [("training", self.train_loss, COLORS[0])]
+        if self.valid_loss is not None:
+            curves.append(("sets not trained on", self.valid_loss, COLORS[1]))
+        self.lines_ = [
+            ax.plot(self.epochs, losses, **{"label": name, "color": color, **few, **line_kwargs})[0]
+            for name, losses, color in curves
+        ]
+        if self.best_iteration is not None:
+            best = self.valid_loss[self.best_iteration - 1]
+            ax.axvline(self.best_iteration, color="0.75", linewidth=1, linestyle="--", zorder=0)
+            label = f"lowest: {best:.3g}, epoch {self.best_iteration}"
+            ax.plot(self.best_iteration, best, "o", color=COLORS[1], markersize=7, label=label)
+        shown = np.concatenate([losses for _, losses, _ in curves])
+        shown = shown[np.isfinite(shown)]
+        if len(shown) and shown.min() > 0 and shown.max() > 20 * shown.min():
+            ax.set_yscale("log")
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(frameon=False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,187 @@
+"""Estimators, torch modules and other objects as JSON and arrays: of known classes, and of no others.
+
+A class is looked up by its name in these tables, never imported by what a file says, and objects are filled with values
+only: a file cannot make anything run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from torch import nn
+
+from sk_deepsets.estimators import (
+    DeepSetsClassifier,
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    DeepSetsRegressor,
+)
+from sk_deepsets.estimators._same_model import comparable
+from sk_deepsets.estimators._targets import Target
+from sk_deepsets.io._values import PLAIN_FORMS, Form, Reader, Writer
+from sk_deepsets.nn import Kind
+from sk_deepsets.preprocessing import ColumnEncoder, ElementTransformer, SetAggregator, SetEncoder, SetPadder
+from sk_deepsets.training import PaddedModule, RandomNumbers, build_net, find_device
+
+
+def by_name(classes: Iterable[type]) -> dict[str, Any]:
+    """Classes by their names."""
+    return {one.__name__: one for one in classes}
+
+
+def of_package(base: type) -> set[type]:
+    """The classes of this package that derive from another class."""
+    found: set[type] = set()
+    direct: list[type] = base.__subclasses__()
+    for one in direct:
+        found |= of_package(one)
+        if one.__module__.startswith("sk_deepsets."):
+            found.add(one)
+    return found
+
+
+SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
+ESTIMATORS = by_name(
+    [
+        *(DeepSetsClassifier, DeepSetsRegressor, DeepSetsElementClassifier, DeepSetsElementRegressor),
+        *(ElementTransformer, SetAggregator, SetPadder, Pipeline, *SCALERS),
+    ]
+)
+LAYERS = by_name(
+    [
+        *(nn.Linear, nn.Embedding, nn.LayerNorm, nn.Identity, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.Tanh),
+        *(nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList),
+        *of_package(nn.Module),
+    ]
+)
+OBJECTS = by_name([ColumnEncoder, SetEncoder, RandomNumbers, Kind, *of_package(Target)])
+
+# The net is made anew, and what the members said of the training sets is no part of the model.
+LEFT_OUT = ("net_", "oof_prediction_")
+# Parameters that name folders of pickles, which ``fit`` would read: they belong to a machine.
+FOLDERS = ("checkpoint", "memory")
+
+
+def _write_object(one: Any, write: Writer, place: str) -> Any:
+    return [type(one).__name__, write.named(one._asdict() if isinstance(one, Kind) else vars(one), place)]
+
+
+def _read_object(content: Any, read: Reader) -> Any:
+    name, state = content
+    cls = OBJECTS[name]
+    if issubclass(cls, tuple):
+        return cls(**read.named(state))
+    one = cls.__new__(cls)
+    vars(one).update(read.named(state))
+    return one
+
+
+def _write_layer(layer: nn.Module, write: Writer, place: str) -> Any:
+    own = {name: value for name, value in vars(layer).items() if name not in vars(nn.Module())}
+    return {
+        "class": type(layer).__name__,
+        "attributes": write.named(own, place),
+        "parameters": write.named(layer._parameters, place),
+        "buffers": write.named(layer._buffers, place),
+        "not_in_state": sorted(layer._non_persistent_buffers_set),
+        "layers": write.named(layer._modules, place),
+    }
+
+
+def _read_layer(content: Any, read: Reader) -> nn.Module:
+    cls = LAYERS[content["class"]]
+    layer = cls.__new__(cls)
+    nn.Module.__init__(layer)
+    vars(layer).update(read.named(content["attributes"]))
+    for name, value in read.named(content["parameters"]).items():
+        layer.register_parameter(name, None if value is None else nn.Parameter(value))
+    for name, value in read.named(content["buffers"]).items():
+        layer.register_buffer(name, value, persistent=name not in content["not_in_state"])
+    for name, value in read.named(content["layers"]).items():
+        layer.register_module(name, value)
+    return layer
+
+
+def _write_padded(layer: PaddedModule, write: Writer, place: str) -> Any:
+    """Of a module of the user's own, what it was made with and its weights."""
+    around = {name: getattr(layer, name) for name in ("dims", "input_layer", "context_layer")}
+    return [write.named(around, place), write.named(layer.module.state_dict(), f"{place}.module")]
+
+
+def _read_padded(content: Any, read: Reader) -> PaddedModule:
+    around, state = map(read.named, content)
+    dims = around.pop("dims")
+    with torch.random.fork_rng(devices=[]):  # of the weights that it is made with, before these take their place
+        layer = PaddedModule(read.module, **dims, **around)
+    try:
+        layer.module.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModuleMismatchError(f"{comparable(read.module)} is not the module that was saved: {error}") from error
+    return layer
+
+
+class ModuleMismatchError(ValueError):
+    """The weights are of another module than the user gives."""
+
+
+def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
+    parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in FOLDERS}
+    others = (*parameters, *FOLDERS, *LEFT_OUT)
+    fitted = {name: value for name, value in vars(estimator).items() if name not in others}
+    if parameters.get("module") is not None:
+        write.module, parameters["module"] = comparable(parameters["module"]), None
+    net = getattr(estimator, "net_", None)
+    return {
+        "class": type(estimator).__name__,
+        "parameters": write.named(parameters, place),
+        "fitted": write.named(fitted, place),
+        "net": None if net is None else write(net.module_, f"{place}net_"),
+    }
+
+
+def _read_estimator(content: Any, read: Reader) -> Any:
+    parameters = {name: value for name, value in content["parameters"].items() if name not in FOLDERS}
+    estimator = ESTIMATORS[content["class"]](**read.named(parameters))
+    fitted = {name: value for name, value in content["fitted"].items() if name not in FOLDERS}
+    vars(estimator).update(read.named(fitted))
+    module = read(content["net"])
+    if module is not None:
+        if any(isinstance(layer, PaddedModule) for layer in module.modules()):
+            estimator.module = read.module
+        estimator.net_ = _net(estimator, module)
+    return estimator
+
+
+def _net(estimator: Any, module: nn.Module) -> Any:
+    """The trained net around its module; on the CPU where there is no such device as it was trained on."""
+    try:
+        device = find_device(estimator.device)
+    except ValueError:
+        device = torch.device("cpu")
+    target = estimator._target
+    net = build_net(
+        module.eval(),
+        {"output_dim": target.output_dim},
+        target.loss,
+        target.loss_options,
+        optimizer=estimator.optimizer,
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        device=device,
+    ).initialize()
+    net.module = type(module)  # a pickle would hold the weights once more
+    net.history.extend({**row, "batches": []} for row in estimator.history_)
+    return net
+
+
+FORMS = {
+    **PLAIN_FORMS,
+    "object": Form(lambda value: type(value) in OBJECTS.values(), _write_object, _read_object),
+    "padded": Form(lambda value: type(value) is PaddedModule, _write_padded, _read_padded),
+    "layer": Form(lambda value: type(value) in LAYERS.values(), _write_layer, _read_layer),
+    "estimator": Form(lambda value: type(value) in ESTIMATORS.values(), _write_estimator, _read_estimator),
+}

@@ -1,0 +1,137 @@
+"""save and load: a fitted estimator as one file that holds values and no code."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from sk_deepsets.io._container import read_file, write_file
+from sk_deepsets.io._objects import ESTIMATORS, FORMS, ModuleMismatchError
+from sk_deepsets.io._values import Reader, Writer
+
+# Goes up whenever files are written that earlier versions cannot read.
+FORMAT = 1
+PACKAGES = ("sk-deepsets", "torch", "scikit-learn", "skorch", "numpy", "pandas")
+
+
+def save(estimator: Any, path: str | Path) -> None:
+    """Save a fitted estimator in a file from which it can be loaded without running any code.
+
+    Parameters
+    ----------
+    estimator : estimator
+        One of the estimators of this package, a ``SetPadder``, a ``SetAggregator`` or an ``ElementTransformer``
+        around ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler`` or ``RobustScaler``, or a ``Pipeline`` of these.
+    path : str or Path
+        A file there is replaced.
+
+    Raises
+    ------
+    TypeError
+        If the estimator, or a parameter, is of a type that is not known here, such as a callback: what is code
+        cannot be saved.
+
+    See Also
+    --------
+    load : The way back.
+
+    Notes
+    -----
+    The file holds the weights once, in the layout of `safetensors <https://github.com/huggingface/safetensors>`_, and
+    all else in JSON: parameters, fitted attributes, categories, labels, ``history_``. Left out are the state of the
+    optimizer, which begins anew where training goes on, ``oof_prediction_``, and the folders ``checkpoint`` and
+    ``memory`` (of a pipeline). A ``module`` of your own is saved as its name and weights, and its class is an argument
+    of :func:`load`.
+
+    For pipelines with other steps of scikit-learn there is pickle, which runs whatever code a file asks for:
+    load pickles that you made yourself, or whose maker you trust.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsRegressor
+    >>> from sk_deepsets.io import load, save
+    >>> sets = [np.arange(size) for size in range(1, 21)]
+    >>> reg = DeepSetsRegressor(max_epochs=2, random_state=0).fit(sets, np.arange(20))
+    >>> path = Path(tempfile.mkdtemp()) / "sums.safetensors"
+    >>> save(reg, path)
+    >>> bool((load(path).predict(sets) == reg.predict(sets)).all())
+    True
+    """
+    if type(estimator) not in ESTIMATORS.values():
+        raise TypeError(
+            f"save takes {', '.join(ESTIMATORS)}, but got {type(estimator).__name__}. For other estimators there is "
+            "pickle."
+        )
+    check_is_fitted(estimator)
+    write = Writer(FORMS)
+    settings = {
+        "format": FORMAT,
+        "versions": {name: _version(name) for name in PACKAGES},
+        "estimator": write(estimator, ""),
+        "module": write.module,
+    }
+    write_file(path, settings, write.arrays)
+
+
+def load(path: str | Path, module: Any = None) -> Any:
+    """Load an estimator that :func:`save` wrote; no code is run, whatever the file holds.
+
+    Parameters
+    ----------
+    path : str or Path
+    module : callable, optional
+        The parameter ``module`` of the estimator that was saved, if it had one.
+
+    Returns
+    -------
+    estimator
+        With the parameters, and the answers to the last bit, that it had on such a machine. Its net is on the CPU
+        where this machine has no such device as ``device`` says.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, was not written by :func:`save`, or was written by a later version; if
+        ``module`` is missing or another one than was saved.
+
+    Notes
+    -----
+    The checksum in the file finds damage. It is no signature: who can change the file on purpose can change the
+    checksum, too, and so the predictions, though not make anything run.
+    """
+    settings, arrays = read_file(path)
+    here, versions = _version("sk-deepsets"), settings.get("versions")
+    if settings.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has format {settings.get('format')} (it was written with {versions}); sk_deepsets {here} reads "
+            f"format {FORMAT}. Load it with the version that wrote it."
+        )
+    if (wanted := settings.get("module")) is not None and module is None:
+        raise ValueError(f"{path} holds weights of the module {wanted}: load(path, module=...) wants its class.")
+    if wanted is None and module is not None:
+        raise ValueError(f"{path} holds an estimator without a module of your own: load it without module.")
+    try:
+        estimator = Reader(FORMS, arrays, module)(settings["estimator"])
+    except ModuleMismatchError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read by sk_deepsets {here}: {error!r}. It says that it was written with {versions}; "
+            "load it with these versions."
+        ) from error
+    if type(estimator) not in ESTIMATORS.values():
+        raise ValueError(f"{path} holds no estimator.")
+    return estimator
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a folder on the path
+        return "unknown"

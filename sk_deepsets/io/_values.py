@@ -1,0 +1,201 @@
+"""Values as JSON and arrays, and back.
+
+What JSON has itself stays what it is; anything else is a dict with one key, the name of its form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+
+class Form(NamedTuple):
+    """A way to write and to read some kind of value."""
+
+    takes: Callable[[Any], bool]
+    write: Callable[[Any, Writer, str], Any]
+    """From the value, what writes the parts of it, and its place, to JSON"""
+    read: Callable[[Any, Reader], Any]
+    """And back"""
+
+
+class Writer:
+    """Makes JSON of values; their arrays go into ``arrays``, by the names of their places.
+
+    Parameters
+    ----------
+    forms : dict of str to Form
+
+    Attributes
+    ----------
+    module : str or None
+        The name of what makes the torch module, if that is the user's own.
+    """
+
+    def __init__(self, forms: Mapping[str, Form]) -> None:
+        self.forms = forms
+        self.arrays: dict[str, np.ndarray] = {}
+        self.module: str | None = None
+
+    def __call__(self, value: Any, place: str) -> Any:
+        """A value as JSON; ``place`` says which it is, such as ``"net_.phi"``."""
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        if type(value) is list:
+            return self.each(value, place)
+        for name, form in self.forms.items():
+            if form.takes(value):
+                return {name: form.write(value, self, place)}
+        raise cannot_be_saved(value, place)
+
+    def each(self, values: Any, place: str) -> list[Any]:
+        """Several values, in a list."""
+        return [self(value, f"{place}.{number}" if place else str(number)) for number, value in enumerate(values)]
+
+    def named(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+        """Values by their names."""
+        return {name: self(value, f"{place}.{name}" if place else name) for name, value in values.items()}
+
+    def keep(self, array: np.ndarray, place: str) -> str:
+        """Keep an array of numbers, and return its name."""
+        self.arrays[place] = array
+        return place
+
+
+class Reader:
+    """Makes values of what a :class:`Writer` made of them.
+
+    Parameters
+    ----------
+    forms : dict of str to Form
+    arrays : dict of str to ndarray
+    module : callable, optional
+        What makes the torch module that is the user's own.
+    """
+
+    def __init__(self, forms: Mapping[str, Form], arrays: dict[str, np.ndarray], module: Any = None) -> None:
+        self.forms = forms
+        self.arrays = arrays
+        self.module = module
+
+    def __call__(self, content: Any) -> Any:
+        """A value from JSON."""
+        if isinstance(content, list):
+            return [self(one) for one in content]
+        if not isinstance(content, dict):
+            return content
+        ((name, content),) = content.items()
+        return self.forms[name].read(content, self)
+
+    def named(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Values by their names."""
+        return {name: self(one) for name, one in content.items()}
+
+
+def cannot_be_saved(value: Any, place: str) -> TypeError:
+    """The error for a value without a form."""
+    what = value.dtype if isinstance(value, np.ndarray | pd.Index | torch.Tensor) else type(value).__name__
+    return TypeError(
+        f"{place} is {value!r:.80} ({what}), which a file without code cannot hold. Set it to another value before the "
+        "estimator is saved, or use pickle."
+    )
+
+
+def _write_array(array: np.ndarray, write: Writer, place: str) -> Any:
+    if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+        return write.keep(array, place)
+    if array.dtype.kind in "mM":
+        return [write.keep(array.view(np.int64), place), array.dtype.str]
+    if array.dtype.kind not in "OUT":
+        raise cannot_be_saved(array, place)
+    name = "T" if array.dtype.kind == "T" else array.dtype.str
+    return [write.each(array.ravel().tolist(), place), name, list(array.shape)]
+
+
+def _read_array(content: Any, read: Reader) -> np.ndarray:
+    if isinstance(content, str):
+        return read.arrays[content].copy()
+    values, dtype, *shape = content
+    if not shape:
+        if np.dtype(dtype).kind not in "mM":
+            raise ValueError(f"{dtype} is no dtype of dates")
+        return read.arrays[values].view(dtype)
+    items = read(values)
+    array = np.empty(len(items), dtype=dtype)
+    for number, item in enumerate(items):  # all at once, NumPy would look into tuples
+        array[number] = item
+    return array.reshape(shape[0])
+
+
+def _write_tensor(tensor: torch.Tensor, write: Writer, place: str) -> str:
+    try:
+        return write.keep(tensor.detach().cpu().numpy(), place)
+    except TypeError as error:  # a dtype that NumPy has not
+        raise cannot_be_saved(tensor, place) from error
+
+
+def _write_index(index: pd.Index, write: Writer, place: str) -> Any:
+    if isinstance(index, pd.IntervalIndex):
+        return [write(index.left, f"{place}.left"), write(index.right, f"{place}.right"), index.closed]
+    plain = index.to_numpy() if isinstance(index.dtype, np.dtype) else index.to_numpy(dtype=object)
+    content = [write(plain, place), str(index.dtype)]
+    found = _read_index(content, Reader(write.forms, write.arrays))
+    # strings may come back in another storage
+    if found.inferred_type != index.inferred_type or not found.equals(index):
+        raise cannot_be_saved(index, place)
+    return content
+
+
+def _read_index(content: Any, read: Reader) -> pd.Index:
+    if len(content) == 3:
+        return pd.IntervalIndex.from_arrays(read(content[0]), read(content[1]), closed=content[2])
+    return pd.Index(read(content[0]), dtype=content[1])
+
+
+def _is_optimizer(value: Any) -> bool:
+    is_one = isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
+    return is_one and getattr(torch.optim, value.__name__, None) is value
+
+
+def _read_optimizer(name: str, read: Reader) -> Any:
+    found = getattr(torch.optim, name)
+    if not _is_optimizer(found):
+        raise ValueError(f"{name} is no optimizer")
+    return found
+
+
+PLAIN_FORMS = {
+    "tuple": Form(
+        lambda value: type(value) is tuple,
+        lambda value, write, place: write.each(value, place),
+        lambda content, read: tuple(read(content)),
+    ),
+    "dict": Form(
+        lambda value: type(value) is dict,
+        lambda value, write, place: [[write(k, place), write(v, f"{place}.{k}")] for k, v in value.items()],
+        lambda content, read: {read(k): read(v) for k, v in content},
+    ),
+    "number": Form(  # NumPy's own, and its strings
+        lambda value: isinstance(value, np.generic),
+        lambda value, write, place: write(np.asarray(value), place),
+        lambda content, read: read(content)[()],
+    ),
+    "array": Form(lambda value: type(value) is np.ndarray, _write_array, _read_array),
+    "tensor": Form(
+        lambda value: type(value) in (torch.Tensor, nn.Parameter),
+        _write_tensor,
+        lambda name, read: torch.from_numpy(read.arrays[name].copy()),
+    ),
+    "index": Form(lambda value: isinstance(value, pd.Index), _write_index, _read_index),
+    "device": Form(
+        lambda value: isinstance(value, torch.device),
+        lambda value, write, place: str(value),
+        lambda content, read: torch.device(content),
+    ),
+    "optimizer": Form(_is_optimizer, lambda value, write, place: value.__name__, _read_optimizer),
+}

@@ -1,0 +1,87 @@
+"""What a trained net tells of single elements: the output without each of them, their attention, their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sk_deepsets.nn import Pack, Standardize
+from sk_deepsets.nn._chunked import chunk_size
+from sk_deepsets.nn._pools import Attention
+from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
+from sk_deepsets.training._net import SetNet, _context
+
+# Several tensors of the size of phi's output are alive at once: batches are a few times what is fast to go through phi.
+CHUNKS_AT_ONCE = 4
+
+
+@torch.no_grad()
+def leave_one_out(net: SetNet, dataset: SetDataset) -> Tensor:
+    """The output for its set without it, for each element: (n_elements, n_outputs), from one pass of phi."""
+    module = net.module_
+    return torch.cat([module.leave_one_out(batch.packed, **_context(batch)) for batch in _batches(net, dataset)]).cpu()
+
+
+@torch.no_grad()
+def attention(net: SetNet, dataset: SetDataset) -> Tensor:
+    """The weight of each element in the mean of its set (n_elements,); of members, the mean by their own weights."""
+    module = net.module_
+    pool = next(pool for pool in module.pooling.pools if isinstance(pool, Attention))
+    of_members = module.weights[:-1] if isinstance(module, Pack) else torch.ones(1, device=net.device)
+    # all weight may be on the prior
+    of_members = of_members / of_members.sum() if of_members.sum() > 0 else torch.full_like(of_members, 1).softmax(0)
+    found = []
+    for batch in _batches(net, dataset):
+        weights = pool.weights(module.pooled_elements(batch.packed, **_context(batch)))
+        found.append(of_members @ weights.view(len(of_members), -1))
+    return torch.cat(found).cpu()
+
+
+def integrated_gradients(
+    net: SetNet, dataset: SetDataset, columns: Tensor, to_answers: Callable[[Tensor], Tensor], n_steps: int
+) -> Tensor:
+    """How much each feature of each element adds to an answer on the way from the mean element, (n_elements, d).
+
+    The gradient is integrated along a straight line by the Gauss-Legendre rule (Sundararajan, Taly and Yan, 2017,
+    "Axiomatic attribution for deep networks"). Codes of categories stay as they are, and add nothing.
+
+    Parameters
+    ----------
+    net : SetNet
+    dataset : SetDataset
+    columns : Tensor of shape (n_sets,)
+        Which answer to explain for each set.
+    to_answers : callable
+        From outputs (b, n_outputs) to answers of that shape.
+    n_steps : int
+        Points of the line.
+    """
+    mean = next(one for one in net.module_.modules() if isinstance(one, Standardize)).mean
+    points, weights = np.polynomial.legendre.leggauss(n_steps)
+    found, first = [torch.empty(0)], 0
+    for batch in _batches(net, dataset):
+        chosen = columns[first : first + len(batch), None].to(mean.device)
+        first += len(batch)
+        elements = batch.packed.elements.to(torch.get_default_dtype())
+        way = torch.zeros_like(elements)
+        way[:, : len(mean)] = elements[:, : len(mean)] - mean.to(elements.dtype)
+        total = torch.zeros_like(elements)
+        for point, weight in zip(points.tolist(), weights.tolist(), strict=True):
+            there = (elements - (1 - point) / 2 * way).requires_grad_()
+            output = net.module_(batch.packed._replace(elements=there), **_context(batch))
+            answers = to_answers(output).gather(1, chosen)
+            total += weight / 2 * torch.autograd.grad(answers.sum(), there)[0]
+        found.append((total * way).cpu())
+    return torch.cat(found)
+
+
+def _batches(net: SetNet, dataset: SetDataset) -> Iterator[SetBatch]:
+    """Batches of whole sets in their order, which are small enough to keep all that phi makes of them."""
+    net._set_training(False)
+    encoder = getattr(net.module_, "encoder", None) or getattr(net.module_, "phi", None)
+    budget = None if encoder is None else CHUNKS_AT_ONCE * chunk_size(encoder)
+    batches = SetBatches(dataset, net.batch_size, max_elements=budget, device=torch.device(net.device))
+    return (batch for batch, _ in batches)

@@ -1,0 +1,90 @@
+"""Checkpoint: the state of a training in a file, so that a fit that was killed goes on where it stood."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from sk_deepsets.nn import current_generator
+from sk_deepsets.training._net import Split
+
+# The callbacks that are as good when they begin anew.
+OF_ONE_PROCESS = ("checkpoint", "progress_bar", "print_log", "epoch_timer")
+
+
+def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
+    """A file that belongs to one training: its name is a digest of all that it depends on.
+
+    Parameters
+    ----------
+    folder : str or Path
+    description : str
+        Of the model and its parameters.
+    data : Split
+    """
+    digest = hashlib.sha256(f"{torch.__version__} {description}".encode())
+    for part in data:
+        if part is not None:
+            for array in part.arrays():
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+    return Path(folder) / f"{digest.hexdigest()[:32]}.checkpoint"
+
+
+class Checkpoint(Callback):
+    """Writes all that an epoch changes, when all other callbacks have seen its end; begins with what was written.
+
+    The file is a pickle: it has the user's own module and callbacks, too.
+
+    Parameters
+    ----------
+    path : Path
+        A file of this training alone. A folder that is missing is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Go on from the file, if there is one."""
+        if not self.path.exists():
+            return
+        state = pickle.loads(self.path.read_bytes())
+        n_before = len(net.history)
+        net.module_, net.optimizer_ = state["module"], state["optimizer"]
+        net.history[:] = state["history"]
+        callbacks = dict(net.callbacks_)
+        for name, callback in state["callbacks"].items():
+            callbacks[name].__dict__.update(vars(callback))
+        generator = current_generator()
+        if generator is not None:
+            generator.set_state(state["generator"])
+        net.max_epochs -= len(net.history) - n_before
+        if callbacks["best_epoch"].stop_:  # the end was all that was missing
+            net.max_epochs = 0
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write the file; the one before it is there until this one is complete."""
+        generator = current_generator()
+        state = {
+            # in one pickle, since the optimizer, and schedulers of its learning rate, refer to the weights
+            "module": net.module_,
+            "optimizer": net.optimizer_,
+            "history": list(net.history),
+            "callbacks": {name: one for name, one in net.callbacks_ if name not in OF_ONE_PROCESS},
+            "generator": None if generator is None else generator.get_state(),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(pickle.dumps(state))
+            os.replace(part, self.path)
+        finally:
+            part.unlink(missing_ok=True)

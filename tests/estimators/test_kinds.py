@@ -1,0 +1,131 @@
+"""The kinds of members by default: how many there are, and what they learn from the data first."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sk_deepsets import RaggedSets, SetAggregator, check_sets
+from sk_deepsets.estimators import _kinds
+from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_columns, learn_inputs
+from sk_deepsets.preprocessing import SetEncoder
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("n_sets", "n_elements", "wanted"),
+    [
+        (4, 10, (4, 4)),
+        (5, 10, (4, 5)),
+        (4_999, 49_999, (4, 5)),
+        (5_000, 10, (4, 4)),
+        (100, 50_000, (4, 4)),
+        (100, 1_000_000, (2, 3)),
+        (2, 2_000_000, (2, 2)),
+    ],
+)
+def test_by_default_there_are_20_members_and_fewer_of_much_data(n_sets, n_elements, wanted):
+    kinds, n_folds = layout("auto", n_sets, n_elements)
+    assert (len(kinds), n_folds) == wanted
+    assert kinds[0] is KINDS[0]
+
+
+# fmt: off
+TABLE = {
+    1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (1, 4), 5: (1, 5), 6: (1, 6), 7: (1, 7), 8: (2, 4), 9: (1, 9), 10: (2, 5),
+    11: (1, 11), 12: (3, 4), 13: (1, 13), 14: (2, 7), 15: (3, 5), 16: (4, 4), 18: (3, 6), 20: (4, 5), 24: (4, 6),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("n_members", TABLE)
+def test_a_number_of_members_is_as_many_kinds_as_there_can_be_with_four_folds(n_members):
+    kinds, n_folds = layout(n_members, 1000, 1000)
+    assert (kinds, n_folds) == (KINDS[: TABLE[n_members][0]], TABLE[n_members][1])
+
+
+@given(st.integers(1, 500))
+def test_kinds_times_folds_are_the_members(n_members):
+    kinds, n_folds = layout(n_members, 1000, 1000)
+    assert len(kinds) * n_folds == n_members
+    assert n_folds >= 4 or len(kinds) == 1
+
+
+def test_the_users_parameters_are_those_of_all_kinds():
+    plain = {"dropout": "auto", "pool_type": "auto", "standardize": True}
+    assert adapted(KINDS[:3], **plain) == KINDS[:3]
+    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "dropout": 0.25})} == {0.25}
+    assert not any(kind.sums for kind in adapted(KINDS, **{**plain, "pool_type": "mean"}))
+    for kind, raw in zip(KINDS, adapted(KINDS, **{**plain, "standardize": False}), strict=True):
+        assert raw.elements == ("standard",)
+        assert raw.statistics == (("standard",) if kind.statistics else ())
+
+
+def test_columns_are_learned_from_rows_with_a_weight():
+    table = RNG.normal(3, 5, size=(50, 2))
+    weight = np.repeat([2.0, 0.0], 25)
+    spoiled = table.copy()
+    spoiled[25:] = 1e6
+    names = {"standard", "clipped", "quantiles", "intervals"}
+    wanted = learn_columns(table[:25], [], None, names, True).scalings
+    found = learn_columns(spoiled, [], weight, names, True).scalings
+    x = torch.from_numpy(table)
+    for name, values in wanted(x).items():
+        torch.testing.assert_close(found(x)[name], values)
+    np.testing.assert_allclose(wanted(x)["standard"][:25].mean(0), 0, atol=1e-5)
+
+
+def test_weights_count_in_mean_and_spread():
+    table, weight = RNG.normal(3, 5, size=(50, 2)), RNG.uniform(0, 2, 50)
+    mean = np.average(table, axis=0, weights=weight)
+    scale = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weight))
+    found = learn_columns(table, [], weight, {"standard"}, True).scalings(torch.from_numpy(table))["standard"]
+    np.testing.assert_allclose(found, (table - mean) / scale, rtol=1e-4, atol=1e-5)
+    raw = learn_columns(table, [], weight, {"standard"}, False).scalings(torch.from_numpy(table))["standard"]
+    np.testing.assert_allclose(raw, table, rtol=1e-5)
+
+
+def test_codes_stand_behind_the_numbers_and_are_not_scaled():
+    table = np.c_[RNG.normal(size=(20, 2)), RNG.integers(0, 4, 20)]
+    columns = learn_columns(table, [3], None, {"standard"}, True)
+    assert (columns.n_numbers, columns.n_categories, columns.scalings.n_columns) == (2, [3], 2)
+
+
+def test_of_very_many_rows_a_part_tells_the_quantiles(monkeypatch):
+    monkeypatch.setattr(_kinds, "ENOUGH_ELEMENTS", 10)
+    table = np.sort(RNG.normal(size=(95, 1)), axis=0)
+    found = learn_columns(table, [], None, {"quantiles"}, True).scalings
+    wanted = learn_columns(table[::10], [], None, {"quantiles"}, False).scalings
+    x = torch.from_numpy(table)
+    torch.testing.assert_close(found(x)["quantiles"], wanted(x)["quantiles"])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_statistics_are_scaled_as_a_table_of_aggregates_would_be(weighted):
+    sets = check_sets([RNG.normal(2, 3, size=(size, 2)) for size in RNG.integers(1, 9, 40)])
+    weight = np.r_[RNG.uniform(0.5, 2, 30), np.zeros(10)] if weighted else None
+    found = learn_inputs(KINDS, sets, SetEncoder().fit(sets), weight, True)
+    of_elements = np.ones(len(sets.elements)) if weight is None else weight[sets.segments]
+    mean = np.average(sets.elements, axis=0, weights=of_elements)
+    scale = np.sqrt(np.average((sets.elements - mean) ** 2, axis=0, weights=of_elements))
+    scaled = sets.replace((sets.elements - mean) / scale)
+    table = SetAggregator(("mean", "std", "min", "max", "size")).fit_transform(scaled)
+    table = np.c_[table, np.log1p(table[:, -1])]
+    wanted = learn_columns(table, [], weight, {"clipped", "quantiles"}, True).scalings
+    assert wanted.dims == found["of_sets"].dims
+    x = torch.from_numpy(table)
+    for name, values in wanted(x).items():
+        torch.testing.assert_close(found["of_sets"](x)[name], values, rtol=1e-3, atol=1e-3)
+
+
+def test_a_context_of_numbers_and_categories():
+    context = pd.DataFrame({"age": RNG.normal(40, 10, 30), "town": pd.Categorical(RNG.choice(["a", "b", "c"], 30))})
+    sets = RaggedSets(RNG.normal(size=(60, 2)), np.arange(0, 61, 2), context=context)
+    encoder = SetEncoder().fit(sets)
+    found = learn_inputs(KINDS[:1], encoder.transform(sets), encoder, None, True)["context"]
+    assert found.n_numbers == 1
+    assert list(found.n_categories) == encoder.n_context_categories
+    assert found.scalings.names == ["clipped"]

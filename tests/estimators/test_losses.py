@@ -1,0 +1,127 @@
+"""The losses of the regressor beyond the standardised errors: poisson, gamma and quantile, against closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import mean_gamma_deviance, mean_pinball_loss, mean_poisson_deviance
+
+COUNTS = np.random.default_rng(0).poisson(3, 90).astype(float)
+POSITIVE = np.random.default_rng(0).gamma(2, 50, 90)
+SAME = [np.ones((2, 3))] * 90
+LONG = {"max_epochs": 150, "lr": 0.03, "batch_size": 90, "early_stopping": False}
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize(("loss", "y"), [("poisson", COUNTS), ("gamma", POSITIVE), ("squared_error", POSITIVE)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_of_sets_that_are_all_the_same_the_prediction_is_the_mean(make_regressor, loss, y, weighted, n_members):
+    weight = np.random.default_rng(1).uniform(0, 2, 90) if weighted else None
+    reg = make_regressor(loss=loss, n_members=n_members, **LONG).fit(SAME, y, sample_weight=weight)
+    np.testing.assert_allclose(reg.predict(SAME[:2]), np.average(y, weights=weight), rtol=0.02)
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+def test_of_sets_that_are_all_the_same_the_prediction_is_the_quantile(make_regressor, quantile, n_members):
+    reg = make_regressor(loss="quantile", quantile=quantile, n_members=n_members, **LONG).fit(SAME, POSITIVE)
+    (predicted,) = set(reg.predict(SAME).round(9))
+    assert np.mean(predicted > POSITIVE) == pytest.approx(quantile, abs=0.06)
+
+
+def test_the_quantile_of_a_half_is_the_absolute_error(make_regressor, bags, values):
+    absolute = make_regressor(loss="absolute_error").fit(bags, values).predict(bags)
+    median = make_regressor(loss="quantile", quantile=0.5).fit(bags, values).predict(bags)
+    np.testing.assert_allclose(median, absolute, rtol=0.05)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_a_linear_quantile_regression_leaves_the_right_share_below(make_regressor, bags, quantile):
+    """With k weights, the share of the targets below the plane is the quantile to within k / n."""
+    linear = {"phi_hidden_dims": (), "rho_hidden_dims": (), "pool_type": "mean", "loss": "quantile"}
+    reg = make_regressor(**linear, quantile=quantile, **{**LONG, "max_epochs": 400}).fit(bags, POSITIVE)
+    assert np.mean(reg.predict(bags) > POSITIVE) == pytest.approx(quantile, abs=4 / 90 + 0.02)
+
+
+DEVIANCES = {
+    "poisson": lambda y, p, mean: mean_poisson_deviance(y / mean, p / mean),
+    "gamma": lambda y, p, mean: mean_gamma_deviance(y / mean, p / mean),
+    "quantile": lambda y, p, mean: 2 * mean_pinball_loss(y, p, alpha=0.3),
+}
+
+
+@pytest.mark.parametrize("loss", DEVIANCES)
+def test_the_validation_losses_are_half_the_deviances_up_to_a_constant(make_regressor, bags, loss):
+    y = COUNTS if loss == "poisson" else POSITIVE
+    X, X_val, y, y_val = bags[:60], bags[60:], y[:60], y[60:]
+    losses, deviances = [], []
+    for lr in (1e-3, 0.05):
+        reg = make_regressor(loss=loss, quantile=0.3, lr=lr, max_epochs=9).fit(X, y, X_val=X_val, y_val=y_val)
+        losses.append(reg.history_[reg.best_iteration_ - 1]["valid_loss"])
+        deviances.append(DEVIANCES[loss](y_val, reg.predict(X_val), y.mean()) / 2)
+    scale = y.std() if loss == "quantile" else 1
+    assert losses[1] != losses[0]
+    assert losses[1] - losses[0] == pytest.approx((deviances[1] - deviances[0]) / scale, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "y"), [("poisson", COUNTS), ("gamma", POSITIVE)])
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_positive_predictions_follow_the_units_of_y(make_regressor, bags, loss, y, n_members):
+    plain = make_regressor(loss=loss, n_members=n_members).fit(bags, y)
+    assert (plain.predict(bags) > 0).all()
+    large = make_regressor(loss=loss, n_members=n_members).fit(bags, 1000 * y)
+    np.testing.assert_allclose(large.predict(bags), 1000 * plain.predict(bags), rtol=1e-3)
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "quantile"])
+def test_several_outputs(make_regressor, bags, loss, n_members):
+    y = np.c_[POSITIVE, 1e4 * POSITIVE[::-1]]
+    reg = make_regressor(loss=loss, quantile=0.5, n_members=n_members).fit(bags, y)
+    assert reg.predict(bags).shape == (90, 2)
+    assert (reg.predict(bags)[:, 1] > 1e3).all()
+    if n_members > 1:
+        assert reg.oof_prediction_.shape == (90, 2)
+
+
+def test_the_mean_of_a_pack_is_of_exponentials(make_regressor, bags):
+    reg = make_regressor(loss="poisson", n_members=4, max_epochs=20, lr=0.02).fit(bags, COUNTS)
+    pack = reg.net_.module_
+    logs = np.log(reg.predict(bags[:1]) / COUNTS.mean())
+    outputs = pack(torch.from_numpy(bags[0])[None], mean=False).detach().double().numpy()[:, 0, 0]
+    wanted = pack.weights.double().numpy() @ np.exp([*outputs, pack.prior.item()])
+    np.testing.assert_allclose(np.exp(logs), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize(
+    ("loss", "worst", "message"),
+    [
+        ("poisson", -1.0, r'loss="poisson" wants y that is not negative, but there is -1\.0'),
+        ("gamma", 0.0, r'loss="gamma" wants y above 0, but there is 0\.0'),
+        ("gamma", -2.0, r'loss="gamma" wants y above 0, but there is -2\.0'),
+    ],
+)
+def test_targets_out_of_range_are_an_error(make_regressor, bags, loss, worst, message, n_members):
+    reg = make_regressor(loss=loss, n_members=n_members)
+    with pytest.raises(ValueError, match=message):
+        reg.fit(bags, np.r_[COUNTS[1:] + 1, worst])
+    with pytest.raises(ValueError, match=message.replace(" y ", " y_val ")):
+        reg.fit(bags, COUNTS + 1, X_val=bags[:2], y_val=[1.0, worst])
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_counts_may_be_zero_in_a_part_but_not_in_all_that_is_trained_on(make_regressor, bags, n_members):
+    make = make_regressor
+    some = make(loss="poisson", n_members=n_members).fit(bags, COUNTS, X_val=bags[:3], y_val=np.zeros(3))
+    assert np.isfinite(some.predict(bags)).all()
+    some.partial_fit(bags[:5], np.zeros(5))
+    for weight, y in [(None, np.zeros(90)), ((COUNTS == 0).astype(float), COUNTS)]:
+        with pytest.raises(ValueError, match='loss="poisson" wants y that is not 0 for all sets to train on'):
+            make(loss="poisson", n_members=n_members).fit(bags, y, sample_weight=weight)
+
+
+def test_a_quantile_is_needed_and_lies_between_0_and_1(make_regressor, bags, values):
+    with pytest.raises(ValueError, match=r'loss="quantile" wants a quantile, such as quantile=0.9'):
+        make_regressor(loss="quantile").fit(bags, values)
+    with pytest.raises(ValueError, match="quantile"):
+        make_regressor(loss="quantile", quantile=1.5).fit(bags, values)

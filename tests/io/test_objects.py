@@ -1,0 +1,81 @@
+"""Files that were changed on purpose, with a right checksum."""
+
+import json
+
+import pytest
+from sklearn.pipeline import make_pipeline
+from torch import nn
+
+from sk_deepsets import DeepSetsClassifier, SetPadder
+from sk_deepsets.estimators._targets import Target
+from sk_deepsets.io import load, save
+from sk_deepsets.io._container import read_file, write_file
+from sk_deepsets.io._objects import ESTIMATORS, LAYERS, OBJECTS
+from tests.models import CLASS, SETS, SINGLE
+
+
+def forged(model, path, change):
+    """Save a model, and change its settings, as text."""
+    save(model, path)
+    settings, arrays = read_file(path)
+    before = json.dumps(settings)
+    after = change(before)
+    assert after != before
+    write_file(path, json.loads(after), arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"class": "DeepSetsClassifier"', '"class": "Popen"'),
+        ('"class": "DeepSetsInvariant"', '"class": "os.system"'),
+        ('["ClassTarget"', '["partial"'),
+        ('"optimizer": "adamw"', '"optimizer": {"optimizer": "lr_scheduler"}'),
+        ('"callbacks": null', '"callbacks": {"pickle": "gASVCg=="}'),
+        ('"callbacks": null', '"callbacks": ' + "[" * 900 + "]" * 900),
+        ('"max_epochs": 2', '"max_epoch": 2'),
+        ('{"tensor": "net_.rho.0.weight"}', '{"tensor": "nothing"}'),
+        ('{"tensor": "net_.rho.0.weight"}', '"a string"'),
+        ('"estimator": {"estimator"', '"other": {"estimator"'),
+    ],
+)
+def test_what_is_not_known_is_an_error(fitted, old, new, tmp_path):
+    _, model = fitted("single-mean")
+    path = forged(model, tmp_path / "forged", lambda text: text.replace(old, new))
+    with pytest.raises(ValueError, match=r"forged cannot be read by sk_deepsets .* It says that it was written with"):
+        load(path)
+
+
+def test_what_is_no_estimator_is_an_error(tmp_path):
+    write_file(tmp_path / "file", {"format": 1, "estimator": [1, 2]}, {})
+    with pytest.raises(ValueError, match="holds no estimator"):
+        load(tmp_path / "file")
+
+
+def test_no_folder_of_pickles_comes_with_an_estimator(tmp_path):
+    model = DeepSetsClassifier(**SINGLE, checkpoint=tmp_path / "fits").fit(SETS, CLASS)
+    save(model, tmp_path / "file")
+    assert load(tmp_path / "file").checkpoint is None
+    for old in ('"callbacks": null', '"n_iter_": 2'):
+        path = forged(model, tmp_path / "forged", lambda text, old=old: text.replace(old, f'{old}, "checkpoint": "a"'))
+        assert load(path).checkpoint is None
+
+
+def test_no_folder_of_pickles_comes_with_a_pipeline(tmp_path):
+    pipe = make_pipeline(SetPadder(), DeepSetsClassifier(**SINGLE), memory=str(tmp_path / "cache")).fit(SETS, CLASS)
+    save(pipe, tmp_path / "file")
+    assert load(tmp_path / "file").memory is None
+    path = forged(pipe, tmp_path / "forged", lambda text: text.replace('"verbose": false', '"memory": "folder"', 1))
+    assert load(path).memory is None
+
+
+def test_all_layers_and_targets_are_known():
+    def below(base):
+        return {one for direct in base.__subclasses__() for one in {direct, *below(direct)}}
+
+    known = set(LAYERS.values()) | set(OBJECTS.values())
+    ours = {one for one in below(nn.Module) | below(Target) if one.__module__.startswith("sk_deepsets.")}
+    assert ours <= known
+    assert len({one.__name__ for one in ours}) == len(ours)
+    assert not [one for one in ESTIMATORS.values() if one in known]

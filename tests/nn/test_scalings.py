@@ -1,0 +1,214 @@
+"""Scalings of a table against NumPy and scikit-learn, column by column."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm, rankdata
+from sklearn.preprocessing import QuantileTransformer
+
+from sk_deepsets.nn import Scalings, Standardize
+from sk_deepsets.nn._scalings import (
+    CLIP,
+    INTERVALS,
+    KNOTS,
+    MOST_INTERVALS,
+    PiecewiseLinear,
+    Quantiles,
+    SmoothClip,
+    quantiles,
+    robust,
+)
+
+TABLES = st.tuples(st.integers(1, 80), st.integers(1, 4), st.integers(1, 30), st.integers(0, 2**32 - 1))
+ALL = {"standard", "clipped", "quantiles", "intervals"}
+
+
+def table_of(shape):
+    """A table with as many different values in a column as the third number says, or less."""
+    n, d, n_values, seed = shape
+    random = np.random.default_rng(seed)
+    values = random.normal(scale=5, size=(n_values, d)).astype(np.float32)
+    return np.take_along_axis(values, random.integers(n_values, size=(n, d)), axis=0)
+
+
+def normal(n=500, d=2, seed=0):
+    return np.random.default_rng(seed).normal(2, 3, size=(n, d)).astype(np.float32)
+
+
+def standardize(table):
+    return Standardize(torch.from_numpy(table.mean(0, dtype=float)), torch.from_numpy(table.std(0, dtype=float)))
+
+
+@given(TABLES, st.integers(2, 40))
+def test_quantiles_are_numpys(shape, count):
+    table = table_of(shape)
+    found = quantiles(torch.from_numpy(table), count)
+    wanted = np.quantile(table.astype(float), np.linspace(0, 1, count), axis=0).T
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_quantiles_never_fall_and_end_at_the_extremes():
+    table = normal()
+    found = quantiles(torch.from_numpy(table), 17)
+    assert (found.diff(dim=1) >= 0).all()
+    np.testing.assert_array_equal(found[:, [0, -1]].T, [table.min(0), table.max(0)])
+
+
+def test_quantiles_span_the_range_of_float32():
+    most = torch.finfo(torch.float32).max
+    found = quantiles(torch.tensor([[-most], [0.5 * most], [most]]), 5)
+    torch.testing.assert_close(found, torch.tensor([[-1, -0.25, 0.5, 0.75, 1]]) * most)
+
+
+@given(TABLES)
+def test_robust_is_the_middle_and_the_distance_of_the_outer_tenths(shape):
+    table = table_of(shape).astype(float)
+    tenths = np.quantile(table, [0.1, 0.5, 0.9], axis=0)
+    spread = tenths[2] - tenths[0]
+    wanted = (table - tenths[1]) / np.where(spread > 1e-5, spread, 1)
+    found = robust(torch.from_numpy(table))(torch.from_numpy(table))
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_outliers_do_not_blow_up_a_robust_scaling():
+    table = normal()
+    spoiled = table.copy()
+    spoiled[::50] = 1e20
+    plain, found = (robust(torch.from_numpy(t))(torch.from_numpy(table)) for t in (table, spoiled))
+    torch.testing.assert_close(found, plain, rtol=0.2, atol=0.1)
+
+
+@given(st.floats(-(2.0**100), 2.0**100, width=32))
+def test_the_smooth_clip_by_its_formula(value):
+    found = SmoothClip()(torch.tensor([[value]], dtype=torch.float64)).item()
+    assert found == pytest.approx(value / np.sqrt(1 + (value / 4) ** 2), rel=1e-6)
+    assert abs(found) <= CLIP
+
+
+def test_the_smooth_clip_is_nearly_the_identity_in_the_middle_and_finite_at_the_ends_of_float32():
+    z = torch.linspace(-0.5, 0.5, 11)[:, None]
+    torch.testing.assert_close(SmoothClip()(z), z, rtol=0.01, atol=0)
+    assert SmoothClip()(torch.tensor([[torch.finfo(torch.float32).max]])).isfinite().all()
+
+
+class TestQuantiles:
+    def test_few_rows_become_the_normal_quantiles_of_their_ranks(self):
+        """With as many rows as knots, each row is a knot, and ties are in the middle of their ranks."""
+        values = np.random.default_rng(0).integers(0, 12, size=(KNOTS, 3)).astype(np.float32)
+        shares = (rankdata(values, axis=0) - 1) / (KNOTS - 1)
+        found = Quantiles(torch.from_numpy(values))(torch.from_numpy(values))
+        np.testing.assert_allclose(found, norm.ppf(np.clip(shares, 0.0014, 0.9986)), rtol=1e-4, atol=1e-5)
+
+    def test_many_rows_are_those_of_scikit_learn(self):
+        table = normal(5000)
+        transformer = QuantileTransformer(n_quantiles=KNOTS, output_distribution="normal", subsample=None)
+        wanted = transformer.fit_transform(table)
+        found = Quantiles(torch.from_numpy(table))(torch.from_numpy(table)).numpy()
+        middle = np.abs(wanted) < 1.8  # between the outer two knots, scikit-learn is linear in the share
+        np.testing.assert_allclose(found[middle], wanted[middle], atol=0.03)
+
+    @settings(max_examples=30)
+    @given(TABLES, st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=2, max_size=9))
+    def test_what_is_larger_is_not_smaller_afterwards_and_all_is_within_3(self, shape, values):
+        table = torch.from_numpy(table_of(shape))
+        x = torch.tensor(sorted(values))[:, None].expand(-1, table.shape[1])
+        found = Quantiles(table)(x)
+        assert (found.diff(dim=0) >= -1e-6).all()
+        assert found.abs().max() < 3
+
+    def test_between_two_knots_it_is_linear(self):
+        table = torch.arange(float(KNOTS))[:, None] * 10
+        scaling = Quantiles(table)
+        a, middle, b = scaling(torch.tensor([[70.0], [75.0], [80.0]]))
+        torch.testing.assert_close(middle, (a + b) / 2)
+        torch.testing.assert_close(scaling(torch.tensor([[-99.0], [999.0]])), scaling(table[[0, -1]]))
+
+    def test_it_depends_on_ranks_alone(self):
+        table = normal(KNOTS)
+        plain, stretched = torch.from_numpy(table), torch.from_numpy(np.exp(table / 2))
+        torch.testing.assert_close(Quantiles(plain)(plain), Quantiles(stretched)(stretched), rtol=1e-3, atol=1e-4)
+
+    def test_a_constant_column_is_in_the_middle_and_two_values_are_on_both_sides(self):
+        table = torch.tensor([[5.0, 0.0], [5.0, 1.0], [5.0, 0.0], [5.0, 1.0]])
+        found = Quantiles(table)(table)
+        assert not found[:, 0].any()
+        assert (found[:2, 1] * found[2:, 1] > 0).all()
+        torch.testing.assert_close(found[0, 1], -found[1, 1])
+
+
+class TestPiecewiseLinear:
+    @settings(max_examples=40)
+    @given(TABLES)
+    def test_by_hand(self, shape):
+        table = table_of(shape)
+        encoding = PiecewiseLinear(torch.from_numpy(table))
+        columns = []
+        for values in table.T:
+            edges = np.unique(values)
+            if len(edges) > INTERVALS + 1:
+                edges = np.unique(quantiles(torch.from_numpy(values[:, None]), INTERVALS + 1)[0].numpy())
+            for lower, upper in pairwise(edges):
+                passed = np.clip((values.astype(float) - lower) / (upper - lower), 0, 1)
+                columns.append(2 * (passed - passed.mean()))
+        wanted = np.stack(columns, axis=1) if columns else np.empty((len(table), 0))
+        found = encoding(torch.from_numpy(table))
+        assert found.shape == (len(table), encoding.output_dim)
+        np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+    def test_many_columns_share_the_intervals(self):
+        for n_columns, each in [(4, INTERVALS), (32, 8), (128, 2), (200, 2)]:
+            assert PiecewiseLinear(torch.randn(300, n_columns)).output_dim == n_columns * each
+            assert n_columns > 128 or n_columns * each <= MOST_INTERVALS
+
+    def test_two_values_are_one_interval_and_a_constant_none(self):
+        table = torch.tensor([[1.0, 7.0], [3.0, 7.0], [3.0, 7.0], [3.0, 7.0]])
+        found = PiecewiseLinear(table)(torch.tensor([[1.0, 7.0], [2.0, 0.0], [99.0, 9.0]]))
+        torch.testing.assert_close(found, torch.tensor([[-1.5], [-0.5], [0.5]]))
+
+
+class TestScalings:
+    def test_each_name_is_its_scaling(self):
+        table = normal()
+        x, layer = torch.from_numpy(table), standardize(table)
+        found = Scalings(x, layer, ALL)(x)
+        z = (table - table.mean(0)) / table.std(0)
+        bounded = robust(x)(x)
+        assert found.keys() == ALL
+        np.testing.assert_allclose(found["standard"], z, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(found["clipped"], z / np.sqrt(1 + (z / 4) ** 2), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(found["quantiles"], Quantiles(bounded)(bounded))
+        torch.testing.assert_close(found["intervals"], PiecewiseLinear(bounded)(bounded))
+
+    @pytest.mark.parametrize("names", [{"standard"}, {"intervals"}, {"clipped", "quantiles"}, ALL])
+    def test_only_the_names_asked_for_in_order_with_their_widths(self, names):
+        table = normal()
+        scalings = Scalings(torch.from_numpy(table), standardize(table), names)
+        found = scalings(torch.from_numpy(table[:3]))
+        assert list(found) == sorted(names)
+        assert scalings.dims == {name: values.shape[1] for name, values in found.items()}
+
+    def test_of_too_many_columns_intervals_are_the_clipped_columns(self):
+        table = normal(40, MOST_INTERVALS // 2 + 1)
+        found = Scalings(torch.from_numpy(table), standardize(table), ALL)(torch.from_numpy(table))
+        assert torch.equal(found["intervals"], found["clipped"])
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.int64])
+    def test_numbers_far_from_zero_keep_their_digits_in_their_own_dtype(self, dtype):
+        table = normal(200, 1)
+        far = np.round(table * 100).astype(dtype) + dtype(10**12)
+        near = (far - dtype(10**12)).astype(np.float64)
+        layer = Standardize(torch.tensor([1e12], dtype=torch.float64), torch.tensor([100.0], dtype=torch.float64))
+        other = Standardize(torch.tensor([0.0], dtype=torch.float64), torch.tensor([100.0], dtype=torch.float64))
+        found = Scalings(torch.from_numpy(far), layer, ALL)(torch.from_numpy(far))
+        wanted = Scalings(torch.from_numpy(near), other, ALL)(torch.from_numpy(near))
+        for name in ALL:
+            torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-4)
+
+    def test_a_table_of_no_columns_has_none_in_any_scaling(self):
+        nothing = torch.empty(5, 0)
+        layer = Standardize(torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.float64))
+        assert set(Scalings(nothing, layer, ALL).dims.values()) == {0}

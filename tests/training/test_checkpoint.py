@@ -1,0 +1,132 @@
+"""Fits that are killed go on where they stood."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, LRScheduler
+
+from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor
+
+BEGUN = []
+
+
+class KillAt(Callback):
+    """Notes the epochs that begin, and ends the process, or raises an error, at one that the environment names."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        BEGUN.append(len(net.history))
+        if os.environ.get("KILL_AT") == str(BEGUN[-1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ.get("FAIL_AT") == str(BEGUN[-1]):
+            raise RuntimeError("power cut")
+
+
+RNG = np.random.default_rng(0)
+SETS = [RNG.normal(size=(size, 2)) for size in RNG.integers(1, 8, 60)]
+VALUES = np.array([one.sum() for one in SETS])
+SINGLE = {"n_members": 1, "phi_hidden_dims": (8,), "rho_hidden_dims": (8,), "dropout": 0.2, "early_stopping": True}
+MODELS = {
+    "single": (DeepSetsRegressor, {**SINGLE, "n_iter_no_change": 6, "lr": 0.1}, VALUES),
+    "scheduled": (DeepSetsRegressor, SINGLE, VALUES),
+    "pack": (DeepSetsClassifier, {"phi_hidden_dims": (8,), "rho_hidden_dims": (8,)}, (VALUES > 0).astype(int)),
+    "elements": (DeepSetsElementRegressor, {"hidden_dims": (8,), "dropout": 0.2}, [one[:, 0] for one in SETS]),
+}
+
+
+def fit(name, folder=None):
+    cls, options, y = MODELS[name]
+    callbacks = [KillAt()]
+    if name == "scheduled":
+        callbacks.append(LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5))
+    BEGUN.clear()
+    return cls(**options, max_epochs=14, random_state=0, checkpoint=folder, callbacks=callbacks).fit(SETS, y)
+
+
+def said(model):
+    return np.concatenate([np.ravel(one) for one in getattr(model, "predict_proba", model.predict)(SETS)])
+
+
+def assert_goes_on(name, folder):
+    (left,) = folder.iterdir()
+    resumed = fit(name, folder)
+    assert BEGUN[0] == 7
+    whole = fit(name)
+    assert [row["train_loss"] for row in resumed.history_] == [row["train_loss"] for row in whole.history_]
+    assert resumed.best_iteration_ == whole.best_iteration_
+    np.testing.assert_array_equal(said(resumed), said(whole))
+    assert said(whole).std() > 0.01
+    assert not left.exists()
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_that_failed_goes_on_to_the_same_model(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIL_AT", "7")
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(name, tmp_path / "new folder")
+    monkeypatch.delenv("FAIL_AT")
+    assert_goes_on(name, tmp_path / "new folder")
+
+
+def test_a_killed_fit_goes_on_to_the_same_model(tmp_path):
+    code = f"import torch; torch.set_num_threads(1); from {__name__} import fit; fit('pack', {str(tmp_path)!r})"
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "KILL_AT": "7", "PYTHONPATH": str(root)}
+    run = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, timeout=300, check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert_goes_on("pack", tmp_path)
+
+
+def test_a_fit_that_stopped_early_only_ends(tmp_path):
+    # the process died between the last epoch and the end
+    whole = fit("single")
+    assert whole.n_iter_ < 14
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        fit("single", tmp_path)
+    resumed = fit("single", tmp_path)
+    assert resumed.n_iter_ == whole.n_iter_
+    np.testing.assert_array_equal(said(resumed), said(whole))
+
+
+def test_other_data_and_parameters_have_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIL_AT", "2")
+
+    def n_files(*data, **options):
+        options = {**SINGLE, "random_state": 0, "checkpoint": tmp_path, "callbacks": [KillAt()], **options}
+        with pytest.raises(RuntimeError, match="power cut"):
+            DeepSetsRegressor(**options).fit(*(data or (SETS, VALUES)))
+        monkeypatch.setenv("FAIL_AT", "2")
+        return len(list(tmp_path.iterdir()))
+
+    assert n_files() == 1
+    monkeypatch.setenv("FAIL_AT", "3")  # it goes on with the second epoch
+    assert n_files(verbose=0) == 1
+    assert n_files(lr=0.5) == 2
+    assert n_files(random_state=1) == 3
+    assert n_files(dropout=0.5) == 4
+    assert n_files(SETS, VALUES**2) == 5
+    assert n_files([one * 2 for one in SETS], VALUES) == 6
+    assert n_files(SETS, VALUES, np.linspace(1, 2, 60)) == 7
+    assert n_files(SETS, VALUES, None, SETS[:9], VALUES[:9]) == 8
+
+
+def test_warm_starts_have_files_of_their_own(tmp_path):
+    model = DeepSetsRegressor(**SINGLE, max_epochs=3, random_state=0, warm_start=True, checkpoint=tmp_path)
+    plain = DeepSetsRegressor(**SINGLE, max_epochs=3, random_state=0, warm_start=True)
+    for one in (model, plain):
+        one.fit(SETS, VALUES).fit(SETS, VALUES)
+    assert model.n_iter_ == 6
+    np.testing.assert_array_equal(model.predict(SETS), plain.predict(SETS))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_random_state_is_wanted(tmp_path):
+    with pytest.raises(ValueError, match="checkpoint wants an int as random_state"):
+        DeepSetsRegressor(**SINGLE, checkpoint=tmp_path).fit(SETS, VALUES)

@@ -1,0 +1,78 @@
+"""Tensors are made on the device of the model: told by a device without memory, and by a GPU where there is one."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from sk_deepsets.io import load, save
+from sk_deepsets.training import SetBatches, SetDataset
+from tests.models import CASES, answers
+
+NAMES = [name for name in CASES if not name.startswith(("absolute", "huber", "squared", "default"))]
+
+
+class OnlyOn(TorchDispatchMode):
+    """Raises when an operation gives a tensor on another device, a number aside."""
+
+    def __init__(self, device):
+        super().__init__()
+        self.device = device
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        output = func(*args, **(kwargs or {}))
+        for one in tree_leaves(output):
+            if isinstance(one, torch.Tensor) and one.dim():
+                assert one.device.type == self.device, f"{func} gave a tensor on {one.device}"
+        return output
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("training", [True, False])
+def test_no_tensor_is_made_elsewhere(fitted, name, training):
+    case, model = fitted(name)
+    net = pickle.loads(pickle.dumps(model.net_))
+    sets = model._read_sets(case.X)
+    data = model._target.dataset(model._target.read(case.y, sets), sets, None)
+    if getattr(net.module_, "n_folds", 1) > 1:
+        data.fold = torch.arange(len(sets)) % net.module_.n_folds
+    net.module_.to("meta").train(training)
+    net.criterion_.to("meta")
+    ((batch, y),) = SetBatches(data, len(sets), device=torch.device("meta"))
+    with OnlyOn("meta"):
+        output = net.infer(batch)
+        if training:
+            net.get_loss(output, y, batch, training=True).backward()
+    assert output.device.type == "meta"
+    assert all(weight.grad is not None for weight in net.module_.parameters() if training and weight.numel())
+
+
+def test_the_check_would_find_one():
+    with OnlyOn("meta"), pytest.raises(AssertionError, match="gave a tensor on cpu"):
+        torch.ones(3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_says_what_a_cpu_says(name, tmp_path):
+    case = CASES[name]
+    model = case.make().set_params(device="cuda").fit(case.X, case.y)
+    assert next(model.net_.module_.parameters()).device.type == "cuda"
+    wanted = answers(model, case.X)
+    tolerance = {"rtol": 1e-3, "atol": 1e-4 * max(1, np.abs(wanted).max())}
+    save(model, tmp_path / "model")
+    for again in (load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_allclose(answers(again, case.X), wanted, **tolerance)
+        again.net_.set_params(device="cpu")
+        np.testing.assert_allclose(answers(again, case.X), wanted, **tolerance)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_auto_is_the_gpu(fitted):
+    case, _ = fitted("single-mean")
+    model = case.make().set_params(device="auto").fit(case.X, case.y)
+    assert model.net_.device.startswith("cuda")
+    assert model.net_.forward(SetDataset(model._read_sets(case.X))).device.type == "cpu"

@@ -1,0 +1,115 @@
+"""What a fit shows: in a terminal, in a notebook, in a file, and not at all."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from sk_deepsets import DeepSetsRegressor
+from sk_deepsets.training._progress import EpochBar, EpochLines, progress_of
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def sets():
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 60)]
+
+
+def fit(sets, **params):
+    y = np.array([one_set.sum() for one_set in sets])
+    params = {"max_epochs": 25, "n_members": 1, "random_state": 0} | params
+    return DeepSetsRegressor(**params).fit(sets, y)
+
+
+def terminal(monkeypatch, name="stderr"):
+    # not as a fixture: pytest sets the streams anew between those and the test
+    monkeypatch.setattr(sys, name, Terminal())
+    return getattr(sys, name)
+
+
+def last_picture(text):
+    """What stands in the line of the bar in the end."""
+    return text.rstrip("\n").split("\r")[-1]
+
+
+def test_one_bar_counts_epochs_and_shows_losses_and_the_best_epoch(sets, monkeypatch):
+    stream = terminal(monkeypatch)
+    reg = fit(sets, verbose=1, early_stopping=True, n_iter_no_change=99)
+    shown = last_picture(stream.getvalue())
+    assert stream.getvalue().count("\n") == 1
+    assert shown.startswith("Deep Sets: 100%")
+    assert "25/25" in shown
+    last, best = reg.history_[-1], reg.history_[reg.best_iteration_ - 1]
+    assert f"train_loss={last['train_loss']:.4g}" in shown
+    assert f"valid_loss={last['valid_loss']:.4g}" in shown
+    assert f"best={best['valid_loss']:.4g} (epoch {reg.best_iteration_})" in shown
+    bar = dict(reg.net_.callbacks_)["progress"]
+    assert vars(bar) == {}
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_a_fit_that_stops_early_ends_in_a_full_bar_that_says_so(sets, monkeypatch, n_members):
+    stream = terminal(monkeypatch)
+    reg = fit(sets, verbose=1, early_stopping=True, n_iter_no_change=2, max_epochs=2000, lr=0.1, n_members=n_members)
+    assert reg.n_iter_ < 2000
+    shown = last_picture(stream.getvalue())
+    assert shown.startswith("Deep Sets, stopped early: 100%")
+    assert f"{reg.n_iter_}/{reg.n_iter_}" in shown
+
+
+def test_in_a_file_there_are_plain_lines(sets, capsys):
+    reg = fit(sets, verbose=1, max_epochs=20)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith("Deep Sets: epoch 2 of 20: train_loss=")
+    assert lines[-1] == f"Deep Sets: epoch 20 of 20: train_loss={reg.history_[-1]['train_loss']:.4g}"
+    fit(sets, verbose=1, early_stopping=True, n_iter_no_change=2, max_epochs=2000, lr=0.1)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert " of 2000, stopped early: train_loss=" in last
+    assert "best=" in last
+    assert "\x1b" not in last
+
+
+def test_lines_for_each_epoch_have_colours_in_a_terminal_only(sets, capsys, monkeypatch):
+    fit(sets, verbose=2, max_epochs=2, early_stopping=True)
+    assert "\x1b" not in (shown := capsys.readouterr().out)
+    assert len(shown.splitlines()) == 4
+    stream = terminal(monkeypatch, "stdout")
+    fit(sets, verbose=2, max_epochs=2, early_stopping=True)
+    assert "\x1b" in stream.getvalue()
+
+
+def test_without_verbose_nothing_is_shown_not_even_in_a_grid_search(sets, capsys):
+    quiet = DeepSetsRegressor(max_epochs=2, n_members=1, random_state=0)
+    GridSearchCV(quiet, {"lr": [0.005, 0.001]}, cv=2).fit(sets, np.array([one_set.sum() for one_set in sets]))
+    fit(sets)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+    assert progress_of(0) == []
+
+
+def test_an_interrupt_is_told_from_an_early_stop(sets, capsys, monkeypatch):
+    def interrupt(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(EpochLines, "on_epoch_begin", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(sets, verbose=1)
+    assert "of 25, interrupted: train_loss=" in capsys.readouterr().err
+
+
+def test_notebooks_draw_bars(monkeypatch):
+    import tqdm.auto
+    import tqdm.notebook
+
+    assert isinstance(dict(progress_of(1))["progress"], EpochLines)
+    monkeypatch.setattr(tqdm.auto, "tqdm", tqdm.notebook.tqdm)
+    assert isinstance(dict(progress_of(1))["progress"], EpochBar)
