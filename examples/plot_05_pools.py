@@ -66,7 +66,7 @@ for question, row in zip(questions, results, strict=True):
 # answer is a sum over the elements:
 
 total = [digits_of_bag.sum() for digits_of_bag in train_digits]
-additive = DeepSetsRegressor(pool_type="sum", rho_hidden_dims=(), n_members=1, max_epochs=40, random_state=0)
+additive = DeepSetsRegressor(pool_type="sum", rho_hidden_dims=(), n_members=1, max_epochs=150, random_state=0)
 additive.fit(train, total)
 known = np.array([digits_of_bag.sum() for digits_of_bag in large_digits])
 error = np.abs(additive.predict(large) - known)
