@@ -114,9 +114,9 @@ def quantiles(table: Tensor, count: int) -> Tensor:
 
 def robust(table: Tensor) -> Standardize:
     """A scaling by the middle of each column and the distance of its outer quantiles, which outliers do not blow up."""
-    tenths = quantiles(table, 11)
+    tenths = quantiles(table.double(), 11)
     middle, spread = tenths[:, 5], tenths[:, 9] - tenths[:, 1]
-    return Standardize(middle.double(), torch.where(spread > 0, spread, 1).double())
+    return Standardize(middle, torch.where(spread > 0, spread, 1))
 
 
 class Scalings(nn.Module):

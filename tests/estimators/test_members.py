@@ -351,3 +351,11 @@ def test_members_that_have_seen_all_sets_say_nothing_out_of_fold(case, bags, mak
     assert not hasattr(seen_all.fit(bags, case.y), "oof_score_")
     again = seen_all.set_params(warm_start=False).fit(bags, case.y)
     assert len(again.oof_prediction_) == 90
+
+
+def test_elements_over_the_whole_range_of_float32_are_learned():
+    rng = np.random.default_rng(0)
+    X = [rng.uniform(-3e38, 3e38, size=(size, 2)) for size in rng.integers(2, 6, 120)]
+    y = np.array([int(one[:, 0].max() > 1e38) for one in X])
+    clf = DeepSetsClassifier(n_members=5, max_epochs=30, random_state=0).fit(X, y)
+    assert clf.oof_score_ > 0.85
