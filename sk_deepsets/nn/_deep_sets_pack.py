@@ -201,7 +201,7 @@ class DeepSetsPack(Pack):
         if not any(kind.sums for kind in self.kinds):
             return pooled
         sums = self.sums.view(len(self.kinds), -1)[:, : self._n_present // len(self.kinds)].reshape(-1, 1)
-        factor = torch.where(sums, self.sum_scale * sizes, 1).view(-1, 1)
+        factor = torch.where(sums, sizes.to(pooled.dtype) * self.sum_scale, 1).view(-1, 1)
         parts = zip(self.pooling.names, pooled.split(self.encoder.output_dim, dim=1), strict=True)
         return torch.cat([values * factor if name == "mean" else values for name, values in parts], dim=1)
 
