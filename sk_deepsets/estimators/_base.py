@@ -115,7 +115,7 @@ class DeepSetsBase(BaseEstimator):
             fitted._seed_of_parts = random.randint(2**31 - 1)
         sets = fitted._read_sets(X, reset=not goes_on)
         fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
-        values, weight = fitted._read_targets(y, sample_weight, sets, classes)
+        values, of_sets, weight = fitted._read_targets(y, sample_weight, sets, classes)
         # the same each time that training goes on: no member looks at sets that it was trained on before
         of_parts = np.random.RandomState(fitted._seed_of_parts)
         parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
@@ -128,25 +128,7 @@ class DeepSetsBase(BaseEstimator):
         train_set, valid_set = parts.cut(data)
         if X_val is not None:
             valid_set = fitted._validation_set(X_val, y_val)
-        best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
-        if hasattr(fitted.net_.module_, "n_members") and not partly:
-            best_epoch = MemberTraining(bool(self.early_stopping))
-        data = Split(train_set, valid_set)
-        training = train(
-            fitted.net_,
-            data,
-            fitted._random_numbers,
-            best_epoch,
-            lr=self.lr,
-            batch_size=batch_size(train_set) if self.batch_size == "auto" else self.batch_size,
-            epochs=epochs,
-            callbacks=self.callbacks,
-            verbose=int(self.verbose),
-            advice=self._advice,
-            checkpoint=None if partly else checkpoint_of(self, data, fitted._built_with),
-        )
-        if not (partly or self.warm_start):
-            fitted.net_.optimizer_.state.clear()  # several times the weights
+        training, best_epoch = fitted._train(Split(train_set, valid_set), epochs, partly)
         fitted.size_range_ = size_range(sets, self.size_range_ if goes_on else None)
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
         fitted.n_iter_ = len(fitted.history_)
@@ -155,9 +137,31 @@ class DeepSetsBase(BaseEstimator):
             fitted.classes_ = fitted._target.classes
         # whose members have seen all sets once can say nothing out of fold when training goes on
         fitted._saw_all = parts.fold is None or (goes_on and self._saw_all)
-        fitted._keep_out_of_fold(best_epoch, parts, values, check_weight(sample_weight, sets))
+        fitted._keep_out_of_fold(best_epoch, parts, values, of_sets)
         self.__dict__ = fitted.__dict__
         return training
+
+    def _train(self, data, epochs, partly):
+        """Train the net; what came of it, and the callback that chose the epoch."""
+        best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
+        if hasattr(self.net_.module_, "n_members") and not partly:
+            best_epoch = MemberTraining(bool(self.early_stopping))
+        training = train(
+            self.net_,
+            data,
+            self._random_numbers,
+            best_epoch,
+            lr=self.lr,
+            batch_size=batch_size(data.train) if self.batch_size == "auto" else self.batch_size,
+            epochs=epochs,
+            callbacks=self.callbacks,
+            verbose=int(self.verbose),
+            advice=self._advice,
+            checkpoint=None if partly else checkpoint_of(self, data, self._built_with),
+        )
+        if not (partly or self.warm_start):
+            self.net_.optimizer_.state.clear()  # several times the weights
+        return training, best_epoch
 
     @property
     def _advice(self):
@@ -236,13 +240,13 @@ class DeepSetsBase(BaseEstimator):
         return self._encoder.transform(sets)
 
     def _read_targets(self, y, sample_weight, sets, classes):
-        """The targets of the training sets as numbers, and the weights of the sets or None."""
+        """The targets of the training sets as numbers; weights of the sets, or None, without and with class_weight."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         values = self._target.read(y, sets, classes=classes)
         weight = check_weight(sample_weight, sets)
         self._target.learn_weights(values, sets, weight, getattr(self, "class_weight", None))
-        return values, self._target.weigh(values, sets, weight)
+        return values, weight, self._target.weigh(values, sets, weight)
 
     def _validation_set(self, X_val, y_val):
         try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from sk_deepsets.training import written_whole
 
 DTYPES = {
     **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
@@ -45,13 +46,8 @@ def write_file(path: str | Path, settings: dict[str, Any], arrays: dict[str, np.
     text += b" " * (-len(text) % 8)
     content = bytearray(b"".join([len(text).to_bytes(8, "little"), text, *parts]))
     content[DIGEST] = _digest(content)
-    path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(Path(path)) as part:
         part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._element_targets import ChosenElementTarget, ElementTarget
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget
-from sk_deepsets.training import ModulePack, PaddedModule
+from sk_deepsets.training import ModulePack, PaddedModule, written_whole
 
 
 def to_onnx(estimator: Any, path: str | Path) -> None:
@@ -108,13 +107,8 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
         )
     assert program is not None
     program.model.metadata_props["sk_deepsets"] = json.dumps(description(estimator), default=str)
-    path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(Path(path)) as part:
         program.save(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class Served(nn.Module):

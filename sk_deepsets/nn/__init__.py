@@ -13,7 +13,7 @@ from sk_deepsets.nn._links import LINKS, linked_mean
 from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
-from sk_deepsets.nn._pack import Kind, Pack
+from sk_deepsets.nn._pack import Kind, Pack, State
 from sk_deepsets.nn._packed import PackedSets, pack, pad
 from sk_deepsets.nn._pools import POOL_TYPES, SetPooling, masked_pool
 from sk_deepsets.nn._scalings import Scalings
@@ -43,6 +43,7 @@ __all__ = [
     "Scalings",
     "SetPooling",
     "Standardize",
+    "State",
     "Statistics",
     "current_generator",
     "linked_mean",

@@ -4,7 +4,7 @@ from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
 from sk_deepsets.training._callbacks import BestEpoch
-from sk_deepsets.training._checkpoint import checkpoint_path
+from sk_deepsets.training._checkpoint import checkpoint_path, written_whole
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
@@ -36,4 +36,5 @@ __all__ = [
     "leave_one_out",
     "threads_for",
     "train",
+    "written_whole",
 ]

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EpochTimer, PrintLog
 
 from sk_deepsets.nn import current_generator
 from sk_deepsets.training._net import Split
+from sk_deepsets.training._progress import EpochBar, EpochLines
 
 # The callbacks that are as good when they begin anew.
-OF_ONE_PROCESS = ("checkpoint", "progress_bar", "print_log", "epoch_timer")
+OF_ONE_PROCESS = (EpochBar, EpochLines, EpochTimer, PrintLog)
 
 
 def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
@@ -36,6 +39,17 @@ def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
                 digest.update(f"{array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
     return Path(folder) / f"{digest.hexdigest()[:32]}.checkpoint"
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of another when it is complete, and else is taken away."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class Checkpoint(Callback):
@@ -73,18 +87,15 @@ class Checkpoint(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the file; the one before it is there until this one is complete."""
         generator = current_generator()
+        lasting = {n: one for n, one in net.callbacks_ if one is not self and not isinstance(one, OF_ONE_PROCESS)}
         state = {
             # in one pickle, since the optimizer, and schedulers of its learning rate, refer to the weights
             "module": net.module_,
             "optimizer": net.optimizer_,
             "history": list(net.history),
-            "callbacks": {name: one for name, one in net.callbacks_ if name not in OF_ONE_PROCESS},
+            "callbacks": lasting,
             "generator": None if generator is None else generator.get_state(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        try:
+        with written_whole(self.path) as part:
             part.write_bytes(pickle.dumps(state))
-            os.replace(part, self.path)
-        finally:
-            part.unlink(missing_ok=True)

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from sk_deepsets.nn import Kind, Pack, PackedSets, pad
-from sk_deepsets.nn._pack import State
+from sk_deepsets.nn import Kind, Pack, PackedSets, State, pad
 from sk_deepsets.training._runtime import as_global_generator
 
 

@@ -12,6 +12,7 @@ import torch
 from skorch.callbacks import Callback, LRScheduler
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor
+from sk_deepsets.training import _progress
 
 BEGUN = []
 
@@ -130,3 +131,11 @@ def test_warm_starts_have_files_of_their_own(tmp_path):
 def test_a_random_state_is_wanted(tmp_path):
     with pytest.raises(ValueError, match="checkpoint wants an int as random_state"):
         DeepSetsRegressor(**SINGLE, checkpoint=tmp_path).fit(SETS, VALUES)
+
+
+def test_a_bar_that_is_drawn_is_no_part_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(_progress, "_draws_bars", lambda: True)
+    cls, options, y = MODELS["single"]
+    model = cls(**options, max_epochs=3, random_state=0, verbose=1, checkpoint=tmp_path).fit(SETS, y)
+    assert "progress" in dict(model.net_.callbacks_)
+    assert model.n_iter_ == 3
