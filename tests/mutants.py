@@ -156,7 +156,7 @@ MUTANTS = [
     *of(
         "preprocessing/_padder.py",
         "tests/preprocessing/test_padder.py",
-        ("rank - sets.offsets[segments] < self.max_set_size", "rank - sets.offsets[segments] <= self.max_set_size"),
+        ("rank - sets.offsets[segments] < most", "rank - sets.offsets[segments] <= most"),
         ("np.lexsort((key, segments))", "np.lexsort((segments, key))"),
     ),
     *of(

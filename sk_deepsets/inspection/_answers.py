@@ -1,5 +1,9 @@
 """What any estimator of sets says, in one form: sets as RaggedSets, answers as a table of floats."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -9,19 +13,19 @@ from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementReg
 from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
-def read_sets(X):
+def read_sets(X: Any) -> RaggedSets:
     """The sets of X as they come: what of them is not allowed, the estimator knows."""
     return check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0, missing_sets="empty")
 
 
-def like(X, sets, numbers):
+def like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
     """Sets in the form of X: with the other columns of a table, in its rows of these numbers, beside them."""
     if not is_table(type(X)):
         return sets
     return put_sets(put_sets(X, read_sets(X)).iloc[numbers], sets)
 
 
-def regroup(sets, rows, sizes, numbers):
+def regroup(sets: RaggedSets, rows: np.ndarray, sizes: np.ndarray, numbers: np.ndarray) -> RaggedSets:
     """New sets of these sizes, made of rows of the elements, each with the context of one of the sets.
 
     Parameters
@@ -40,7 +44,7 @@ def regroup(sets, rows, sizes, numbers):
     return RaggedSets(elements, offsets, context=context, feature_names=sets.feature_names)
 
 
-def answers(estimator, X):
+def answers(estimator: Any, X: Any) -> np.ndarray:
     """Probabilities of classes, or of labels, or values: (n_sets, k), or of an element-wise estimator (n_elements, k).
 
     Float64.
@@ -52,12 +56,12 @@ def answers(estimator, X):
     return table.reshape(len(table), -1).astype(np.float64)
 
 
-def of_elements(estimator):
+def of_elements(estimator: Any) -> bool:
     """Whether an estimator has one answer per element."""
     return isinstance(last_step(estimator), DeepSetsElementClassifier | DeepSetsElementRegressor)
 
 
-def last_step(estimator):
+def last_step(estimator: Any) -> Any:
     """The estimator at the end of pipelines and searches."""
     while True:
         if isinstance(estimator, Pipeline):
@@ -68,7 +72,7 @@ def last_step(estimator):
             return estimator
 
 
-def opened(estimator, X):
+def opened(estimator: Any, X: Any) -> tuple[Any, Any]:
     """The last step of pipelines and searches, and what it is given of X."""
     check_is_fitted(estimator)
     while True:
@@ -81,7 +85,7 @@ def opened(estimator, X):
             return estimator, X
 
 
-def choose_columns(estimator, X, table, target):
+def choose_columns(estimator: Any, X: Any, table: np.ndarray, target: Any) -> np.ndarray:
     """Which column of the answers to look at, for each set.
 
     Parameters

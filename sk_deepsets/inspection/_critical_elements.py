@@ -1,12 +1,16 @@
 """critical_elements: the elements that a max pool keeps."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.inspection._answers import opened, read_sets, regroup
 
 
-def critical_elements(estimator, X):
+def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
     """The elements of each set that a max pool keeps: these alone give the same answer.
 
     The critical set of Qi et al. (2017), "PointNet: Deep learning on point sets for 3D classification and
@@ -72,7 +76,7 @@ def critical_elements(estimator, X):
     return np.split(places[kept], np.cumsum(np.bincount(sets.segments[kept], minlength=len(sets)))[:-1])
 
 
-def _why_not(model):
+def _why_not(model: Any) -> str | None:
     """What the answer of a model depends on besides the maximum; None where it is nothing."""
     if not isinstance(model, DeepSetsClassifier | DeepSetsRegressor):
         return f"{type(model).__name__} has no pool"

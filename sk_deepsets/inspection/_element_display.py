@@ -1,6 +1,9 @@
 """ElementImportanceDisplay: the elements of one set, by how much they matter."""
 
+from __future__ import annotations
+
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,15 +45,25 @@ class ElementImportanceDisplay:
     True
     """
 
-    def __init__(self, elements, importance, feature_names=None):
+    def __init__(self, elements: Any, importance: np.ndarray, feature_names: Any = None) -> None:
         self.elements = elements
         self.importance = importance
         self.feature_names = feature_names
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, number=0, *, method="auto", target=None, kind="auto", max_elements=20, ax=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        number: int = 0,
+        *,
+        method: str = "auto",
+        target: Any = None,
+        kind: str = "auto",
+        max_elements: int = 20,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> ElementImportanceDisplay:
         """Find the importance of the elements of one set, and draw it.
 
         Parameters
@@ -80,7 +93,9 @@ class ElementImportanceDisplay:
         display = cls(sets[number], importance, sets.feature_names)
         return display.plot(ax, kind=kind, max_elements=max_elements, **kwargs)
 
-    def plot(self, ax=None, *, kind="auto", max_elements=20, **kwargs):
+    def plot(
+        self, ax: Any = None, *, kind: str = "auto", max_elements: int = 20, **kwargs: Any
+    ) -> ElementImportanceDisplay:
         """Draw.
 
         Parameters
@@ -106,7 +121,7 @@ class ElementImportanceDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_ranked(self, ax, order, kwargs):
+    def _draw_ranked(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> None:
         ax = clean(new_axes("ElementImportanceDisplay", ax, figsize=(6.4, 1.2 + 0.28 * len(order))))
         order = order[np.argsort(-self.importance[order], kind="stable")]
         values = self.importance[order]
@@ -120,7 +135,7 @@ class ElementImportanceDisplay:
             ax.set_title(f"the {len(order)} most important of {len(self.importance)} elements", fontsize="medium")
         return ax
 
-    def _label(self, place):
+    def _label(self, place: int) -> str:
         """The place of an element in its set, and what it is."""
         table = self.elements
         if not isinstance(table, pd.DataFrame):
@@ -132,7 +147,7 @@ class ElementImportanceDisplay:
         shown = ", ".join(f"{name}={_short(value)}" for name, value in values[:3])
         return f"{shown}{', …' if len(values) > 3 else ''}  [{place}]"
 
-    def _draw_points(self, ax, order, kwargs):
+    def _draw_points(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> None:
         points = np.asarray(self.elements, dtype=np.float64)
         depth = points.shape[1]
         if depth not in (2, 3):
@@ -153,7 +168,7 @@ class ElementImportanceDisplay:
             ax.set(**{f"{axis}label": name})
         return ax if depth == 3 else clean(ax)
 
-    def _draw_images(self, ax, order, kwargs):
+    def _draw_images(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> None:
         pixels = np.asarray(self.elements, dtype=np.float64)
         side = isqrt(pixels.shape[1])
         if side**2 != pixels.shape[1]:
@@ -182,5 +197,5 @@ class ElementImportanceDisplay:
         return ax
 
 
-def _short(value):
+def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)[:16]

@@ -1,10 +1,15 @@
 """element_importance: what each element of a set adds to the answer for the set."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.inspection._answers import answers, choose_columns, like, of_elements, opened, read_sets, regroup
+from sk_deepsets.sets import RaggedSets
 
 # Elements of the sets without one of their elements that are predicted at once.
 ELEMENTS_AT_ONCE = 262_144
@@ -13,7 +18,7 @@ ELEMENTS_AT_ONCE = 262_144
 @validate_params(
     {"method": [StrOptions({"auto", "occlusion", "attention", "gradient"})]}, prefer_skip_nested_validation=True
 )
-def element_importance(estimator, X, method="auto", target=None):
+def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any = None) -> list[np.ndarray]:
     """How much each element of a set matters for the answer.
 
     Parameters
@@ -107,7 +112,7 @@ def element_importance(estimator, X, method="auto", target=None):
     return np.split(changes, sets.offsets[1:-1])
 
 
-def _without_each(estimator, X, sets, n_columns):
+def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> np.ndarray:
     """Answers for the sets without each of their elements, (n_elements, k), by as many predictions."""
     found = [np.empty((0, n_columns))]
     cost = np.cumsum(np.repeat(sets.sizes, sets.sizes))

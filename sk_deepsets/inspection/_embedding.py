@@ -1,5 +1,9 @@
 """EmbeddingDisplay: the pooled vectors of sets in two dimensions."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
@@ -40,13 +44,17 @@ class EmbeddingDisplay:
     (100, 2)
     """
 
-    def __init__(self, points, target=None, explained=None):
+    def __init__(
+        self, points: np.ndarray, target: np.ndarray | None = None, explained: np.ndarray | None = None
+    ) -> None:
         self.points = points
         self.target = target
         self.explained = explained
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, ax=None, **scatter_kwargs):
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None, **scatter_kwargs: Any
+    ) -> EmbeddingDisplay:
         """Embed sets, and draw them.
 
         Parameters
@@ -77,7 +85,7 @@ class EmbeddingDisplay:
         explained = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
         return cls(np.pad(points, ((0, 0), (0, missing))), target, explained).plot(ax, **scatter_kwargs)
 
-    def plot(self, ax=None, **scatter_kwargs):
+    def plot(self, ax: Any = None, **scatter_kwargs: Any) -> EmbeddingDisplay:
         """Draw.
 
         Parameters
@@ -97,20 +105,20 @@ class EmbeddingDisplay:
             self.scatters_ = [ax.scatter(*self.points.T, c=self.target, **style)]
             ax.figure.colorbar(self.scatters_[0], ax=ax, label="target")
         else:
-            self.scatters_ = self._draw_classes(ax, style)
+            self.scatters_ = self._draw_classes(ax, self.target, style)
         shares = ["", ""] if self.explained is None else [f" ({share:.0%} of the variance)" for share in self.explained]
         ax.set(xlabel=f"first component{shares[0]}", ylabel=f"second component{shares[1]}")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_classes(self, ax, style):
+    def _draw_classes(self, ax: Any, target: np.ndarray, style: dict[str, Any]) -> list[Any]:
         from matplotlib import colormaps
 
-        classes = np.unique(self.target)
+        classes = np.unique(target)
         many = colormaps["viridis"](np.linspace(0, 0.95, len(classes)))
         colors = COLORS if len(classes) <= len(COLORS) else many
         found = [
-            ax.scatter(*self.points[self.target == one].T, **{"color": color, "label": str(one)} | style)
+            ax.scatter(*self.points[target == one].T, **{"color": color, "label": str(one)} | style)
             for one, color in zip(classes, colors, strict=False)
         ]
         if len(classes) <= 12:

@@ -1,5 +1,9 @@
 """FeatureImportanceDisplay: which columns matter."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
@@ -40,15 +44,25 @@ class FeatureImportanceDisplay:
     'x1'
     """
 
-    def __init__(self, importances, feature_names, kinds):
+    def __init__(self, importances: np.ndarray, feature_names: Any, kinds: Any) -> None:
         self.importances = importances
         self.feature_names = feature_names
         self.kinds = kinds
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, n_repeats=5, scoring=None, random_state=None, max_features=20, ax=None, **bar_kwargs
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_repeats: int = 5,
+        scoring: Any = None,
+        random_state: Any = None,
+        max_features: int = 20,
+        ax: Any = None,
+        **bar_kwargs: Any,
+    ) -> FeatureImportanceDisplay:
         """Permute the columns, and draw how much the score falls.
 
         Parameters
@@ -70,7 +84,7 @@ class FeatureImportanceDisplay:
         display = cls(found.importances, found.feature_names, found.kinds)
         return display.plot(ax, max_features=max_features, **bar_kwargs)
 
-    def plot(self, ax=None, *, max_features=20, **bar_kwargs):
+    def plot(self, ax: Any = None, *, max_features: int = 20, **bar_kwargs: Any) -> FeatureImportanceDisplay:
         """Draw.
 
         Parameters

@@ -1,5 +1,9 @@
 """feature_importance: permutation importance of element columns, of context columns and of the set's size, by name."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import check_scoring
@@ -11,7 +15,9 @@ from sk_deepsets.sets import RaggedSets
 SIZE = "set size"
 
 
-def feature_importance(estimator, X, y, n_repeats=5, scoring=None, random_state=None):
+def feature_importance(
+    estimator: Any, X: Any, y: Any, n_repeats: int = 5, scoring: Any = None, random_state: Any = None
+) -> Bunch:
     """How much the score falls when one column is permuted (Breiman, 2001, "Random forests").
 
     Each column of the elements is permuted across all elements of all sets; each column of the context across the sets.
@@ -64,7 +70,7 @@ def feature_importance(estimator, X, y, n_repeats=5, scoring=None, random_state=
     scorer, random = check_scoring(estimator, scoring=scoring), check_random_state(random_state)
     numbers = np.arange(len(sets))
 
-    def score(changed):
+    def score(changed: RaggedSets) -> float:
         return scorer(estimator, like(X, changed, numbers), y)
 
     changes = [("element", name, _permute_element_column) for name in _names(sets.elements, sets.feature_names, "x")]
@@ -87,25 +93,25 @@ def feature_importance(estimator, X, y, n_repeats=5, scoring=None, random_state=
     )
 
 
-def _names(table, names, prefix):
+def _names(table: Any, names: Any, prefix: str) -> list[str]:
     """The names of the columns of a table, or numbers behind a prefix."""
     if isinstance(table, pd.DataFrame):
         return list(table.columns)
     return [f"{prefix}{place}" for place in range(table.shape[1])] if names is None else list(names)
 
 
-def _permute_element_column(sets, place, random):
+def _permute_element_column(sets: RaggedSets, place: int, random: np.random.RandomState) -> RaggedSets:
     """The sets with one column of the elements permuted across all elements."""
     return sets.replace(_permuted(sets.elements, place, random))
 
 
-def _permute_context_column(sets, place, random):
+def _permute_context_column(sets: RaggedSets, place: int, random: np.random.RandomState) -> RaggedSets:
     """The sets with one column of the context permuted across the sets."""
     context = _permuted(sets.context, place, random)
     return RaggedSets(sets.elements, sets.offsets, context=context, feature_names=sets.feature_names)
 
 
-def _permuted(table, place, random):
+def _permuted(table: Any, place: int, random: np.random.RandomState) -> Any:
     """A copy of a table with one column permuted."""
     order = random.permutation(len(table))
     table = table.copy()
@@ -116,7 +122,7 @@ def _permuted(table, place, random):
     return table
 
 
-def _permute_sizes(sets, place, random):
+def _permute_sizes(sets: RaggedSets, place: int, random: np.random.RandomState) -> RaggedSets:
     """The sets with sizes permuted among those that have elements."""
     sizes, filled = sets.sizes, np.flatnonzero(sets.sizes)
     new = sizes.copy()

@@ -1,11 +1,15 @@
 """check_invariance: whether the answers depend on what they should not depend on."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, read_sets, regroup
+from sk_deepsets.sets import RaggedSets
 
 # Sets that are predicted one at a time.
 ALONE = 20
@@ -38,11 +42,11 @@ class InvarianceReport:
     tolerance: float
 
     @property
-    def is_invariant(self):
+    def is_invariant(self) -> bool:
         """Whether neither the order of the elements, nor the batch, nor the padding changes an answer."""
         return max(self.shuffled_elements, self.other_batches, self.more_padding) <= self.tolerance
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = [f"Largest change of an answer ({self.tolerance:g} is taken for rounding)"]
         for name in ("shuffled_elements", "other_batches", "more_padding"):
             change = getattr(self, name)
@@ -52,7 +56,7 @@ class InvarianceReport:
         return "\n".join([*lines, f"  {_words('duplicated_elements')}{change:.1e}  {seen}"])
 
 
-def check_invariance(estimator, X, *, tolerance=1e-4, random_state=0):
+def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_state: Any = 0) -> InvarianceReport:
     """Find out whether the answers for sets depend on the order of their elements, on the batch or on padding.
 
     For any estimator of sets: a pipeline, or one with a ``module`` of your own. Of an estimator with one answer per
@@ -104,14 +108,14 @@ def check_invariance(estimator, X, *, tolerance=1e-4, random_state=0):
 class _Changes:
     """How much the answers for sets change when these are put together in other ways."""
 
-    def __init__(self, estimator, X, sets):
+    def __init__(self, estimator: Any, X: Any, sets: RaggedSets) -> None:
         self.estimator, self.X, self.sets = estimator, X, sets
         self.per_element = of_elements(estimator)
         self.as_is = answers(estimator, like(X, sets, np.arange(len(sets))))
         is_probability = hasattr(estimator, "predict_proba")
         self.scale = 1.0 if is_probability else max(float(np.abs(self.as_is).max(initial=0)), 1e-30)
 
-    def of(self, numbers, sizes, rows, counted=None):
+    def of(self, numbers: np.ndarray, sizes: np.ndarray, rows: np.ndarray, counted: np.ndarray | None = None) -> float:
         """The largest change.
 
         Parameters
@@ -131,7 +135,7 @@ class _Changes:
             differences = differences[np.repeat(counted, sizes) if self.per_element else counted]
         return float(differences.max(initial=0)) / self.scale
 
-    def beside_large_sets(self, largest_allowed):
+    def beside_large_sets(self, largest_allowed: int | None) -> float:
         """The largest change when a set twice as large as any follows each."""
         sets, n_elements = self.sets, len(self.sets.elements)
         is_large = np.tile([False, True], len(sets))
@@ -144,10 +148,10 @@ class _Changes:
         return self.of(np.repeat(np.arange(len(sets)), 2), sizes, rows, ~is_large)
 
 
-def _rows_of(sets, numbers):
+def _rows_of(sets: RaggedSets, numbers: np.ndarray) -> np.ndarray:
     """The rows of the elements of some sets."""
     return sets.replace(np.arange(len(sets.elements))[:, None])[numbers].elements[:, 0]
 
 
-def _words(name):
+def _words(name: str) -> str:
     return f"{name.replace('_', ' '):<22}"

@@ -1,5 +1,9 @@
 """LossCurveDisplay: how the training went."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,14 +43,20 @@ class LossCurveDisplay:
     'epoch'
     """
 
-    def __init__(self, epochs, train_loss, valid_loss=None, best_iteration=None):
+    def __init__(
+        self,
+        epochs: np.ndarray,
+        train_loss: np.ndarray,
+        valid_loss: np.ndarray | None = None,
+        best_iteration: int | None = None,
+    ) -> None:
         self.epochs = epochs
         self.train_loss = train_loss
         self.valid_loss = valid_loss
         self.best_iteration = best_iteration
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **line_kwargs):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **line_kwargs: Any) -> LossCurveDisplay:
         """Draw the losses of a fitted estimator.
 
         Parameters
@@ -75,7 +85,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax, **line_kwargs)
 
-    def plot(self, ax=None, **line_kwargs):
+    def plot(self, ax: Any = None, **line_kwargs: Any) -> LossCurveDisplay:
         """Draw.
 
         Parameters
@@ -96,7 +106,7 @@ class LossCurveDisplay:
             ax.plot(self.epochs, losses, **{"label": name, "color": color, **few, **line_kwargs})[0]
             for name, losses, color in curves
         ]
-        if self.best_iteration is not None:
+        if self.valid_loss is not None and self.best_iteration is not None:
             best = self.valid_loss[self.best_iteration - 1]
             ax.axvline(self.best_iteration, color="0.75", linewidth=1, linestyle="--", zorder=0)
             label = f"lowest: {best:.3g}, epoch {self.best_iteration}"

@@ -1,5 +1,9 @@
 """SetSizeDisplay: the error by the size of the set."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -40,14 +44,22 @@ class SetSizeDisplay:
     'mean absolute error'
     """
 
-    def __init__(self, sizes, errors, error_name="error", size_range=None):
+    def __init__(
+        self,
+        sizes: np.ndarray,
+        errors: np.ndarray,
+        error_name: str = "error",
+        size_range: tuple[int, int] | None = None,
+    ) -> None:
         self.sizes = sizes
         self.errors = errors
         self.error_name = error_name
         self.size_range = size_range
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_bins=8, ax=None, **errorbar_kwargs):
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 8, ax: Any = None, **errorbar_kwargs: Any
+    ) -> SetSizeDisplay:
         """Predict, and draw the error by size.
 
         Parameters
@@ -78,7 +90,7 @@ class SetSizeDisplay:
         display = cls(sizes, errors, name, getattr(last_step(estimator), "size_range_", None))
         return display.plot(ax, n_bins=n_bins, **errorbar_kwargs)
 
-    def plot(self, ax=None, *, n_bins=8, **errorbar_kwargs):
+    def plot(self, ax: Any = None, *, n_bins: int = 8, **errorbar_kwargs: Any) -> SetSizeDisplay:
         """Draw.
 
         Parameters
@@ -115,7 +127,7 @@ class SetSizeDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _use_logarithm(self, ax):
+    def _use_logarithm(self, ax: Any) -> None:
         """A logarithmic axis, with a place for empty sets, whose ticks are whole numbers."""
         from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -125,7 +137,7 @@ class SetSizeDisplay:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter("{x:,.0f}")
 
-    def _draw_counts(self, ax, is_wide, smallest, largest):
+    def _draw_counts(self, ax: Any, is_wide: bool, smallest: float, largest: float) -> None:
         """A histogram of the sizes, behind the errors."""
         n_bars = int(min(40, largest - self.sizes.min() + 1))
         edges = np.linspace(self.sizes.min() - 0.5, largest + 0.5, n_bars + 1)
@@ -140,7 +152,7 @@ class SetSizeDisplay:
         ax.set_zorder(behind.get_zorder() + 1)
         ax.patch.set_visible(False)
 
-    def _draw_range(self, ax):
+    def _draw_range(self, ax: Any) -> None:
         """Shade the sizes that were not trained on, as far as there are sets of them."""
         if self.size_range is None:
             return

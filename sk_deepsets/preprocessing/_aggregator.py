@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from numbers import Real
@@ -61,11 +62,11 @@ class SetAggregator(SetTransformer):
 
     _parameter_constraints = {"statistics": [tuple, list]}  # noqa: RUF012 - scikit-learn's name and form
 
-    def __init__(self, statistics=("size", "mean", "std", "min", "max")):
+    def __init__(self, statistics: Sequence[Any] = ("size", "mean", "std", "min", "max")) -> None:
         self.statistics = statistics
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> SetAggregator:
         """Learn the number and names of the features and of the context; no value is learned.
 
         Parameters
@@ -87,7 +88,7 @@ class SetAggregator(SetTransformer):
             raise ValueError(f"The context has a column {min(twice)!r}, the name of a statistic, too; rename it.")
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Compute the statistics.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -18,17 +19,17 @@ from sk_deepsets.preprocessing._features import SetTransformer, check_features
 from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
-def _transformer_has(method):
+def _transformer_has(method: str) -> Callable[[Any], bool]:
     """Whether the transformer has a method; "passthrough" has all."""
 
-    def check(self):
+    def check(self: Any) -> bool:
         transformer = getattr(self, "transformer_", self.transformer)
         return isinstance(transformer, str) or hasattr(transformer, method)
 
     return check
 
 
-class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
+class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Apply a transformer of rows to the elements of sets.
 
     The elements of all sets make one table, one row per element; the transformer is fitted to it and its output
@@ -81,11 +82,11 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         "transformer": [HasMethods(["fit", "transform"]), StrOptions({"passthrough"})],
     }
 
-    def __init__(self, transformer):
+    def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> ElementTransformer:
         """Fit the transformer to all elements.
 
         Parameters
@@ -104,7 +105,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit the transformer and transform the same sets, with its own ``fit_transform`` where it has one.
 
         Parameters
@@ -120,7 +121,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         sets, output = self._fit(X, y, transform=True)
         return self._like(X, sets if output is None else self._cut(output, sets))
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Transform all elements.
 
         Parameters
@@ -149,7 +150,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         return self._like(X, sets)
 
     @available_if(_transformer_has("inverse_transform"))
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Any:
         """Undo ``transform``, where the transformer can.
 
         Parameters
@@ -185,7 +186,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: str | None = None) -> ElementTransformer:
         """Choose polars for the table that holds the sets, where one does; other sets stay what they came in.
 
         The transformer's own ``set_output`` chooses the table of the elements.
@@ -194,7 +195,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
             self._sklearn_output_config = {"transform": transform}  # where scikit-learn's own set_output has it
         return self
 
-    def _fit(self, X, y, *, transform):
+    def _fit(self, X: Any, y: Any, *, transform: bool) -> tuple[RaggedSets, Any]:
         """The sets of X, and their elements as transformed, for which "passthrough" has None."""
         sets = _read(X, ensure_min_elements=1)
         labels = None if y is None else labels_of_elements(y, sets)
@@ -234,7 +235,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):
             if labelled and not output.index.equals(index) and (output.index.get_indexer(index) >= 0).all():
                 raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
             return sets.replace(output)
-        names = getattr(self, "feature_names_in_", None)
+        names: Any = getattr(self, "feature_names_in_", None)
         if not inverse:
             try:
                 names = self.get_feature_names_out()

@@ -15,7 +15,7 @@ from sk_deepsets.preprocessing._features import SetTransformer, check_features
 from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
 
 
-class SetPadder(SetTransformer, auto_wrap_output_keys=None):
+class SetPadder(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Fill sets up to one size, with a mask that tells elements from filling.
 
     The estimators of this package take unpadded sets and pad inside each mini-batch; a ``SetPadder`` of your own
@@ -64,14 +64,21 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):
     }
     _takes_nan = False
 
-    def __init__(self, max_set_size=None, truncate=None, pad_value=0.0, *, random_state=None):
+    def __init__(
+        self,
+        max_set_size: int | None = None,
+        truncate: str | None = None,
+        pad_value: float = 0.0,
+        *,
+        random_state: Any = None,
+    ) -> None:
         self.max_set_size = max_set_size
         self.truncate = truncate
         self.pad_value = pad_value
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> SetPadder:
         """Learn the number and the names of the features.
 
         Parameters
@@ -89,7 +96,7 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):
         check_features(self, sets, reset=True)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> PaddedSets:
         """Pad sets.
 
         Parameters
@@ -113,10 +120,10 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):
         if self.truncate is None:
             self.check_sizes(sets)
         elif self.max_set_size is not None:
-            sets = self._cut(sets)
+            sets = self._cut(sets, self.max_set_size)
         return PaddedSets.from_ragged(sets, self.max_set_size, self.pad_value)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: PaddedSets) -> RaggedSets:
         """Take the filling away.
 
         Parameters
@@ -137,7 +144,7 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):
         check_is_fitted(self)
         return _check_feature_names_in(self, input_features)
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform: str | None = None) -> SetPadder:
         """Do nothing: sets stay sets, whatever container a pipeline asks its tables to be in."""
         return self
 
@@ -154,14 +161,14 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):
                 'SetPadder(max_set_size=..., truncate="random") or truncate="first".'
             )
 
-    def _cut(self, sets: RaggedSets) -> RaggedSets:
-        """The same sets with at most ``max_set_size`` elements each."""
+    def _cut(self, sets: RaggedSets, most: int) -> RaggedSets:
+        """The same sets with at most so many elements each."""
         segments = sets.segments
         rank = np.arange(len(segments))
         if self.truncate == "random":
             # rank the elements of each set by a random key; the lowest ranks stay, in their old order
             key = check_random_state(self.random_state).random_sample(len(segments))
             rank[np.lexsort((key, segments))] = np.arange(len(segments))
-        kept = rank - sets.offsets[segments] < self.max_set_size
-        offsets = np.append(0, np.minimum(sets.sizes, self.max_set_size).cumsum())
+        kept = rank - sets.offsets[segments] < most
+        offsets = np.append(0, np.minimum(sets.sizes, most).cumsum())
         return sets._with(elements=sets.elements[kept], offsets=offsets, rows=None)

@@ -97,11 +97,11 @@ class ColumnEncoder:
         Which columns hold categories: those of a categorical or string dtype; these, by name, position or mask; none.
     """
 
-    def __init__(self, what, categorical="from_dtype"):
+    def __init__(self, what: str, categorical: Any = "from_dtype") -> None:
         self.what = what
         self.categorical = categorical
 
-    def fit(self, table):
+    def fit(self, table: Any) -> ColumnEncoder:
         """Learn the columns, their kinds and their categories; returns the encoder itself."""
         self.names = list(table.columns) if isinstance(table, pd.DataFrame) else None
         table = _as_frame(table)
@@ -117,11 +117,11 @@ class ColumnEncoder:
         return self
 
     @property
-    def n_categories(self):
+    def n_categories(self) -> list[int]:
         """Number of categories of each column that has some."""
         return [len(known) for known in self.categories.values()]
 
-    def align(self, table):
+    def align(self, table: Any) -> Any:
         """The same table with the columns in the order of ``fit``, if both have names."""
         if self.names is None or not isinstance(table, pd.DataFrame):
             return table
@@ -134,7 +134,7 @@ class ColumnEncoder:
             )
         return table[self.names]
 
-    def transform(self, table):
+    def transform(self, table: Any) -> np.ndarray:
         """Numbers and codes, (n_rows, n_columns) in float32 or float64."""
         table = _as_frame(table)
         numbers = table.iloc[:, self.numbers]
@@ -150,12 +150,12 @@ class ColumnEncoder:
         return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
 
     @staticmethod
-    def _known(column):
+    def _known(column: pd.Series) -> pd.Index:
         """The categories that occur in a column; a category is its value, whatever its dtype."""
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
         return column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
 
-    def _codes(self, name, column, place):
+    def _codes(self, name: Any, column: pd.Series, place: int) -> np.ndarray:
         known = self.categories[place]
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
         values = column.cat.categories if is_categorical else pd.Index(column)
@@ -167,7 +167,7 @@ class ColumnEncoder:
         codes = known.get_indexer(values) + 1
         return codes[column.cat.codes] if is_categorical else codes
 
-    def _chosen(self, table):
+    def _chosen(self, table: pd.DataFrame) -> set[int]:
         """The positions of the columns that hold categories."""
         if self.categorical is None:
             return set()
@@ -186,9 +186,9 @@ class ColumnEncoder:
         unknown = [name for name in wanted.tolist() if name not in table.columns]
         if unknown:
             raise ValueError(f"categorical_features names {unknown}, but the features are {list(table.columns)}.")
-        return {table.columns.get_loc(name) for name in wanted}
+        return set(table.columns.get_indexer(pd.Index(wanted)).tolist())
 
 
-def _as_frame(table):
+def _as_frame(table: Any) -> pd.DataFrame:
     """A DataFrame where columns of objects that are numbers or booleans have such a dtype."""
     return (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()

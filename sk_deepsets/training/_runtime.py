@@ -29,7 +29,7 @@ def find_device(device: str | torch.device) -> torch.device:
     ValueError
         For a name that torch does not know, and for a device that this machine does not have.
     """
-    there = torch.accelerator.current_accelerator(check_available=True)
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if device == "auto":
         # sets are standardised in float64, which Apple's MPS does not have
         return CPU if there is None or there.type == "mps" else there
