@@ -1,6 +1,7 @@
 """Files that were changed on purpose, with a right checksum."""
 
 import json
+import sys
 
 import pytest
 from sklearn.pipeline import make_pipeline
@@ -33,7 +34,6 @@ def forged(model, path, change):
         ('["ClassTarget"', '["partial"'),
         ('"optimizer": "adamw"', '"optimizer": {"optimizer": "lr_scheduler"}'),
         ('"callbacks": null', '"callbacks": {"pickle": "gASVCg=="}'),
-        ('"callbacks": null', '"callbacks": ' + "[" * 900 + "]" * 900),
         ('"max_epochs": 2', '"max_epoch": 2'),
         ('{"tensor": "net_.rho.0.weight"}', '{"tensor": "nothing"}'),
         ('{"tensor": "net_.rho.0.weight"}', '"a string"'),
@@ -44,6 +44,19 @@ def test_what_is_not_known_is_an_error(fitted, old, new, tmp_path):
     _, model = fitted("single-mean")
     path = forged(model, tmp_path / "forged", lambda text: text.replace(old, new))
     with pytest.raises(ValueError, match=r"forged cannot be read by sk_deepsets .* It says that it was written with"):
+        load(path)
+
+
+def test_what_is_nested_too_deeply_is_an_error(fitted, tmp_path):
+    deep = "[" * 1_200 + "]" * 1_200
+    _, model = fitted("single-mean")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(5_000)
+    try:
+        path = forged(model, tmp_path / "forged", lambda text: text.replace('"callbacks": null', f'"callbacks": {deep}'))
+    finally:
+        sys.setrecursionlimit(limit)
+    with pytest.raises(ValueError, match="forged .*RecursionError"):
         load(path)
 
 

@@ -187,6 +187,7 @@ def test_exports_with_dynamic_shapes(assert_exports, fusion, encoder):
     assert_exports(module.model, context_dim=None if fusion is None else 2)
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 @pytest.mark.parametrize(("fusion", "encoder"), [(None, "elementwise"), ("film", "equivariant")])
 def test_compiles_as_a_whole(make_inputs, fusion, encoder):
     module = Model(fusion, encoder, POOL_TYPES, dropout=0.5).eval()
