@@ -24,6 +24,7 @@ def test_the_snippets_of_a_page_run(page):
     if page.stem == "saving":
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
+        pytest.importorskip("skops")
     result = doctest.testfile(
         str(page), module_relative=False, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )
