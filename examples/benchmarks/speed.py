@@ -26,6 +26,7 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 OURS = "sk_deepsets"
+ON_GPU = [f"{OURS}, GPU", "packed loop, GPU"]
 NEEDS = {"PyG": "torch_geometric", "packed JAX": "jax", "torchmil": "torchmil", "EnergyFlow": "tensorflow"}
 # For each kind of data: how many epochs are timed, and the peers. Padding the large sets takes minutes per epoch.
 PLAN = {
@@ -90,12 +91,13 @@ def run(*command):
     return result.stdout
 
 
-def compare(kinds, rounds, shrink, extra_peers):
+def compare(kinds, rounds, shrink, extra_peers, gpu):
     """Medians over the rounds: {kind: {peer: {"epoch": s, "predict": s, "memory": MB}}}."""
     results = {}
     for kind in kinds:
         epochs, peers = PLAN[kind]
         peers = [p for p in peers if p not in NEEDS or (extra_peers and importlib.util.find_spec(NEEDS[p]))]
+        peers += ON_GPU if gpu else []
         figures = {peer: [] for peer in peers}
         for turn in range(rounds):
             for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
@@ -164,9 +166,11 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a twenty-fifth of the data, one round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kinds", nargs="+", choices=PLAN, default=list(PLAN))
+    parser.add_argument("--gpu", action="store_true", help="on a GPU, too: sk_deepsets and the packed loop")
     parser.add_argument("--output", type=Path, default=Path("speed"), help="written to with .json and .png added")
     args = parser.parse_args()
-    results = compare(args.kinds, 1 if args.quick else args.rounds, 25 if args.quick else 1, not args.quick)
+    rounds, shrink = (1, 25) if args.quick else (args.rounds, 1)
+    results = compare(args.kinds, rounds, shrink, extra_peers=not args.quick, gpu=args.gpu)
     figures = alone(args.quick)
     print(table(results))
     for name, value in figures.items():

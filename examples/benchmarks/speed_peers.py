@@ -52,7 +52,7 @@ CASES = {
 }
 
 
-def sk_deepsets(case, sets, y, epochs):
+def sk_deepsets(case, sets, y, epochs, device="cpu"):
     """DeepSetsClassifier on the list of arrays."""
     from skorch.callbacks import Callback
 
@@ -78,21 +78,22 @@ def sk_deepsets(case, sets, y, epochs):
         batch_size=BATCH,
         max_epochs=epochs,
         early_stopping=False,
+        device=device,
         callbacks=[Clock],
     ).fit(sets, y)
     # the callbacks are copied for the fit, the list stays the one above
     return np.diff(ends), lambda: clf.predict(sets)
 
 
-def torch_model(case):
+def torch_model(case, device="cpu"):
     """Phi and rho, and fused Adam on both."""
     import torch
 
     def mlp(dims):
         return [layer for a, b in pairwise(dims) for layer in (torch.nn.Linear(a, b), torch.nn.ReLU())]
 
-    phi = torch.nn.Sequential(*mlp((case.d, *case.phi)))
-    rho = torch.nn.Sequential(*mlp((case.phi[-1], 64)), torch.nn.Linear(64, 2))
+    phi = torch.nn.Sequential(*mlp((case.d, *case.phi))).to(device)
+    rho = torch.nn.Sequential(*mlp((case.phi[-1], 64)), torch.nn.Linear(64, 2)).to(device)
     weights = [*phi.parameters(), *rho.parameters()]
     return phi, rho, torch.optim.Adam(weights, lr=1e-3, fused=True)
 
@@ -108,26 +109,28 @@ def train_torch(batches, forward, optimizer, epochs):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(forward(x), target).backward()
             optimizer.step()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     return seconds
 
 
-def packed_loop(case, sets, y, epochs, threads=None):
-    """The hand-written loop: all elements in one tensor, batches gathered from it, pools by segment."""
+def packed_loop(case, sets, y, epochs, threads=None, device="cpu"):
+    """The hand-written loop: all elements in one tensor on the device, batches gathered from it, pools by segment."""
     import torch
 
     if threads:
         torch.set_num_threads(threads)
-    phi, rho, optimizer = torch_model(case)
-    flat, y = torch.from_numpy(np.concatenate(sets)), torch.from_numpy(y)
-    sizes = torch.tensor([len(one_set) for one_set in sets])
+    phi, rho, optimizer = torch_model(case, device)
+    flat, y = torch.from_numpy(np.concatenate(sets)).to(device), torch.from_numpy(y).to(device)
+    sizes = torch.tensor([len(one_set) for one_set in sets], device=device)
     starts = sizes.cumsum(0) - sizes
 
     def batch(numbers):
         n = sizes[numbers]
         ends = n.cumsum(0)
         segment = torch.repeat_interleave(n)
-        rows = torch.arange(int(ends[-1])) + (starts[numbers] - ends + n)[segment]
+        rows = torch.arange(int(ends[-1]), device=device) + (starts[numbers] - ends + n)[segment]
         return flat[rows], segment, n
 
     def forward(x):
@@ -136,16 +139,18 @@ def packed_loop(case, sets, y, epochs, threads=None):
         if case.pool == "mean":
             pooled = hidden.new_zeros(len(n), hidden.shape[1]).index_add_(0, segment, hidden) / n[:, None]
         else:
-            pooled = torch.nn.functional.embedding_bag(torch.arange(len(hidden)), hidden, n.cumsum(0) - n, mode="max")
+            rows = torch.arange(len(hidden), device=device)
+            pooled = torch.nn.functional.embedding_bag(rows, hidden, n.cumsum(0) - n, mode="max")
         return rho(pooled)
 
     def batches():
-        for numbers in torch.randperm(len(sizes)).split(BATCH):
+        for numbers in torch.randperm(len(sizes), device=device).split(BATCH):
             yield batch(numbers), y[numbers]
 
     @torch.no_grad()
     def predict():
-        return torch.cat([forward(batch(numbers)).argmax(1) for numbers in torch.arange(len(sizes)).split(BATCH)])
+        groups = torch.arange(len(sizes), device=device).split(BATCH)
+        return torch.cat([forward(batch(numbers)).argmax(1) for numbers in groups]).cpu()
 
     return train_torch(batches, forward, optimizer, epochs), predict
 
@@ -365,7 +370,9 @@ def energyflow(case, sets, y, epochs):
 PEERS = {
     "sk_deepsets": sk_deepsets,
     "packed loop": packed_loop,
+    "sk_deepsets, GPU": functools.partial(sk_deepsets, device="cuda"),
     "packed loop, 1 thread": functools.partial(packed_loop, threads=1),
+    "packed loop, GPU": functools.partial(packed_loop, device="cuda"),
     "padded loop": padded_loop,
     "padded loop, bucketed": functools.partial(padded_loop, bucketed=True),
     "padded skorch": padded_skorch,

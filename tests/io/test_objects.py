@@ -53,10 +53,12 @@ def test_what_is_nested_too_deeply_is_an_error(fitted, tmp_path):
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(5_000)
     try:
-        path = forged(model, tmp_path / "forged", lambda text: text.replace('"callbacks": null', f'"callbacks": {deep}'))
+        path = forged(
+            model, tmp_path / "forged", lambda text: text.replace('"callbacks": null', '"callbacks": ' + deep)
+        )
     finally:
         sys.setrecursionlimit(limit)
-    with pytest.raises(ValueError, match="forged .*RecursionError"):
+    with pytest.raises(ValueError, match=r"forged .*RecursionError"):
         load(path)
 
 
