@@ -19,6 +19,7 @@ from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
     BestEpoch,
+    DivergedError,
     MemberTraining,
     RandomNumbers,
     SetDataset,
@@ -128,7 +129,14 @@ class DeepSetsBase(BaseEstimator):
         train_set, valid_set = parts.cut(data)
         if X_val is not None:
             valid_set = fitted._validation_set(X_val, y_val)
-        training, best_epoch = fitted._train(Split(train_set, valid_set), epochs, partly)
+        try:
+            training, best_epoch = fitted._train(Split(train_set, valid_set), epochs, partly)
+        except DivergedError:
+            # of values that overflow once they are scaled, the net knows no output from the start
+            fitted._outputs(sets)
+            if X_val is not None:
+                fitted._outputs(valid_set.X, "_val")
+            raise
         fitted.size_range_ = size_range(sets, self.size_range_ if goes_on else None)
         fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
         fitted.n_iter_ = len(fitted.history_)
@@ -277,15 +285,18 @@ class DeepSetsBase(BaseEstimator):
         """Whether a larger set is only more of the same."""
         return False
 
-    def _outputs(self, sets):
+    def _outputs(self, sets, name=""):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
-        outputs = self.net_.forward(SetDataset(sets)).double().numpy()
+        return self._finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, name)
+
+    def _finite(self, outputs, sets, name=""):
+        """What a net gives for sets, or their elements, if it is finite."""
         if not np.isfinite(outputs).all():
             row = int(np.argmax(~np.isfinite(outputs).all(axis=1)))
             number = row if len(outputs) == len(sets) else sets.locate(row)[0]
             raise ValueError(
-                f"The output for set {number} is not finite: it holds values far beyond those of fit, or training "
-                f"diverged. {self._advice}"
+                f"The output for set {number} of X{name} is not finite: it holds values far beyond those of fit, or "
+                f"training diverged. {self._advice}"
             )
         return outputs
 

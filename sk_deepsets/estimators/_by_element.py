@@ -95,4 +95,5 @@ class ByElement:
         """One array per set, of what a function of the data set gives for all elements."""
         check_is_fitted(self)
         sets = self._read_sets(X)
+        self._outputs(sets)  # nothing can be said of sets that have no answer
         return np.split(function(SetDataset(sets)), sets.offsets[1:-1])

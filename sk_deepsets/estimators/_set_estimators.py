@@ -38,7 +38,8 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ndarray of shape (n_sets, n_embedding_features), float32
         """
         check_is_fitted(self)
-        return self.net_.embed(SetDataset(self._read_sets(X))).numpy()
+        sets = self._read_sets(X)
+        return self._finite(self.net_.embed(SetDataset(sets)).numpy(), sets)
 
     def _is_right_for_any_size(self):
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""

@@ -16,8 +16,9 @@ from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import Max, SetPooling
 
 # This many values of a layer fit a processor's cache and reuse memory that is already allocated: phi takes 0.5 to 0.8
-# of the time that it takes in one go, forward and backward.
-CHUNK_VALUES = 1_048_576
+# of the time that it takes in one go, forward and backward. On a GPU each chunk is some thirty programs to launch, so
+# there chunks only bound the memory, to a quarter of a gigabyte for each layer.
+CHUNK_VALUES, CHUNK_VALUES_ON_GPU = 1_048_576, 67_108_864
 # Up to this many elements, phi's outputs are kept for the backward pass. Beyond it they are computed again: memory is
 # bounded, and this is no slower than keeping them, since fresh memory costs as much as a matrix product.
 KEPT_ELEMENTS = 524_288
@@ -27,9 +28,9 @@ Chunk = tuple[Tensor, Tensor, Tensor]
 """Elements (n, d), the set of each of them (n,), and the sizes (p,) of the parts of sets that they make up."""
 
 
-def chunk_size(encoder: Encoder) -> int:
+def chunk_size(encoder: Encoder, device: torch.device) -> int:
     """How many elements to take at once."""
-    return max(1, CHUNK_VALUES // encoder.width)
+    return max(1, (CHUNK_VALUES if device.type == "cpu" else CHUNK_VALUES_ON_GPU) // encoder.width)
 
 
 def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n_members: int = 1) -> Tensor:
@@ -37,7 +38,7 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
 
     Of several members phi gives the rows of each in turn, (K * n, k), and so does this function: (K * b, k).
     """
-    size = chunk_size(encoder)
+    size = chunk_size(encoder, packed.elements.device)
     # a compiled or exported program has no loop whose length depends on the data
     if torch.compiler.is_compiling() or not encoder.elementwise or packed.elements.shape[0] <= size:
         return pooling(packed.repeated(n_members, phi(packed)))

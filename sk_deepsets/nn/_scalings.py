@@ -11,6 +11,7 @@ from sk_deepsets.nn._standardize import Standardize
 INTERVALS, MOST_INTERVALS = 16, 256
 KNOTS = 32
 CLIP = 4.0
+FAR = 1e15  # scaled values beyond it are all alike; their squares are in the range of float32
 
 
 class SmoothClip(nn.Module):
@@ -18,6 +19,7 @@ class SmoothClip(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Clip ``z (n, d)``."""
+        z = z.clamp(-FAR, FAR)
         return z * (1 + (z / CLIP).square()).rsqrt()
 
 
@@ -144,7 +146,7 @@ class Scalings(nn.Module):
         self.clip = SmoothClip()
         self.robust = robust(table)
         self.by_rank = nn.ModuleDict()
-        bounded = self.robust(table)
+        bounded = self.robust(table).clamp(-FAR, FAR)
         if "quantiles" in names:
             self.by_rank["quantiles"] = Quantiles(bounded)
         if "intervals" in names and 0 < 2 * table.shape[1] <= MOST_INTERVALS:
@@ -153,7 +155,7 @@ class Scalings(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """The scalings of ``x (n, d)`` by their names."""
-        z, bounded = self.standardize(x), self.robust(x)
+        z, bounded = self.standardize(x), self.robust(x).clamp(-FAR, FAR)
         clipped = self.clip(z)
         found = {"standard": z, "clipped": clipped}
         for name in set(self.names) - found.keys():

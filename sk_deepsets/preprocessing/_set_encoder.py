@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import RaggedSets, as_floats, is_category, is_number
+from sk_deepsets.sets import RaggedSets, as_floats, is_category, is_dictionary, is_number
 
 
 class SetEncoder:
@@ -48,7 +48,7 @@ class SetEncoder:
             elements = self._elements.transform(elements)
         elif not isinstance(elements, np.ndarray):
             elements = as_floats(elements)
-        n_columns = None if context is None else np.shape(context)[1]
+        n_columns = None if context is None else np.shape(context)[1] or None
         if (n_columns is None) != (self._context is None) or (
             isinstance(context, np.ndarray) and n_columns != self.n_context_features
         ):
@@ -56,7 +56,9 @@ class SetEncoder:
                 f"X has {n_columns or 'no'} context features, but the estimator was fitted with "
                 f"{self.n_context_features or 'none'}."
             )
-        if self._context is not None:
+        if self._context is None:
+            context = None
+        else:
             context = self._context.transform(_check_filled(self._context.align(context)))
         encoded = sets.replace(elements)
         encoded.context = context
@@ -64,22 +66,33 @@ class SetEncoder:
 
 
 def _check_filled(context: Any) -> Any:
-    """The context, in which no value may be missing or infinite; those of the elements are known to ``check_sets``."""
-    if context is None:
+    """The context, if it has columns, where no value may be missing, infinite or beyond float32.
+
+    Those of the elements are known to ``check_sets``.
+    """
+    if context is None or not np.shape(context)[1]:
         return None
     table = _as_frame(context)
     numbers = np.array([is_number(dtype) for dtype in table.dtypes], dtype=bool)
     wrong = np.zeros(table.shape, dtype=bool)
-    wrong[:, numbers] = ~np.isfinite(as_floats(table.loc[:, numbers]))
+    floats = as_floats(table.loc[:, numbers])
+    wrong[:, numbers] = ~(np.abs(floats) <= np.finfo(np.float32).max)
     wrong[:, ~numbers] = table.loc[:, ~numbers].isna()
     if wrong.any():
         place = int(np.argmax(wrong.any(axis=0)))
         column, row = wrong[:, place], int(np.argmax(wrong[:, place]))
-        what = "holds NaN or infinity" if numbers[place] else f"has {column.sum():,} missing values"
+        what, advice = f"has {column.sum():,} missing values", ", or make them a category of their own"
+        if numbers[place]:
+            value, advice = floats[row, numbers[:place].sum()], ""
+            what = "holds NaN or infinity"
+            if np.isfinite(value):
+                raise ValueError(
+                    f"Context column {table.columns[place]!r} holds {value} (the first in row {row}), a value too "
+                    "large for dtype('float32'); scale this column first."
+                )
         raise ValueError(
             f"Context column {table.columns[place]!r} {what} (the first in row {row}); impute missing values first "
-            "with a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough')"
-            f"{'' if numbers[place] else ', or make them a category of their own'}."
+            f"with a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough'){advice}."
         )
     return context
 
@@ -190,5 +203,6 @@ class ColumnEncoder:
 
 
 def _as_frame(table: Any) -> pd.DataFrame:
-    """A DataFrame where columns of objects that are numbers or booleans have such a dtype."""
-    return (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()
+    """A DataFrame in which objects that are numbers are so by dtype, and Arrow's dictionaries are categories."""
+    frame = (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()
+    return frame.astype({name: "category" for name, dtype in frame.dtypes.items() if is_dictionary(dtype)})

@@ -2,7 +2,7 @@
 
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
-from sk_deepsets.sets._dtypes import as_floats, find_missing, is_category, is_number
+from sk_deepsets.sets._dtypes import as_floats, find_missing, is_category, is_dictionary, is_number
 from sk_deepsets.sets._labels import check_labels
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
@@ -21,6 +21,7 @@ __all__ = [
     "from_arrow",
     "is_arrow",
     "is_category",
+    "is_dictionary",
     "is_number",
     "is_table",
     "put_sets",

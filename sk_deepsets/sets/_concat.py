@@ -79,7 +79,11 @@ def concat_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
 def _concat_columns(name: Any, columns: list[pd.Series]) -> Any:
     filled = [column for column in columns if len(column)] or columns[:1]
     if not all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
-        return pd.concat(filled).array  # the dtype of what is not there counts for nothing
+        try:
+            return pd.concat(filled).array  # the dtype of what is not there counts for nothing
+        except (ValueError, TypeError, NotImplementedError) as error:  # Arrow refuses what NumPy would round
+            dtypes = list(dict.fromkeys(str(column.dtype) for column in filled))
+            raise ValueError(f"Column {name!r} is of dtypes that do not go together, {dtypes}: {error}") from error
     arrays = [column.array for column in columns]
     known = next((array for array in arrays if len(array.categories)), arrays[0])
     # a column of missing values has categories of no certain dtype

@@ -27,14 +27,20 @@ def find_missing(items: Sequence[Any]) -> np.ndarray:
 
 def is_number(dtype: Any) -> bool:
     """Whether a column holds numbers or booleans, in NumPy, in pandas' nullable types or in Arrow."""
-    if isinstance(dtype, pd.CategoricalDtype) or types.is_complex_dtype(dtype):
+    if isinstance(dtype, pd.CategoricalDtype) or is_dictionary(dtype) or types.is_complex_dtype(dtype):
         return False
     return types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)
 
 
+def is_dictionary(dtype: Any) -> bool:
+    """Whether a column is a dictionary of Arrow, which is what pandas calls a categorical."""
+    return isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary<")
+
+
 def is_category(column: pd.Series) -> bool:
     """Whether a column holds categories or strings."""
-    if isinstance(column.dtype, pd.CategoricalDtype) or types.is_string_dtype(column):
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype) or is_dictionary(dtype) or types.is_string_dtype(column):
         return True
     return column.dtype == object and types.infer_dtype(column, skipna=True) in ("string", "empty")
 

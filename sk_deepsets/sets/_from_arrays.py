@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -11,13 +10,7 @@ import numpy as np
 
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import offsets_of
-
-MASKED = "{} has masked values; drop those elements, or fill them, first."
-PLAIN = {list, tuple, float, int, np.ndarray}
-TEXT = (str, bytes, bytearray, memoryview)
-# What NumPy would make real numbers of, besides: times, complex numbers and masked ones.
-TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
-NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)
+from sk_deepsets.sets._to_array import NOT_NUMBERS, TEXT, to_array
 
 
 def sets_from_arrays(items: Sequence[Any]) -> RaggedSets:
@@ -29,7 +22,7 @@ def sets_from_arrays(items: Sequence[Any]) -> RaggedSets:
     if set(map(type, items)) == {np.ndarray}:
         arrays = list(items)
     else:
-        arrays = [_to_array(item, f"Set {number}") for number, item in enumerate(items)]
+        arrays = [to_array(item, f"Set {number}") for number, item in enumerate(items)]
     if not arrays:
         return RaggedSets(np.empty((0, 0), dtype=np.float32), [0])
     if set(map(attrgetter("ndim"), arrays)) != {2}:
@@ -41,43 +34,10 @@ def sets_from_arrays(items: Sequence[Any]) -> RaggedSets:
     return RaggedSets(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), offsets_of(sizes))
 
 
-def as_ndarray(value: Any, what: str) -> np.ndarray:
-    """An array of any shape and dtype, or an error that begins with ``what``, such as "Set 3"."""
-    if np.ma.is_masked(value):
-        raise ValueError(MASKED.format(what))
-    if hasattr(value, "toarray"):
-        raise TypeError(f"{what} is sparse, but dense sets are required: use .toarray().")
-    if hasattr(value, "resolve_neg"):  # a torch tensor, which may carry a gradient or be a lazy view
-        value = value.detach().resolve_conj().resolve_neg()
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{what} is not an array: its elements have unequal numbers of features or nested parts ({error})."
-        ) from error
-    except (TypeError, RuntimeError) as error:  # a torch tensor of a dtype that NumPy lacks, or on another device
-        raise TypeError(f"{what} is not an array: {error}") from error
-
-
-def _to_array(item: Any, what: str) -> np.ndarray:
-    """One set as an array of any dimension and dtype."""
-    if isinstance(item, set | frozenset):
-        item = list(item)
-    if isinstance(item, TEXT) or not hasattr(type(item), "__len__"):
-        raise ValueError(f"{what} is {item!r:.80}; wanted an array of shape (n_elements, n_features).")
-    if isinstance(item, list | tuple):
-        for kind in set(map(type, item)) - PLAIN:
-            if issubclass(kind, TEXT):  # NumPy makes numbers of the bytes of some
-                raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
-            if issubclass(kind, np.ma.MaskedArray) and any(map(np.ma.is_masked, item)):
-                raise ValueError(MASKED.format(what))
-    return as_ndarray(item, what)
-
-
 def _to_two_dimensions(array: np.ndarray, number: int) -> np.ndarray:
     if array.ndim == 1 and array.dtype == object and len(array) and isinstance(array[0], np.ndarray | list):
         # one array for each element, as pandas reads lists of lists from Parquet
-        array = _to_array(array.tolist(), f"Set {number}")
+        array = to_array(array.tolist(), f"Set {number}")
     if array.ndim == 1:
         # nothing tells how many features the elements of `[]` would have: 0 stands for "any"
         return array[:, None] if len(array) else array.reshape(0, 0)

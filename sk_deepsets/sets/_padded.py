@@ -10,6 +10,7 @@ import pandas as pd
 
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import SetSequence, offsets_of
+from sk_deepsets.sets._to_array import to_array
 
 
 class PaddedSets(SetSequence):
@@ -46,10 +47,9 @@ class PaddedSets(SetSequence):
         index: pd.Index | None = None,
         feature_names: Any = None,
     ) -> None:
-        if np.ma.is_masked(values) or np.ma.is_masked(mask):
-            raise ValueError("values and mask must not be masked arrays: say in mask where there are elements.")
-        values = np.asarray(values)
-        mask = np.asarray(mask)
+        if isinstance(values, list | tuple):
+            values = [to_array(one, f"Set {number}") for number, one in enumerate(values)]
+        values, mask = to_array(values, "The array of values"), to_array(mask, "The mask")
         if values.ndim != 3:
             raise ValueError(f"values must have shape (n_sets, max_set_size, n_features), not {values.shape}.")
         if mask.shape != values.shape[:2]:

@@ -13,6 +13,9 @@ from sk_deepsets.sets._from_long import group_rows
 from sk_deepsets.sets._html import sets_html
 from sk_deepsets.sets._labels import label_answers, number_rows
 from sk_deepsets.sets._sequence import SetSequence, names_of_columns, offsets_of
+from sk_deepsets.sets._to_array import as_ndarray, to_table
+
+OFFSETS = "offsets must be one-dimensional, begin with 0 and never fall, in whole numbers"
 
 
 class RaggedSets(SetSequence):
@@ -71,16 +74,15 @@ class RaggedSets(SetSequence):
         feature_names: Any = None,
         rows: pd.Index | None = None,
     ) -> None:
-        if np.ma.is_masked(elements):
-            raise ValueError("elements have masked values; drop those elements, or fill them, first.")
-        elements = elements if isinstance(elements, pd.DataFrame) else np.asarray(elements)
-        given = np.asarray(offsets)
+        elements = to_table(elements, "The table of elements")
+        given = as_ndarray(offsets, "The array of offsets")
+        if given.ndim != 1 or not len(given) or given.dtype.kind not in "iuf":
+            raise ValueError(f"{OFFSETS}, but are {offsets!r:.80}.")
         offsets = given.astype(np.int64)
         if elements.ndim != 2:
             raise ValueError(f"elements must have shape (n_elements, n_features), but have shape {elements.shape}.")
-        rises = offsets.ndim == 1 and len(offsets) > 0 and offsets[0] == 0 and (np.diff(offsets) >= 0).all()
-        if not rises or (offsets != given).any():
-            raise ValueError("offsets must be one-dimensional, begin with 0 and never fall, in whole numbers.")
+        if not (offsets[0] == 0 and (np.diff(offsets) >= 0).all() and (offsets == given).all()):
+            raise ValueError(f"{OFFSETS}, but are {offsets!r:.80}.")
         if offsets[-1] != len(elements):
             raise ValueError(f"offsets end at {offsets[-1]}, but there are {len(elements)} elements.")
         if rows is not None and len(rows) != len(elements):

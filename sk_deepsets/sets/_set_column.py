@@ -9,9 +9,9 @@ import pandas as pd
 from sk_deepsets.sets._arrow import import_pyarrow, is_arrow, is_table, kind_of
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
 from sk_deepsets.sets._dtypes import is_missing
-from sk_deepsets.sets._from_arrays import TEXT
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
+from sk_deepsets.sets._to_array import TEXT
 
 
 def read_table(X: Any) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from sk_deepsets.training._checkpoint import checkpoint_path, written_whole
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
-from sk_deepsets.training._train import Training, train
+from sk_deepsets.training._train import DivergedError, Training, train
 from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "REGRESSION_LOSSES",
     "BestEpoch",
     "ClassifierNet",
+    "DivergedError",
     "MemberTraining",
     "ModulePack",
     "PaddedModule",

@@ -65,9 +65,9 @@ def integrated_gradients(
     for batch in _batches(net, dataset):
         chosen = columns[first : first + len(batch), None].to(mean.device)
         first += len(batch)
-        elements = batch.packed.elements.to(torch.get_default_dtype())
+        elements = batch.packed.elements.to(mean.dtype)  # in float32, the way from a large mean would be lost
         way = torch.zeros_like(elements)
-        way[:, : len(mean)] = elements[:, : len(mean)] - mean.to(elements.dtype)
+        way[:, : len(mean)] = elements[:, : len(mean)] - mean
         total = torch.zeros_like(elements)
         for point, weight in zip(points.tolist(), weights.tolist(), strict=True):
             there = (elements - (1 - point) / 2 * way).requires_grad_()
@@ -81,7 +81,8 @@ def integrated_gradients(
 def _batches(net: SetNet, dataset: SetDataset) -> Iterator[SetBatch]:
     """Batches of whole sets in their order, which are small enough to keep all that phi makes of them."""
     net._set_training(False)
+    device = torch.device(net.device)
     encoder = getattr(net.module_, "encoder", None) or getattr(net.module_, "phi", None)
-    budget = None if encoder is None else CHUNKS_AT_ONCE * chunk_size(encoder)
-    batches = SetBatches(dataset, net.batch_size, max_elements=budget, device=torch.device(net.device))
+    budget = None if encoder is None else CHUNKS_AT_ONCE * chunk_size(encoder, device)
+    batches = SetBatches(dataset, net.batch_size, max_elements=budget, device=device)
     return (batch for batch, _ in batches)

@@ -23,6 +23,10 @@ from sk_deepsets.training._runtime import RandomNumbers, threads_for
 FAR_OUT = 1_000.0
 
 
+class DivergedError(ValueError):
+    """Training came to no epoch that is worth keeping."""
+
+
 class Training(NamedTuple):
     """What came of a training."""
 
@@ -58,7 +62,7 @@ def train(
 
     Raises
     ------
-    ValueError
+    DivergedError
         If training diverges before an epoch is worth keeping. After any error the net is as it was.
     """
     before = _Snapshot(net)
@@ -102,7 +106,7 @@ def _outcome(net: SetNet, dataset: SetDataset, n_before: int, epochs: int, advic
     # the loss of an epoch is taken before its last step, which the weights tell
     if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
         what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
-        raise ValueError(f"Training diverged: {what} not finite. {advice}")
+        raise DivergedError(f"Training diverged: {what} not finite. {advice}")
     interrupted = len(rows) < epochs and not best.stop_
     number = n_before + len(rows) if best.best_epoch_ is None else best.best_epoch_
     kept = next((row for row in rows if row["epoch"] == number), last)

@@ -42,7 +42,7 @@ def test_chunks_change_no_result(make_batch, monkeypatch, rows_of, pool_type, ch
     x, mask = make_batch(SIZES, dtype=dtype)
     model = DeepSetsInvariant(3, [6, 5], [4], 2, pool_type, activation="tanh", sum_scale=0.5).to(dtype)
     whole, pooled = model(x, mask), model.embed(x, mask)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: chunk_size)
     rows = rows_of(model.phi[0])
     with torch.no_grad():
         assert_close(model(x, mask), whole)
@@ -61,7 +61,7 @@ def test_chunks_change_no_gradient(make_batch, monkeypatch, pool_type, chunk_siz
     x, mask = make_batch(SIZES)
     model = DeepSetsInvariant(3, [6, 5], [4], 2, pool_type, activation="tanh", sum_scale=0.5).double()
     whole = gradients_of(model, x, mask)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: chunk_size)
     monkeypatch.setattr(chunked, "KEPT_ELEMENTS", kept)
     assert_close(gradients_of(model, x, mask), whole)
 
@@ -74,7 +74,7 @@ def test_sets_may_be_cut_anywhere(make_batch, pool_type, sizes, chunk_size, seed
     model = DeepSetsInvariant(3, [5], [4], 2, pool_type, activation="tanh").double()
     whole, gradients = model(x, mask), gradients_of(model, x, mask)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+        monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: chunk_size)
         assert_close(gradients_of(model, x, mask), gradients)
         with torch.no_grad():
             assert_close(model(x, mask), whole)
@@ -88,7 +88,7 @@ def test_each_element_keeps_the_context_of_its_set(make_batch, monkeypatch, fusi
     context = torch.randn(len(SIZES), 2, dtype=torch.float64)
     model = DeepSetsConditional(3, 2, [5], [4], 2, pool_type, fusion_type, activation="tanh").double()
     whole, gradients = model(x, context, mask), gradients_of(model, x, context, mask)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: chunk_size)
     assert_close(gradients_of(model, x, context, mask), gradients)
     with torch.no_grad():
         assert_close(model(x, context, mask), whole)
@@ -99,7 +99,7 @@ def test_phi_may_be_the_identity(make_batch, monkeypatch, pool_type):
     x, mask = make_batch(SIZES)
     model = DeepSetsInvariant(3, [], [], 2, pool_type).double()
     whole = model(x, mask)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)
     with torch.no_grad():
         assert_close(model(x, mask), whole)
 
@@ -109,7 +109,7 @@ def test_a_pool_may_be_asked_for_twice(make_batch, monkeypatch, pool_type):
     x, mask = make_batch(SIZES)
     model = DeepSetsInvariant(3, [], [], 2, (pool_type, pool_type)).double()
     whole = model.embed(x, mask)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)
     with torch.no_grad():
         assert_close(model.embed(x, mask), whole)
 
@@ -117,7 +117,7 @@ def test_a_pool_may_be_asked_for_twice(make_batch, monkeypatch, pool_type):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
 def test_std_keeps_its_digits_far_from_zero(monkeypatch, dtype, offset):
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)
     x = (offset + torch.randn(2, 8, 1, dtype=torch.float64)).to(dtype)
     model = DeepSetsInvariant(1, [], [], 1, "std").to(dtype)
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_std_keeps_its_digits_far_from_zero(monkeypatch, dtype, offset):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equal_elements_have_std_zero(monkeypatch, dtype):
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)
     model = DeepSetsInvariant(1, [], [], 1, "std").to(dtype)
     with torch.no_grad():
         assert_close(model.embed(torch.full((2, 9, 1), 1234.567, dtype=dtype)), torch.zeros(2, 1, dtype=dtype))
@@ -138,7 +138,7 @@ def test_attention_withstands_large_scores(monkeypatch, chunk_size):
     torch.nn.init.constant_(model.pooling.pools[0].score.weight, 1e4)
     x = torch.randn(3, 7, 2)
     whole = model.embed(x)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: chunk_size)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: chunk_size)
     with torch.no_grad():
         assert_close(model.embed(x), whole)
 
@@ -150,7 +150,7 @@ def test_a_real_nan_shows_as_without_chunks(monkeypatch, pool_type, place):
     x = torch.ones(2, 5, 1)
     x[0, place] = torch.nan
     whole = model.embed(x)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 2)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 2)
     with torch.no_grad():
         assert_close(model.embed(x), whole, equal_nan=True)
 
@@ -158,7 +158,7 @@ def test_a_real_nan_shows_as_without_chunks(monkeypatch, pool_type, place):
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 @pytest.mark.parametrize("pool_type", ["mean", ("mean", "max")])
 def test_training_sees_each_element_once(make_batch, monkeypatch, rows_of, pool_type, dropout):
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)
     x, mask = make_batch(SIZES, dtype=torch.float32)
     model = DeepSetsInvariant(3, [5], [4], 2, pool_type, dropout)
     rows = rows_of(model.phi[0])
@@ -171,7 +171,7 @@ def test_only_elements_that_hold_an_extreme_go_through_the_backward_pass(make_ba
     x, mask = make_batch([60, 0, 90])
     model = DeepSetsInvariant(3, [4], [4], 2, pool_type, activation="tanh").double()
     whole = gradients_of(model, x, mask)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 50)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 50)
     rows = []
     model.phi[0].register_forward_hook(lambda module, inputs, output: rows.append((len(output), output.requires_grad)))
     assert_close(gradients_of(model, x, mask), whole)
@@ -185,7 +185,7 @@ def test_only_elements_that_hold_an_extreme_go_through_the_backward_pass(make_ba
 def test_dropout_in_chunks_has_the_gradient_of_one_go_in_threads_side_by_side(
     make_batch, monkeypatch, kept, handed_down
 ):
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 4)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 4)
     monkeypatch.setattr(chunked, "KEPT_ELEMENTS", kept)
     x, mask = make_batch(SIZES)
     together = Barrier(2)
@@ -218,7 +218,7 @@ def test_dropout_in_chunks_has_the_gradient_of_one_go_in_threads_side_by_side(
 
 
 def test_large_sets_train_with_phi_kept_for_a_few_chunks_only(monkeypatch):
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 10)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 10)
     monkeypatch.setattr(chunked, "KEPT_ELEMENTS", 10)
     model = DeepSetsInvariant(3, [7], [], 1, "mean")
     kept = []
@@ -242,7 +242,7 @@ def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of
         model = DeepSetsInvariant(3, [5], [4], 2, encoder="equivariant")
         inputs, phi = (x, mask), model.phi
     whole = model(*inputs)
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)
     rows = rows_of(phi[0])
     with torch.no_grad():
         assert torch.equal(model(*inputs), whole)
@@ -251,7 +251,7 @@ def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of
 
 @pytest.mark.parametrize("sizes", [[], [0], [0, 0]])
 def test_nothing_to_cut_gives_zeros(make_batch, monkeypatch, sizes):
-    monkeypatch.setattr(chunked, "chunk_size", lambda encoder: 1)
+    monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 1)
     model = DeepSetsInvariant(3, [5], [4], 2, POOL_TYPES)
     with torch.no_grad():
         pooled = model.embed(pack(*make_batch(sizes, dtype=torch.float32)))

@@ -31,7 +31,7 @@ def told(net, bags):
 
 def test_batches_change_nothing(net, bags, monkeypatch):
     together = told(net, bags)
-    monkeypatch.setattr(_by_element, "chunk_size", lambda encoder: 3)
+    monkeypatch.setattr(_by_element, "chunk_size", lambda encoder, device: 3)
     apart = told(net, bags)
     for one, other in zip(together, apart, strict=True):
         assert_close(one, other, atol=1e-5, rtol=1e-4)
@@ -65,6 +65,5 @@ def test_gradients_are_by_feature(bags):
     columns = torch.zeros(len(sets), dtype=torch.int64)
     found = integrated_gradients(reg.net_, data, columns, lambda outputs: outputs, 2)
     weight = reg.net_.module_.rho[0].weight[0].detach()
-    elements = torch.from_numpy(np.concatenate(sets)).float()
-    standardized = reg.net_.module_.input_layer(elements)
+    standardized = reg.net_.module_.input_layer(torch.from_numpy(np.concatenate(sets))).double()
     assert_close(found, standardized * weight / data.sizes[torch.repeat_interleave(data.sizes)][:, None])
