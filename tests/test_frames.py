@@ -166,3 +166,14 @@ def test_names_of_elements_and_of_the_table_that_held_them():
     assert transformer.get_feature_names_out(X.columns).tolist() == X.columns.tolist()
     with pytest.raises(ValueError, match="input_features is not equal to feature_names_in_"):
         clone(ELEMENTS).fit(SETS).get_feature_names_out(X.columns)
+
+
+def test_embeddings_have_names_in_a_column_transformer():
+    X = pd.DataFrame({"sets": SETS.to_series().to_numpy(), "age": np.arange(float(len(SETS)))})
+    embed = DeepSetsClassifier(n_members=1, phi_hidden_dims=(3,), pool_type="mean", max_epochs=1)
+    both = ColumnTransformer([("embed", embed, ["sets"])], remainder="passthrough").set_output(transform="pandas")
+    rows = both.fit_transform(X, np.arange(len(SETS)) % 2)
+    names = [f"embed__deepsetsclassifier{number}" for number in range(3)]
+    assert rows.columns.tolist() == both.get_feature_names_out().tolist() == [*names, "remainder__age"]
+    with pytest.raises(ValueError, match="input_features"):
+        both.named_transformers_["embed"].get_feature_names_out(["other"])

@@ -10,12 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._check_targets import check_weight
+from sk_deepsets.estimators._check_targets import check_groups, check_weight
 from sk_deepsets.estimators._diagram import architecture
-from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
+from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
 from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
-from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features
+from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
     BestEpoch,
@@ -237,6 +237,7 @@ class DeepSetsBase(BaseEstimator):
             # what its fit does, without looking at every value once more
             self.padder_ = SetPadder(max_set_size=self.max_set_size)
             check_features(self.padder_, sets, reset=True)
+            self._columns = columns_of(X)
             self._encoder = SetEncoder(self.categorical_features).fit(sets)
             self.n_context_features_ = self._encoder.n_context_features
         self.padder_.check_sizes(sets)

@@ -1,15 +1,21 @@
 """What targets and weights may be, checked where they enter."""
 
+from numbers import Real
+
 import numpy as np
+import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
-from sk_deepsets.sets import check_labels
+from sk_deepsets.sets import as_ndarray, check_labels, check_unmasked
 
 
 def check_targets(y, sets, name, **options):
     """Targets as an array of numbers or labels, one (or one row) for each set."""
     check_labels(y, sets.index, f"y{name}")
+    y = _check_present(y, f"y{name}")
+    if options.get("y_numeric") and np.asarray(y).dtype.kind in "mM":
+        raise ValueError(f"y{name} has dtype {np.asarray(y).dtype}; wanted numbers.")
     dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
     if dtype is not None and dtype.kind in "biu" and not y.isna().any():
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
@@ -19,6 +25,33 @@ def check_targets(y, sets, name, **options):
             f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: one for each set is wanted."
         )
     return checked
+
+
+def check_groups(groups, sets):
+    """The group of each set as a number, or None."""
+    if groups is None:
+        return None
+    groups = np.asarray(_check_present(groups, "groups"), dtype=object)
+    if groups.shape != (len(sets),):
+        raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
+    numbers = pd.factorize(groups, sort=True)[0]
+    if (numbers < 0).any():  # NaN among floats
+        raise ValueError(f"groups has no value for set {np.argmin(numbers)}.")
+    return numbers
+
+
+def _check_present(values, name):
+    """Targets or groups, none of which may be missing; NaN among floats is for scikit-learn."""
+    check_unmasked(values, name)
+    if hasattr(values, "resolve_neg"):  # a torch tensor, which may carry a gradient
+        values = as_ndarray(values, name)
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, np.dtype) or dtype.kind == "O":
+        missing = pd.isna(np.asarray(values, dtype=object))
+        if missing.any():
+            first = np.argwhere(missing)[0][0]
+            raise ValueError(f"{name} has {missing.sum():,} missing values; the first is that of set {first}.")
+    return values
 
 
 def check_squares(values, name, what):
@@ -37,11 +70,19 @@ def check_weight(sample_weight, sets):
     if sample_weight is None:
         return None
     check_labels(sample_weight, sets.index, "sample_weight")
-    shape = np.asarray(sample_weight).shape
+    check_unmasked(sample_weight, "sample_weight")
+    given = np.asarray(sample_weight)
+    shape = given.shape
+    if given.dtype.kind in "mM":
+        raise ValueError(f"sample_weight has dtype {given.dtype}; wanted numbers.")
     if shape not in ((), (len(sets),)):
         raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))
-    weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
+    with np.errstate(over="ignore"):
+        weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"sample_weight holds {weight.max()}; the sum overflows. Divide it by a constant first.")
     return check_some_weight(weight, "Sample weights")
 
 
@@ -67,6 +108,9 @@ def class_weights(class_weight, classes, numbers, weight):
     if class_weight is None:
         return None
     if class_weight != "balanced":
+        for label, value in class_weight.items():
+            if not (isinstance(value, Real) and 0 <= value < np.inf):
+                raise ValueError(f"class_weight of {label!r} is {value!r}; wanted is a number that is not negative.")
         return compute_class_weight(class_weight, classes=classes, y=classes)
     # not scikit-learn's, which counts what has weight 0
     counts = np.bincount(numbers, weights=weight, minlength=len(classes))

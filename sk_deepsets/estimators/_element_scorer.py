@@ -1,13 +1,13 @@
 """element_scorer: any metric of scikit-learn for answers that are cut into sets."""
 
+import copy
 import re
 
 import numpy as np
 import pandas as pd
-from sklearn import get_config
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.metrics import check_scoring, get_scorer
-from sklearn.utils.metadata_routing import MetadataRequest, _MetadataRequester
+from sklearn.utils.metadata_routing import _MetadataRequester, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
 from sk_deepsets.estimators._check_targets import check_weight
@@ -87,22 +87,12 @@ def mean_ndcg(relevance, scores, segments, k=None):
     return float(np.mean(found[counted] / ideal[counted])) if counted.any() else np.nan
 
 
-class _Scorer(_MetadataRequester):
-    """What takes part in scikit-learn's metadata routing, as its own scorers do."""
-
-    def set_score_request(self, **kwargs):
-        """Ask for metadata in cross-validation, such as ``sample_weight=True``; see scikit-learn's metadata routing."""
-        if not get_config()["enable_metadata_routing"]:
-            raise RuntimeError("set_score_request needs sklearn.set_config(enable_metadata_routing=True).")
-        self._metadata_request = MetadataRequest(owner=type(self).__name__)
-        for name, alias in kwargs.items():
-            self._metadata_request.score.add_request(param=name, alias=alias)
-        return self
-
-
-class _RankingScorer(_Scorer):
+class _RankingScorer(_MetadataRequester):
     def __init__(self, k):
         self.k = k
+
+    def _accept_sample_weight(self):
+        return False
 
     def __call__(self, estimator, X, y):
         sets = _checked(X)
@@ -113,9 +103,24 @@ class _RankingScorer(_Scorer):
         return "element_scorer('ndcg')" if self.k is None else f"element_scorer('ndcg@{self.k}')"
 
 
-class _ElementScorer(_Scorer):
+class _ElementScorer:
     def __init__(self, scorer):
-        self.scorer = scorer
+        self.scorer = copy.copy(scorer)
+
+    def set_score_request(self, **kwargs):
+        """Ask for metadata in cross-validation, such as ``sample_weight=True``; see scikit-learn's metadata routing."""
+        self.scorer.set_score_request(**kwargs)
+        return self
+
+    def get_metadata_routing(self):
+        """What the scorer within asks for."""
+        return get_routing_for_object(self.scorer)
+
+    def _get_metadata_request(self):
+        return self.get_metadata_routing()
+
+    def _accept_sample_weight(self):  # searches ask it of each of several scorers
+        return self.scorer._accept_sample_weight()
 
     def __call__(self, estimator, X, y, sample_weight=None):
         sets = _checked(X)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.utils import check_array
 
 
 class Parts:
@@ -47,16 +46,6 @@ class Parts:
         if self.fold is not None:
             train.fold = torch.from_numpy(self.fold)
         return train, valid
-
-
-def check_groups(groups, sets):
-    """The group of each set, or None."""
-    if groups is None:
-        return None
-    groups = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-    if groups.shape != (len(sets),):
-        raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
-    return np.unique(groups, return_inverse=True)[1]
 
 
 def assign_folds(n_folds, labels, groups, random_state):

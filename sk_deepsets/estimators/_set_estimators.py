@@ -41,6 +41,22 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         sets = self._read_sets(X)
         return self._finite(self.net_.embed(SetDataset(sets)).numpy(), sets)
 
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features of an embedding: the class in lower case, and a number.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            What a pipeline or a ``ColumnTransformer`` passes: the features of an element, or the columns of the table.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        # a model from a file may be older than the columns
+        are_columns = input_features is not None and list(input_features) == getattr(self, "_columns", None)
+        return super().get_feature_names_out(None if are_columns else input_features)
+
     def _is_right_for_any_size(self):
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
         if self.module is not None or any(kind.statistics for kind in getattr(self.net_.module_, "kinds", ())):

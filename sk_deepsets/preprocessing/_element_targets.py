@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-from sk_deepsets.sets import RaggedSets, SetArray, check_labels, find_missing, from_arrow, is_arrow
+from sk_deepsets.sets import RaggedSets, SetArray, as_ndarray, check_labels, find_missing, from_arrow, is_arrow
 
 
 def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray:
@@ -80,7 +80,11 @@ def _column(y: Any) -> Any:
         return list(array) if array.missing.any() else array.sets
     if isinstance(array, RaggedSets | list | tuple):
         return array
-    in_numpy = isinstance(getattr(y, "dtype", None), np.dtype) or not isinstance(array, ExtensionArray)
+    if getattr(y, "is_nested", False):  # a nested tensor of torch
+        return list(y.unbind())
+    if not isinstance(array, ExtensionArray):
+        return _as_array(y)
+    in_numpy = isinstance(y.dtype, np.dtype)
     return np.asarray(y, dtype=None if in_numpy or not array.isna().any() else object)
 
 
@@ -92,15 +96,19 @@ def _is_flat(values: Any) -> bool:
 
 
 def _is_sequence(value: Any) -> bool:
-    return isinstance(value, list | tuple) or getattr(value, "ndim", 0) > 0
+    if isinstance(value, list | tuple):
+        return True
+    return hasattr(value, "__array__") and hasattr(type(value), "__len__") and getattr(value, "ndim", 1) > 0
 
 
 def _as_array(values: Any) -> np.ndarray:
-    """Values as they are: among strings, NumPy would make a missing one the string "nan"."""
+    """Values as they are: among strings, NumPy would make a missing one the string "nan"; what is masked is missing."""
     if isinstance(values, list | tuple):
         objects = np.array(values, dtype=object)
-        return objects if pd.isna(objects).any() else np.asarray(values)
-    return np.asarray(values)
+        return objects if pd.isna(objects).any() else as_ndarray(values, "y")
+    if np.ma.is_masked(values):
+        return np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values).astype(object))
+    return as_ndarray(values, "y")
 
 
 def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:

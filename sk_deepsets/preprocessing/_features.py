@@ -28,6 +28,12 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     return sets
 
 
+def columns_of(X: Any) -> list[Any] | None:
+    """The names of the columns of a table; None for what is none."""
+    # pyarrow's columns are data
+    return list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else None
+
+
 class SetTransformer(TransformerMixin, BaseEstimator):
     """What the transformers of sets share: their tags, and the names of the table that a pipeline passes."""
 
@@ -36,8 +42,7 @@ class SetTransformer(TransformerMixin, BaseEstimator):
     def _learn_features(self, X: Any, sets: RaggedSets) -> None:
         """Record the features of the sets, and the columns of X where it is a table."""
         check_features(self, sets, reset=True)
-        # pyarrow's columns are data
-        self._columns = list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else None
+        self._columns = columns_of(X)
 
     def _are_columns(self, input_features: Any) -> bool:
         """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes for features."""

@@ -8,6 +8,7 @@ from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 from sk_deepsets.sets._set_column import put_sets
+from sk_deepsets.sets._to_array import as_ndarray, check_unmasked
 
 __all__ = [
     "PaddedSets",
@@ -15,8 +16,10 @@ __all__ = [
     "SetArray",
     "SetDtype",
     "as_floats",
+    "as_ndarray",
     "check_labels",
     "check_sets",
+    "check_unmasked",
     "find_missing",
     "from_arrow",
     "is_arrow",

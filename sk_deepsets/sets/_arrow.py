@@ -65,7 +65,7 @@ def from_arrow(X: Any) -> np.ndarray:
 
 def _is_awkward(X: Any) -> bool:
     """Whether X is an Awkward Array, which offers itself to Arrow by ``ak.to_arrow`` alone."""
-    return type(X).__module__ == "awkward.highlevel"
+    return type(X).__module__ == "awkward.highlevel" and type(X).__name__ == "Array"
 
 
 def as_one_array(X: Any) -> Any:

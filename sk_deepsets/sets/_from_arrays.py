@@ -64,10 +64,11 @@ def _to_numbers(array: np.ndarray, number: int) -> np.ndarray:
             raise ValueError(f"Set {number} holds values of type {kind.__name__}; wanted numbers.")
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"Set {number} holds values that are not numbers: {error}") from error
     except OverflowError as error:
         raise ValueError(f"Set {number} holds a number beyond float64: {error}") from error
+    except Exception as error:  # whatever the objects' own __float__ raises
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"Set {number} holds values that are not numbers: {error}") from error
 
 
 def _with_one_width(arrays: list[np.ndarray]) -> list[np.ndarray]:

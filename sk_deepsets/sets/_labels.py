@@ -91,4 +91,7 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
             f"The answers of set {other} have shape {parts[other].shape}; wanted are (n_elements,) or (n_elements, k), "
             "with one k for all sets."
         )
-    return np.concatenate([parts[number] for number in filled])
+    parts = [parts[number] for number in filled]
+    if len({part.dtype.kind in "US" for part in parts}) > 1:  # NumPy would make strings of numbers
+        parts = [part.astype(object) for part in parts]
+    return np.concatenate(parts)

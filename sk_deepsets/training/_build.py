@@ -100,6 +100,11 @@ def make_callbacks(
     checkpoint: Checkpoint | None = None,
 ) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
+    for number, one in enumerate(callbacks or []):
+        if not hasattr(one[1] if isinstance(one, tuple) and len(one) == 2 else one, "on_train_begin"):
+            raise TypeError(
+                f"callbacks[{number}] is {one!r:.80}; wanted a skorch callback, its class, or a pair of a name and one."
+            )
     users = copy.deepcopy(list(callbacks or []))
     # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
     scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)

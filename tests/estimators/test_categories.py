@@ -132,3 +132,17 @@ def test_categories_of_another_type_are_an_error_and_not_unknown():
         clf.predict(RaggedSets(words.astype({"item": "category"}), OFFSETS))
     recoded = RaggedSets(numbers.assign(item=numbers["item"].astype("int64").astype("category")), OFFSETS)
     np.testing.assert_array_equal(clf.predict(recoded), clf.predict(RaggedSets(numbers, OFFSETS)))
+
+
+def test_dictionaries_of_arrow_are_categories():
+    pa = pytest.importorskip("pyarrow")
+    dtype = pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))
+    rng = np.random.default_rng(0)
+    kinds = [pd.Series(rng.choice(["tea", "cup"], size)) for size in rng.integers(1, 5, 30)]
+    y = np.array([(kind == "tea").sum() for kind in kinds])
+    answers = []
+    for to in (lambda column: column.astype(dtype), lambda column: column.astype("str")):
+        sets = [pd.DataFrame({"kind": to(kind), "price": np.arange(float(len(kind)))}) for kind in kinds]
+        X = pd.DataFrame({"sets": sets, "town": to(pd.Series(["a", "b"] * 15))})
+        answers.append(DeepSetsRegressor(n_members=4, max_epochs=2, random_state=0).fit(X, y).predict(X))
+    np.testing.assert_array_equal(*answers)

@@ -138,3 +138,17 @@ def test_objects_that_are_booleans_or_numbers_are_taken_as_such():
     for refused in (clf.predict, lambda X: DeepSetsClassifier().fit(X, y)):
         with pytest.raises(ValueError, match="Context column 'vip' has 1 missing values \\(the first in row 3\\)"):
             refused(missing)
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_a_context_without_columns_is_none(n_members):
+    rng = np.random.default_rng(0)
+    table, offsets = rng.normal(size=(60, 2)), np.arange(0, 61, 3)
+    bare = RaggedSets(table, offsets)
+    sets = RaggedSets(table, offsets, context=pd.DataFrame(index=range(20)))
+    y, how = np.arange(20) % 2, {"n_members": n_members, "max_epochs": 2, "random_state": 0}
+    wanted = DeepSetsClassifier(**how).fit(bare, y).predict_proba(bare)
+    model = DeepSetsClassifier(**how).fit(sets, y)
+    for X in (sets, bare):
+        np.testing.assert_array_equal(model.predict_proba(X), wanted)
+    np.testing.assert_array_equal(DeepSetsClassifier(**how).fit(bare, y).predict_proba(sets), wanted)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context, metrics
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import make_scorer, ndcg_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
@@ -259,3 +260,32 @@ def test_cross_validation_routes_weights_to_the_scorer():
     for fitted, score, (_, test) in zip(scores["estimator"], scores["test_score"], KFold(2).split(sets), strict=True):
         parts = [sets[i] for i in test], [y[i] for i in test]
         assert score == element_scorer("accuracy")(fitted, *parts, sample_weight=weight[test])
+
+
+def test_weights_that_nobody_asked_for_are_an_error_and_those_that_a_scorer_asks_for_are_passed():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
+    y = [(one[:, 0] > 0).astype(int) for one in sets]
+    with config_context(enable_metadata_routing=True):
+        model = DeepSetsElementClassifier(max_epochs=2, random_state=0).set_fit_request(sample_weight=True)
+        options = {"cv": KFold(2), "params": {"sample_weight": rng.integers(1, 9, 40)}}
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            cross_val_score(model, sets, y, scoring=element_scorer("accuracy"), **options)
+        weighted = make_scorer(metrics.accuracy_score).set_score_request(sample_weight=True)
+        asked = element_scorer("accuracy").set_score_request(sample_weight=True)
+        scores = [cross_val_score(model, sets, y, scoring=s, **options) for s in (element_scorer(weighted), asked)]
+        plain = cross_val_score(model, sets, y, scoring=element_scorer("ndcg"), **options)
+    np.testing.assert_array_equal(*scores)
+    assert np.isfinite(plain).all()
+
+
+def test_a_search_by_several_scorers_takes_weights():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
+    y = [(one[:, 0] > 0).astype(int) for one in sets]
+    scoring = {"plain": element_scorer("accuracy"), "area": element_scorer("roc_auc")}
+    search = GridSearchCV(
+        DeepSetsElementClassifier(max_epochs=2, random_state=0), {"lr": [0.01]}, scoring=scoring, cv=2
+    )
+    search.set_params(refit="area").fit(sets, y, sample_weight=rng.integers(1, 4, 40))
+    assert {"mean_test_plain", "mean_test_area"} <= search.cv_results_.keys()

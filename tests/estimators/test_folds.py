@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_deepsets import DeepSetsClassifier, check_sets
-from sk_deepsets.estimators._folds import Parts, assign_folds, check_groups, hold_out
+from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out
 from sk_deepsets.training import SetDataset
 
 FRACTIONS = st.floats(0.01, 0.99)
@@ -118,14 +118,6 @@ def test_folds_of_groups_share_sets_and_classes_about_equally():
     for one in (0, 1):
         counts = np.bincount(folds[labels == one], minlength=5)
         assert np.ptp(counts) <= 0.25 * counts.mean()
-
-
-def test_groups_may_be_of_any_type_and_have_the_length_of_the_sets():
-    sets = check_sets([[1.0], [2.0], [3.0]])
-    assert check_groups(None, sets) is None
-    np.testing.assert_array_equal(check_groups(["b", "a", "b"], sets), [1, 0, 1])
-    with pytest.raises(ValueError, match="one group for each of the 3 sets, but has shape"):
-        check_groups([1, 2], sets)
 
 
 def test_parts_cut_data_and_weights():

@@ -212,3 +212,17 @@ class TestScalings:
         nothing = torch.empty(5, 0)
         layer = Standardize(torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.float64))
         assert set(Scalings(nothing, layer, ALL).dims.values()) == {0}
+
+
+@pytest.mark.parametrize("value", [1e15, 1e20, 3e38, np.inf])
+def test_what_is_far_out_is_clipped_like_the_rest(value):
+    found = SmoothClip()(torch.tensor([[value], [-value]]))
+    np.testing.assert_allclose(found.ravel(), [CLIP, -CLIP], rtol=1e-6)
+
+
+def test_an_outlier_in_the_range_of_float32_leaves_all_scalings_finite():
+    table = normal() * np.float32(1e-3)
+    table[7, 0] = 3e38
+    scalings = Scalings(torch.from_numpy(table), standardize(table), ALL - {"standard"})
+    for name, scaled in scalings(torch.from_numpy(table)).items():
+        assert scaled.isfinite().all(), name

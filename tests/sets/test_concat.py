@@ -49,3 +49,10 @@ def test_labels_of_rows_are_joined_where_all_have_some():
     assert concat_sets([ones[1:], ones[:1]]).rows.tolist() == [(1, 0), (1, 1), (0, 0)]
     frame = RaggedSets(pd.DataFrame({"p": [1.0], "q": [2.0]}, index=["t"]), [0, 1])
     assert concat_sets([frame, labelled]).rows.tolist() == ["t", "r", "s"]
+
+
+def test_numbers_that_arrow_does_not_round_are_named_by_their_column():
+    pytest.importorskip("pyarrow")
+    large = pd.DataFrame({"id": pd.Series([2**60 + 1], dtype="int64[pyarrow]")})
+    with pytest.raises(ValueError, match=r"Column 'id' is of dtypes that do not go together, \['int64"):
+        check_sets([large, pd.DataFrame({"id": [1.5]})])

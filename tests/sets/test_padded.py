@@ -158,6 +158,18 @@ def test_from_ragged_refuses_a_frame_and_says_how_to_make_an_array_of_it():
     assert PaddedSets.from_ragged(check_sets(sets)).values.tolist() == [[[1], [2]]]
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[[1.0]], [np.ma.array([2.0], mask=[1])]], "Set 1 has masked values"),
+        ([[bytearray(b"12")]], "Set 0 holds strings"),
+    ],
+)
+def test_lists_that_numpy_would_misread_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        PaddedSets(values, np.ones((len(values), 1)))
+
+
 @pytest.mark.parametrize("part", ["values", "mask", "context"])
 def test_masked_arrays_are_refused(part):
     parts = {"values": np.zeros((2, 1, 1)), "mask": np.ones((2, 1)), "context": np.ones((2, 1))}

@@ -296,6 +296,59 @@ def test_the_rows_of_a_frame_are_those_it_had():
     assert check_sets(pd.DataFrame({"age": [1, 2], "s": sets.to_series()})).rows.tolist() == ["q", "p", "r"]
 
 
-def test_masked_elements_are_refused():
-    with pytest.raises(ValueError, match="elements have masked values"):
-        RaggedSets(np.ma.array([[1.0], [2.0]], mask=[[0], [1]]), [0, 2])
+MASKED = np.ma.array([1.0, 2.0], mask=[0, 1])
+
+
+@pytest.mark.parametrize("elements", [np.ma.array([[1.0], [2.0]], mask=[[0], [1]]), [MASKED, MASKED]])
+def test_masked_elements_are_refused(elements):
+    with pytest.raises(ValueError, match="The table of elements has masked values"):
+        RaggedSets(elements, [0, 2])
+
+
+@pytest.mark.parametrize("context", [[MASKED, MASKED], np.ma.array([[1.0], [2.0]], mask=[[0], [1]])])
+def test_masked_context_is_refused(context):
+    with pytest.raises(ValueError, match="The context has masked values"):
+        RaggedSets(np.ones((2, 1)), [0, 1, 2], context=context)
+
+
+def test_bytes_are_no_numbers():
+    with pytest.raises(ValueError, match="The table of elements holds strings; wanted numbers"):
+        RaggedSets([bytearray(b"12"), bytearray(b"34")], [0, 2])
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_tables_of_any_library_keep_the_names_of_their_columns(library):
+    make = pytest.importorskip("polars").DataFrame if library == "polars" else pytest.importorskip("pyarrow").table
+    elements, context = make({"b": [5.0, 6.0], "a": [1.0, 2.0]}), make({"y": [1.0], "x": [2.0]})
+    sets = RaggedSets(elements, [0, 2], context=context)
+    assert sets.feature_names.tolist() == ["b", "a"]
+    assert sets[0]["a"].tolist() == [1.0, 2.0]
+    assert sets.context["x"].tolist() == [2.0]
+
+
+def test_tensors_with_a_gradient_are_read():
+    torch = pytest.importorskip("torch")
+    sets = RaggedSets(torch.ones(2, 1, requires_grad=True), torch.tensor([0, 2]))
+    assert sets.elements.tolist() == [[1.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    "offsets",
+    [
+        *("ab", None, 2, [], [[0, 2]], [0, 0.5, 2], [0, 2, 1, 2], [1, 2]),
+        *(np.array([0, 2], dtype="m8[s]"), np.array([False, True])),
+    ],
+)
+def test_offsets_that_are_none_are_shown(offsets):
+    with pytest.raises(ValueError, match=r"offsets must be one-dimensional, begin with 0 and never fall.* but are"):
+        RaggedSets(np.ones((2, 1)), offsets)
+
+
+def test_masked_offsets_are_refused():
+    with pytest.raises(ValueError, match="The array of offsets has masked values"):
+        RaggedSets(np.ones((2, 1)), np.ma.array([0, 1, 2], mask=[0, 1, 0]))
+
+
+def test_numbers_beside_strings_stay_numbers():
+    sets = RaggedSets(np.ones((2, 1)), [0, 1, 2])
+    assert sets.to_rows([["a"], [1.5]]).tolist() == ["a", 1.5]

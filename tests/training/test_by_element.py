@@ -67,3 +67,13 @@ def test_gradients_are_by_feature(bags):
     weight = reg.net_.module_.rho[0].weight[0].detach()
     standardized = reg.net_.module_.input_layer(torch.from_numpy(np.concatenate(sets))).double()
     assert_close(found, standardized * weight / data.sizes[torch.repeat_interleave(data.sizes)][:, None])
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize("offset", [1e6, 1.7e9])
+def test_gradients_do_not_depend_on_an_offset(bags, n_members, offset):
+    y = [one.sum() for one in bags]
+    reg = DeepSetsRegressor(n_members=n_members, max_epochs=3, random_state=0)
+    wanted = np.concatenate(reg.fit(bags, y).integrated_gradients(bags))
+    found = np.concatenate(reg.fit([one + offset for one in bags], y).integrated_gradients([b + offset for b in bags]))
+    np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())

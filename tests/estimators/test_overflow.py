@@ -1,0 +1,79 @@
+"""Values that overflow once they are scaled: an error that names the set, wherever they come in or would come out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor
+from sk_deepsets.inspection import element_importance
+
+RNG = np.random.default_rng(0)
+SETS = [1e-3 * RNG.normal(size=(size, 2)) for size in RNG.integers(1, 5, 24)]
+Y = np.array([one.mean() for one in SETS])
+FAR = [one.copy() for one in SETS]
+FAR[7][0, 1] = 3e38  # a float32, but not when it is divided by the standard deviation
+
+
+def regressor(n_members, **parameters):
+    return DeepSetsRegressor(n_members=n_members, max_epochs=2, random_state=0, **parameters)
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize("method", ["predict", "leave_one_out", "integrated_gradients"])
+def test_what_has_no_answer_is_named(n_members, method):
+    model = regressor(n_members).fit(SETS, Y)
+    with pytest.raises(ValueError, match="The output for set 7 of X is not finite"):
+        getattr(model, method)(FAR)
+
+
+@pytest.mark.parametrize("method", ["transform", "attention"])
+def test_what_is_pooled_is_checked(method):
+    model = regressor(1, pool_type="attention").fit(SETS, Y)
+    with pytest.raises(ValueError, match="The output for set 7 of X is not finite"):
+        getattr(model, method)(FAR)
+
+
+def test_importance_names_the_set():
+    for method in ("occlusion", "gradient"):
+        with pytest.raises(ValueError, match="The output for set 7 of X is not finite"):
+            element_importance(regressor(1).fit(SETS, Y), FAR, method=method)
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_training_that_diverges_for_such_a_set_names_it_and_changes_nothing(n_members):
+    model = regressor(n_members, warm_start=True).fit(SETS, Y)
+    before = model.predict(SETS)
+    for go_on in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match="The output for set 7 of X is not finite"):
+            go_on(FAR, Y)
+    np.testing.assert_array_equal(model.predict(SETS), before)
+    with pytest.raises(ValueError, match="The output for set 7 of X_val is not finite"):
+        regressor(n_members).fit(SETS, Y, X_val=FAR, y_val=Y)
+
+
+@pytest.mark.parametrize("n_members", [1, 4, 20])
+def test_an_outlier_that_was_trained_on_has_an_answer(n_members):
+    assert np.isfinite(regressor(n_members).fit(FAR, Y).predict(FAR)).all()
+
+
+@pytest.mark.parametrize("value", [1e39, -1e300])
+@pytest.mark.parametrize(
+    "model",
+    [
+        DeepSetsClassifier(n_members=1, max_epochs=1),
+        DeepSetsClassifier(n_members=4, max_epochs=1),
+        DeepSetsElementRegressor(max_epochs=1),
+    ],
+    ids=["one net", "pack", "elements"],
+)
+def test_context_beyond_float32_is_named_in_fit_and_predict(model, value):
+    table = pd.DataFrame({"sets": SETS, "age": RNG.normal(size=len(SETS))})
+    far = table.assign(age=table["age"].where(np.arange(len(SETS)) != 7, value))
+    y = [one[:, 0] for one in SETS] if isinstance(model, DeepSetsElementRegressor) else np.arange(len(SETS)) % 2
+    for standardize in (True, False):
+        with pytest.raises(
+            ValueError, match=r"Context column 'age' holds .* \(the first in row 7\), a value too large"
+        ):
+            model.set_params(standardize=standardize).fit(far, y)
+    with pytest.raises(ValueError, match=r"Context column 'age' holds .* \(the first in row 7\), a value too large"):
+        model.set_params(standardize=True).fit(table, y).predict(far)
