@@ -99,9 +99,9 @@ MUTANTS = [
     *of(
         "training/_callbacks.py",
         "tests/training/test_callbacks.py",
-        ("if loss < self.best_loss_:", "if loss <= self.best_loss_ + 1:"),
+        ("            if loss < self.best_loss_:", "            if loss <= self.best_loss_ + 1:"),
         ("if waited >= patience:", "if waited > patience:"),
-        ("net.module_.load_state_dict(self._weights)", "pass"),
+        ("net.module_.load_state_dict(self._best.weights)", "pass"),
     ),
     *of(
         "training/_net.py",

@@ -95,7 +95,9 @@ class DeepSetsBase(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        self._fit(X, y, sample_weight, goes_on=hasattr(self, "net_"), epochs=1, classes=classes, partly=True)
+        how = {"goes_on": hasattr(self, "net_"), "epochs": 1, "classes": classes, "partly": True}
+        if self._fit(X, y, sample_weight, **how).interrupted:
+            raise KeyboardInterrupt
         return self
 
     def _fit(

@@ -73,7 +73,7 @@ def read_file(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if not isinstance(settings, dict):
             raise TypeError("the settings are no dict")
     except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ValueError(f"{path} was not written by sk_deepsets.io.save: {error!r}.") from error
+        raise ValueError(f"{path} was not written by sk_deepsets.io.save: {error!r:.200}.") from error
     return settings, arrays
 
 

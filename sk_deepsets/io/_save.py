@@ -122,8 +122,8 @@ def load(path: str | Path, module: Any = None) -> Any:
         raise
     except Exception as error:
         raise ValueError(
-            f"{path} cannot be read by sk_deepsets {here}: {error!r}. It says that it was written with {versions}; "
-            "load it with these versions."
+            f"{path} cannot be read by sk_deepsets {here}: {error!r:.200}. It says that it was written with "
+            f"{versions}; load it with these versions."
         ) from error
     if type(estimator) not in ESTIMATORS.values():
         raise ValueError(f"{path} holds no estimator.")

@@ -96,6 +96,10 @@ class Reader:
         """Values by their names."""
         return {name: self(one) for name, one in content.items()}
 
+    def take(self, name: str) -> np.ndarray:
+        """An array that is kept, once: a file that names one many times does not fill the memory."""
+        return self.arrays.pop(name).copy()
+
 
 def cannot_be_saved(value: Any, place: str) -> TypeError:
     """The error for a value without a form."""
@@ -119,13 +123,17 @@ def _write_array(array: np.ndarray, write: Writer, place: str) -> Any:
 
 def _read_array(content: Any, read: Reader) -> np.ndarray:
     if isinstance(content, str):
-        return read.arrays[content].copy()
+        return read.take(content)
     values, dtype, *shape = content
+    kind = np.dtype(dtype).kind
     if not shape:
-        if np.dtype(dtype).kind not in "mM":
+        if kind not in "mM":
             raise ValueError(f"{dtype} is no dtype of dates")
-        return read.arrays[values].view(dtype)
+        return read.take(values).view(dtype)
     items = read(values)
+    longest = max(map(len, items), default=0) if kind == "U" else 0
+    if kind not in "OUT" or (kind == "U" and np.dtype(dtype) > np.dtype(f"U{max(longest, 1)}")):
+        raise ValueError(f"{dtype} is no dtype of these objects or strings")
     array = np.empty(len(items), dtype=dtype)
     for number, item in enumerate(items):  # all at once, NumPy would look into tuples
         array[number] = item
@@ -144,7 +152,7 @@ def _write_index(index: pd.Index, write: Writer, place: str) -> Any:
         return [write(index.left, f"{place}.left"), write(index.right, f"{place}.right"), index.closed]
     plain = index.to_numpy() if isinstance(index.dtype, np.dtype) else index.to_numpy(dtype=object)
     content = [write(plain, place), str(index.dtype)]
-    found = _read_index(content, Reader(write.forms, write.arrays))
+    found = _read_index(content, Reader(write.forms, dict(write.arrays)))
     # strings may come back in another storage
     if found.inferred_type != index.inferred_type or not found.equals(index):
         raise cannot_be_saved(index, place)
@@ -189,7 +197,7 @@ PLAIN_FORMS = {
     "tensor": Form(
         lambda value: type(value) in (torch.Tensor, nn.Parameter),
         _write_tensor,
-        lambda name, read: torch.from_numpy(read.arrays[name].copy()),
+        lambda name, read: torch.from_numpy(read.take(name)),
     ),
     "index": Form(lambda value: isinstance(value, pd.Index), _write_index, _read_index),
     "device": Form(

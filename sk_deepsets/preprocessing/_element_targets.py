@@ -107,7 +107,9 @@ def _as_array(values: Any) -> np.ndarray:
         objects = np.array(values, dtype=object)
         return objects if pd.isna(objects).any() else as_ndarray(values, "y")
     if np.ma.is_masked(values):
-        return np.where(np.ma.getmaskarray(values), None, np.ma.getdata(values).astype(object))
+        found = np.ma.getdata(values).astype(object)
+        found[np.ma.getmaskarray(values)] = None
+        return found
     return as_ndarray(values, "y")
 
 

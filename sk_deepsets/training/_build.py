@@ -100,14 +100,19 @@ def make_callbacks(
     checkpoint: Checkpoint | None = None,
 ) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
-    for number, one in enumerate(callbacks or []):
-        if not hasattr(one[1] if isinstance(one, tuple) and len(one) == 2 else one, "on_train_begin"):
+    users = copy.deepcopy(list(callbacks or []))
+    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
+    ours = [("best_epoch", best_epoch), *progress_of(verbose)]
+    best_epoch.sets_lr = True
+    taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
+    for number, one in enumerate(users):
+        name, callback = one if isinstance(one, tuple) and len(one) == 2 else ("", one)
+        if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
             raise TypeError(
                 f"callbacks[{number}] is {one!r:.80}; wanted a skorch callback, its class, or a pair of a name and one."
             )
-    users = copy.deepcopy(list(callbacks or []))
-    # the user's own callbacks, or (name, callback) pairs, may see to the learning rate
-    scheduled = any(isinstance(c[1] if isinstance(c, tuple) else c, LRScheduler) for c in users)
-    best_epoch.sets_lr = not scheduled
-    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
-    return [("best_epoch", best_epoch), *progress_of(verbose), *users, *resumable]
+        if name in taken:
+            raise ValueError(f"callbacks[{number}] has the name {name!r} of one of the package's: give it another one.")
+        if isinstance(callback, LRScheduler):
+            best_epoch.sets_lr = False
+    return [*ours, *users, *resumable]

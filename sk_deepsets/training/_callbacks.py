@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from skorch.callbacks import Callback
 from torch import Tensor
+
+
+class Best(NamedTuple):
+    """The epoch of the lowest loss so far."""
+
+    loss: float = math.inf
+    epoch: int | None = None
+    weights: dict[str, Tensor] | None = None
 
 
 class BestEpoch(Callback):
@@ -21,6 +29,11 @@ class BestEpoch(Callback):
         Epochs without a new minimum after which training ends. None: never.
     sets_lr : bool, default=True
         Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
+
+    Attributes
+    ----------
+    last_epoch_ : int
+        The last epoch that was finished; 0 before the first one is.
     """
 
     def __init__(self, patience: int | None = None, sets_lr: bool = True) -> None:
@@ -29,35 +42,40 @@ class BestEpoch(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
-        self.best_loss_ = math.inf
-        self.stop_ = False
-        self.best_epoch_: int | None = None
-        self._weights: dict[str, Tensor] = {}
+        self.stop_, self.last_epoch_ = False, 0
+        self._best = Best()
+
+    @property
+    def best_loss_(self) -> float:
+        """The lowest validation loss."""
+        return self._best.loss
+
+    @property
+    def best_epoch_(self) -> int | None:
+        """Its epoch; None without validation."""
+        return self._best.epoch
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Keep the weights of a new minimum; ask for the end, which the net brings when all callbacks have run."""
         record = net.history[-1]
-        self._last_epoch = record["epoch"]
         loss = record.get("valid_loss", record["train_loss"])
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
-            return
-        if "valid_loss" not in record:
-            return
-        net.history.record("valid_loss_best", loss < self.best_loss_)  # what skorch's Checkpoint looks for
-        if loss < self.best_loss_:
-            self.best_loss_ = loss
-            self.best_epoch_ = record["epoch"]
-            self._weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
-        elif self.patience is not None:
-            self._wait(net, record["epoch"] - (self.best_epoch_ or 0), self.patience)
+        elif "valid_loss" in record:
+            net.history.record("valid_loss_best", loss < self.best_loss_)  # what skorch's Checkpoint looks for
+            if loss < self.best_loss_:
+                weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
+                self._best = Best(loss, record["epoch"], weights)  # at once: Ctrl-C may come between any two lines
+            elif self.patience is not None:
+                self._wait(net, record["epoch"] - (self.best_epoch_ or 0), self.patience)
+        self.last_epoch_ = record["epoch"]
 
     @property
     def falls_(self) -> bool:
         """Whether the validation loss was still falling in the end, where that is asked for."""
         if self.patience is None or self.best_epoch_ is None or self.stop_:
             return False
-        return 2 * (self._last_epoch - self.best_epoch_) < self.patience
+        return 2 * (self.last_epoch_ - self.best_epoch_) < self.patience
 
     def _wait(self, net: Any, waited: int, patience: int) -> None:
         if waited >= patience:
@@ -68,6 +86,6 @@ class BestEpoch(Callback):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the best epoch."""
-        if self._weights:
-            net.module_.load_state_dict(self._weights)
-        self._weights = {}
+        if self._best.weights is not None:
+            net.module_.load_state_dict(self._best.weights)
+        self._best = self._best._replace(weights=None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import threading
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from sk_deepsets.nn import current_generator
 from sk_deepsets.training._net import Split
 from sk_deepsets.training._progress import EpochBar, EpochLines
 
+DIGEST_SIZE = hashlib.sha256().digest_size
 # The callbacks that are as good when they begin anew.
 OF_ONE_PROCESS = (EpochBar, EpochLines, EpochTimer, PrintLog)
 
@@ -44,7 +47,7 @@ def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A file to write, which takes the place of another when it is complete, and else is taken away."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part
         os.replace(part, path)
@@ -55,7 +58,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 class Checkpoint(Callback):
     """Writes all that an epoch changes, when all other callbacks have seen its end; begins with what was written.
 
-    The file is a pickle: it has the user's own module and callbacks, too.
+    The file is a digest and a pickle, which has the user's own module and callbacks, too.
 
     Parameters
     ----------
@@ -67,10 +70,10 @@ class Checkpoint(Callback):
         self.path = path
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Go on from the file, if there is one."""
-        if not self.path.exists():
+        """Go on from the file, if there is one that is whole."""
+        state = self._read()
+        if state is None:
             return
-        state = pickle.loads(self.path.read_bytes())
         n_before = len(net.history)
         net.module_, net.optimizer_ = state["module"], state["optimizer"]
         net.history[:] = state["history"]
@@ -97,5 +100,22 @@ class Checkpoint(Callback):
             "generator": None if generator is None else generator.get_state(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(self.path) as part:
-            part.write_bytes(pickle.dumps(state))
+        content = pickle.dumps(state)
+        # the part is gone where an equal fit beside this one has come to its end
+        with suppress(FileNotFoundError), written_whole(self.path) as part:
+            part.write_bytes(hashlib.sha256(content).digest() + content)
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if hashlib.sha256(content[DIGEST_SIZE:]).digest() != content[:DIGEST_SIZE]:
+            warnings.warn(f"The checkpoint {self.path} is damaged: training begins anew.", UserWarning, stacklevel=2)
+            return None
+        return pickle.loads(content[DIGEST_SIZE:])
+
+    def delete(self) -> None:
+        """Delete the file, and what killed processes left of it."""
+        for one in (self.path, *self.path.parent.glob(f"{self.path.name}.*.part")):
+            one.unlink(missing_ok=True)

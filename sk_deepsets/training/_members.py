@@ -58,6 +58,8 @@ class MemberTraining(Callback):
     ----------
     best_epoch_ : int
         The epoch with the lowest ``valid_loss``.
+    last_epoch_ : int
+        The last epoch that was finished; 0 before the first one is.
     outputs_ : Tensor of shape (n, n_outputs)
         The mean of what the chosen candidates say of the sets that are looked at.
     loss_ : float
@@ -70,15 +72,15 @@ class MemberTraining(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Forget an earlier fit."""
-        self.stop_, self.best_epoch_ = False, None
+        self.stop_, self.best_epoch_, self.last_epoch_ = False, None, 0
         self._n_steps = self._n_epochs = self._in_vain = 0
         self._max_epochs = net.max_epochs
         self._next_look, self._falls = 1, False
         self._best_loss = self._lowest = math.inf
         self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
         self._numbers = list(range(len(net.module_.kinds)))
-        self._candidates: list[Candidate] = []
-        self._weights = np.ones(1)  # those of the prior and of the candidates
+        # the candidates, and the weights of the prior and of the candidates
+        self._library: tuple[list[Candidate], np.ndarray] = [], np.ones(1)
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
         self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
         together = X.valid
@@ -115,12 +117,15 @@ class MemberTraining(Callback):
         loss = self._judge(linked_mean(outputs, even, net.module_.link)[None]).item()
         net.history.record("valid_loss", loss)
         net.history.record("valid_loss_best", loss < self._lowest)  # what skorch's Checkpoint looks for
-        if loss < self._lowest:
-            self._lowest, self.best_epoch_ = loss, net.history[-1]["epoch"]
-        if not (math.isfinite(loss) and math.isfinite(net.history[-1]["train_loss"])):
+        record = net.history[-1]
+        if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
-        elif self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
-            self._look(net, outputs)
+        else:
+            if self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
+                self._look(net, outputs)
+            if loss < self._lowest:
+                self._lowest, self.best_epoch_ = loss, record["epoch"]
+        self.last_epoch_ = record["epoch"]
 
     @property
     def falls_(self) -> bool:
@@ -130,11 +135,12 @@ class MemberTraining(Callback):
     def _look(self, net: Any, outputs: Tensor) -> None:
         """Weigh the candidates, these among them, and find out whether it is enough."""
         self._next_look = max(self._n_epochs + 1, round(self._n_epochs * NEXT_LOOK))
-        pack = net.module_
+        pack, candidates = net.module_, self._library[0].copy()
         for place, number in enumerate(self._numbers):
             state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
-            self._candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
-        self._weights, loss = self._judge.choose([one.outputs for one in self._candidates], pack.prior, pack.link)
+            candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
+        weights, loss = self._judge.choose([one.outputs for one in candidates], pack.prior, pack.link)
+        self._library = candidates, weights  # at once: Ctrl-C may come between any two lines
         gain, size = self._best_loss - loss, abs(loss)  # the loss of counts and of positive numbers may be negative
         self._falls = gain > CLEAR_GAIN * size
         self._in_vain = 0 if gain > GAIN * size else self._in_vain + 1
@@ -142,7 +148,7 @@ class MemberTraining(Callback):
         if self.stops_early and self._in_vain >= PATIENCE and self._n_steps >= MIN_STEPS:
             self.stop_ = True
         elif self._n_epochs * self._n_sets >= ENOUGH_SETS or self._n_epochs * self._n_elements >= ENOUGH_ELEMENTS:
-            chosen = {one.number for one, weight in zip(self._candidates, self._weights[1:], strict=True) if weight}
+            chosen = {one.number for one, weight in zip(candidates, weights[1:], strict=True) if weight}
             kept = [place for place, number in enumerate(self._numbers) if number in chosen]
             if 0 < len(kept) < len(self._numbers):
                 self._keep(net, kept)
@@ -185,11 +191,11 @@ class MemberTraining(Callback):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Make a pack of the chosen candidates, with the parameters that they had."""
-        self._average, candidates, pack = {}, self._candidates, net.module_
-        self._candidates = []
+        (candidates, of_all), pack = self._library, net.module_
+        of_prior, *weights = of_all
+        self._average, self._library = {}, ([], of_all)
         if not candidates:
             return
-        of_prior, *weights = self._weights
         chosen = np.flatnonzero(weights)
         if not len(chosen):  # there is nothing to learn; something has to stand for the members
             chosen = np.array([int(self._judge(torch.stack([one.outputs for one in candidates])).argmin())])

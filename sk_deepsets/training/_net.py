@@ -35,6 +35,8 @@ class SetNet(NeuralNet):
 
     batches_heard_ = False
     members_: MemberTraining | None = None
+    interrupted_ = False
+    """Whether Ctrl-C ended the training, and not a callback"""
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -127,12 +129,21 @@ class SetNet(NeuralNet):
         self.history.record(prefix + "_loss", float(total) / max(sum(sizes), 1))
         self.history.record(prefix + "_batch_count", len(sizes))
 
+    def fit_loop(self, *args: Any, **kwargs: Any) -> SetNet:
+        """The loop of skorch, which a KeyboardInterrupt ends: of Ctrl-C, or of callbacks that stop early."""
+        self.interrupted_ = False
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = not _is_early_stopping(error)
+            raise
+
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Announce an event, unless it is one within an epoch and nobody listens."""
         if method_name not in BATCH_EVENTS or self.batches_heard_:
             super().notify(method_name, **cb_kwargs)
         if method_name == "on_epoch_end" and dict(self.callbacks_)["best_epoch"].stop_:
-            raise KeyboardInterrupt  # what skorch takes as the end of training
+            raise EndOfTraining
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Find out whether a callback listens to what happens within an epoch."""
@@ -156,6 +167,19 @@ class SetNet(NeuralNet):
     @property
     def _torch_device(self) -> torch.device:
         return torch.device(self.device)
+
+
+class EndOfTraining(KeyboardInterrupt):
+    """What skorch takes for the end of training, raised by the package itself."""
+
+
+def _is_early_stopping(error: KeyboardInterrupt) -> bool:
+    """Whether it was raised to stop early: by the package, or in the code of skorch's callbacks."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
+    return isinstance(error, EndOfTraining) or raised_in.startswith("skorch.callbacks")
 
 
 def _context(batch: SetBatch) -> dict[str, Tensor]:

@@ -69,16 +69,15 @@ def train(
     try:
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
-        net.callbacks = make_callbacks(
-            callbacks, best_epoch, verbose, None if checkpoint is None else Checkpoint(checkpoint)
-        )
+        resumable = None if checkpoint is None else Checkpoint(checkpoint)
+        net.callbacks = make_callbacks(callbacks, best_epoch, verbose, resumable)
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
         net.module_.eval()  # as users of net_.module_ expect it
         outcome = _outcome(net, data.train, len(before.history), epochs, advice)
-        if checkpoint is not None and not outcome.interrupted:
-            checkpoint.unlink(missing_ok=True)
+        if resumable is not None and not outcome.interrupted:
+            resumable.delete()
         return outcome
     except BaseException:
         before.restore()
@@ -96,24 +95,24 @@ def _multiplications(net: SetNet, dataset: SetDataset) -> float:
 
 
 def _outcome(net: SetNet, dataset: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
-    if len(net.history) > n_before and "dur" not in net.history[-1]:
+    best = dict(net.callbacks_)["best_epoch"]
+    while len(net.history) > n_before and net.history[-1].get("epoch", math.inf) > best.last_epoch_:
         net.history.pop()  # the epoch that was interrupted
     rows = [{name: value for name, value in row.items() if name != "batches"} for row in net.history[n_before:]]
     if not rows:
         raise KeyboardInterrupt
-    best, last = dict(net.callbacks_)["best_epoch"], rows[-1]
+    last = rows[-1]
     diverged = not math.isfinite(last["train_loss"] + last.get("valid_loss", 0.0))
     # the loss of an epoch is taken before its last step, which the weights tell
     if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
         what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
         raise DivergedError(f"Training diverged: {what} not finite. {advice}")
-    interrupted = len(rows) < epochs and not best.stop_
     number = n_before + len(rows) if best.best_epoch_ is None else best.best_epoch_
     kept = next((row for row in rows if row["epoch"] == number), last)
     loss = kept.get("valid_loss", kept["train_loss"])
     blew_up = loss if _is_far_out(net, dataset, loss) else None
     unfinished = len(rows) == epochs and best.falls_
-    return Training(rows, best.best_epoch_, blew_up, diverged, interrupted, unfinished)
+    return Training(rows, best.best_epoch_, blew_up, diverged, net.interrupted_, unfinished)
 
 
 def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
@@ -129,7 +128,7 @@ def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
 
 
 _CHANGED = [
-    *("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_"),
+    *("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_", "interrupted_"),
     *("lr", "batch_size", "max_epochs", "verbose"),
 ]
 

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback, Checkpoint, EpochScoring, GradientNormClipping, LRScheduler
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+
+from sk_deepsets import DeepSetsRegressor
+from sk_deepsets.training import MemberTraining
 
 EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
 
@@ -120,6 +123,86 @@ def test_an_interrupt_ends_a_search(case, bags):
     with pytest.raises(KeyboardInterrupt):
         GridSearchCV(case.make(callbacks=[Interrupt()]), {"lr": [0.1, 0.01]}, cv=2).fit(bags, case.y)
     assert seen == [1, 2, 3, 1]
+
+
+class EndOfEpoch(Callback):
+    """Ctrl-C when all else of an epoch is done."""
+
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_at_the_very_end_reaches_the_caller_too(case, bags):
+    model = case.make(max_epochs=1, callbacks=[EndOfEpoch()])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(bags, case.y)
+    assert model.n_iter_ == 1
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(bags, case.y)
+    assert [row["epoch"] for row in model.history_] == [1, 2]
+
+
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_an_early_stopping_of_skorch_ends_a_fit_and_not_a_search(case, bags, n_members):
+    make = {"max_epochs": 30, "callbacks": [EarlyStopping(patience=2, threshold=10)]}
+    if hasattr(case.make(), "n_members"):
+        make["n_members"] = n_members
+    model = case.make(**make).fit(bags, case.y)
+    assert model.n_iter_ == 3
+    assert all(row.keys() >= EPOCH for row in model.history_)
+    search = GridSearchCV(case.make(**make), {"lr": [0.1, 0.01]}, cv=2).fit(bags, case.y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_the_best_epoch_of_skorchs_checkpoint_comes_back(case, bags, tmp_path):
+    back = Checkpoint(dirname=str(tmp_path), load_best=True)
+    model = case.make(max_epochs=6, lr=0.1, n_iter_no_change=100, callbacks=[back]).fit(bags, case.y)
+    plain = case.make(max_epochs=6, lr=0.1, n_iter_no_change=100).fit(bags, case.y)
+    assert model.best_iteration_ == plain.best_iteration_
+    np.testing.assert_array_equal(weights(model), weights(plain))
+
+
+@pytest.mark.parametrize("part", ["_outputs", "_look"])
+@pytest.mark.parametrize("time", [1, 2])
+def test_an_interrupt_while_members_are_looked_at_ends_the_fit_with_the_epochs_before(
+    bags, values, monkeypatch, part, time
+):
+    whole, calls = getattr(MemberTraining, part), []
+
+    def interrupted(self, net, *args):
+        calls.append(part)
+        if len(calls) == time:
+            raise KeyboardInterrupt
+        return whole(self, net, *args)
+
+    monkeypatch.setattr(MemberTraining, part, interrupted)
+    model = DeepSetsRegressor(n_members=4, max_epochs=5, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(bags, values)
+    assert hasattr(model, "net_") == (time == 2)
+    if time == 2:
+        assert model.n_iter_ == model.best_iteration_ == len(model.history_) == 1
+        assert model.history_[0].keys() >= EPOCH
+        assert np.isfinite(model.predict(bags)).all()
+        assert np.isfinite(model.oof_score_)
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (3, "callbacks.0. is 3; wanted a skorch callback, its class, or a pair"),
+        (None, "callbacks.0. is None; wanted"),
+        (print, "callbacks.0. is <built-in function print>; wanted"),
+        (("a",), "callbacks.0. is .'a',.; wanted"),
+        ((3, Count()), "callbacks.0. is .3, .*; wanted"),
+        (("a", Count(), 1), "callbacks.0. is .'a', .*; wanted"),
+        (("best_epoch", Count()), "callbacks.0. has the name 'best_epoch' of one of the package's"),
+        (("epoch_timer", Count()), "callbacks.0. has the name 'epoch_timer' of one of the package's"),
+    ],
+)
+def test_what_is_no_callback_is_shown(case, bags, callback, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        case.make(callbacks=[callback]).fit(bags, case.y)
 
 
 def test_a_fit_interrupted_before_its_first_epoch_is_done_is_no_fit(case, bags):

@@ -77,3 +77,9 @@ def test_context_beyond_float32_is_named_in_fit_and_predict(model, value):
             model.set_params(standardize=standardize).fit(far, y)
     with pytest.raises(ValueError, match=r"Context column 'age' holds .* \(the first in row 7\), a value too large"):
         model.set_params(standardize=True).fit(table, y).predict(far)
+
+
+@pytest.mark.parametrize("n_members", [1, 4, 20])
+def test_targets_that_overflow_say_what_to_do(n_members):
+    with pytest.raises(ValueError, match=r"Training diverged: .* Lower lr, or set standardize=True"):
+        regressor(n_members, standardize=False).fit(SETS, Y / np.abs(Y).max() * 1e25)

@@ -94,3 +94,20 @@ def test_all_layers_and_targets_are_known():
     assert ours <= known
     assert len({one.__name__ for one in ours}) == len(ours)
     assert not [one for one in ESTIMATORS.values() if one in known]
+
+
+@pytest.mark.parametrize("dtype", ["S1500000000", "<U200000000", "V9", "<f8"])
+def test_a_file_cannot_ask_for_memory_that_it_does_not_fill(fitted, dtype, tmp_path):
+    _, model = fitted("single-mean")
+    wide = json.dumps({"array": [["a"], dtype, [1]]})
+    path = forged(model, tmp_path / "forged", lambda text: text.replace('"callbacks": null', f'"callbacks": {wide}'))
+    with pytest.raises(ValueError, match="is no dtype of these objects or strings"):
+        load(path)
+
+
+def test_an_array_is_read_once(fitted, tmp_path):
+    _, model = fitted("single-mean")
+    many = json.dumps([{"tensor": "net_.rho.0.weight"}] * 3)
+    path = forged(model, tmp_path / "forged", lambda text: text.replace('"callbacks": null', f'"callbacks": {many}'))
+    with pytest.raises(ValueError, match=r"forged cannot be read by sk_deepsets .*KeyError"):
+        load(path)

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,13 @@ def test_other_data_and_parameters_have_files_of_their_own(tmp_path, monkeypatch
     assert n_files([one * 2 for one in SETS], VALUES) == 6
     assert n_files(SETS, VALUES, np.linspace(1, 2, 60)) == 7
     assert n_files(SETS, VALUES, None, SETS[:9], VALUES[:9]) == 8
+    assert n_files(callbacks=[("a", KillAt())]) == 9
+    assert n_files(callbacks=[("b", KillAt())]) == 10
+    for number, gamma in enumerate([0.1, 0.1, 0.5]):
+        schedule = LRScheduler("StepLR", step_size=1, gamma=gamma)
+        assert n_files(callbacks=[KillAt(), schedule]) == [11, 11, 12][number]
+    assert n_files(optimizer=lambda *args, **kwargs: torch.optim.SGD(*args, **kwargs), weight_decay=0) == 13
+    assert n_files(optimizer=lambda *args, **kwargs: torch.optim.Adam(*args, **kwargs), weight_decay=0) == 14
 
 
 def test_warm_starts_have_files_of_their_own(tmp_path):
@@ -139,3 +148,38 @@ def test_a_bar_that_is_drawn_is_no_part_of_the_file(tmp_path, monkeypatch):
     model = cls(**options, max_epochs=3, random_state=0, verbose=1, checkpoint=tmp_path).fit(SETS, y)
     assert "progress" in dict(model.net_.callbacks_)
     assert model.n_iter_ == 3
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[:-9], lambda content: b"", lambda content: content[::-1]])
+def test_a_damaged_file_is_told_and_not_used(tmp_path, monkeypatch, harm):
+    monkeypatch.setenv("FAIL_AT", "7")
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit("single", tmp_path)
+    monkeypatch.delenv("FAIL_AT")
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(harm(file.read_bytes()))
+    with pytest.warns(UserWarning, match=f"The checkpoint {file} is damaged: training begins anew"):
+        again = fit("single", tmp_path)
+    assert BEGUN[0] == 1
+    np.testing.assert_array_equal(said(again), said(fit("single")))
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIL_AT", "3")
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit("single", tmp_path)
+    monkeypatch.delenv("FAIL_AT")
+    (file,) = tmp_path.iterdir()
+    file.with_name(f"{file.name}.99-1.part").write_bytes(b"half")
+    fit("single", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_equal_fits_in_threads_share_a_folder(tmp_path):
+    cls, options, y = MODELS["single"]
+    with ThreadPoolExecutor(4) as pool:
+        make = partial(cls, **options, max_epochs=8, random_state=0, checkpoint=tmp_path)
+        models = list(pool.map(lambda _: make().fit(SETS, y), range(4)))
+    for one in models[1:]:
+        np.testing.assert_array_equal(said(one), said(models[0]))
+    assert not list(tmp_path.iterdir())

@@ -359,7 +359,7 @@ def test_kinds_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
     assert net.module_.kinds == (KINDS[0], KINDS[2])
     members._look(net, torch.zeros(2, 24, 2))
     assert members._numbers == [2]  # candidates 3 and 5, both of kind 2
-    assert [one.number for one in members._candidates] == [0, 1, 2, 0, 2]
+    assert [one.number for one in members._library[0]] == [0, 1, 2, 0, 2]
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
