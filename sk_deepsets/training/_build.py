@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from skorch.callbacks import Checkpoint as SkorchCheckpoint
 from skorch.callbacks import LRScheduler
 from torch import nn
 
@@ -113,6 +114,12 @@ def make_callbacks(
             )
         if name in taken:
             raise ValueError(f"callbacks[{number}] has the name {name!r} of one of the package's: give it another one.")
+        loads_best = isinstance(callback, SkorchCheckpoint) and callback.load_best
+        if loads_best and isinstance(best_epoch, MemberTraining):
+            raise ValueError(
+                f"callbacks[{number}] would load the weights of one epoch in place of the members that were chosen: "
+                "leave load_best out, or set n_members=1."
+            )
         if isinstance(callback, LRScheduler):
             best_epoch.sets_lr = False
     return [*ours, *users, *resumable]

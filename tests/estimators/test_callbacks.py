@@ -162,6 +162,12 @@ def test_the_best_epoch_of_skorchs_checkpoint_comes_back(case, bags, tmp_path):
     np.testing.assert_array_equal(weights(model), weights(plain))
 
 
+def test_members_that_were_chosen_are_not_overwritten(bags, values):
+    model = DeepSetsRegressor(n_members=4, max_epochs=1, callbacks=[Checkpoint(load_best=True)])
+    with pytest.raises(ValueError, match="leave load_best out, or set n_members=1"):
+        model.fit(bags, values)
+
+
 @pytest.mark.parametrize("part", ["_outputs", "_look"])
 @pytest.mark.parametrize("time", [1, 2])
 def test_an_interrupt_while_members_are_looked_at_ends_the_fit_with_the_epochs_before(
