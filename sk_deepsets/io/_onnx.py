@@ -22,6 +22,10 @@ from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveT
 from sk_deepsets.training import ModulePack, PaddedModule, written_whole
 
 
+# Programs that earlier ones export are right for sets of one size only.
+FIRST_TORCH = "2.8"
+
+
 def to_onnx(estimator: Any, path: str | Path) -> None:
     """Export a fitted estimator to an ONNX file.
 
@@ -43,7 +47,8 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     TypeError
         For other estimators, and for those with a ``module`` of your own.
     ImportError
-        Without ``pip install "sk-deepsets[onnx]"``. To run the program needs ``onnxruntime`` alone.
+        Without ``pip install "sk-deepsets[onnx]"``, or with a torch before 2.8. To run the program needs
+        ``onnxruntime`` alone.
 
     Notes
     -----
@@ -88,6 +93,8 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ImportError(f'to_onnx needs {" and ".join(missing)}: pip install "sk-deepsets[onnx]".')
+    if torch.__version__ < FIRST_TORCH:
+        raise ImportError(f"to_onnx needs torch {FIRST_TORCH} or later, not {torch.__version__}.")
 
     n_sets, set_size = torch.export.Dim("n_sets"), torch.export.Dim("set_size")
     x = torch.zeros(3, 4, estimator.n_features_in_, dtype=torch.float64)

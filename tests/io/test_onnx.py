@@ -2,17 +2,20 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, SetPadder
 from sk_deepsets.io import to_onnx
-from sk_deepsets.io._onnx import description
+from sk_deepsets.io._onnx import FIRST_TORCH, description
 from tests.models import CASES, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
+if torch.__version__ < FIRST_TORCH:
+    pytest.skip(f"to_onnx needs torch {FIRST_TORCH}", allow_module_level=True)
 
 ALL_POOLS = {"pool_type": ("sum", "mean", "max", "min", "std", "attention")}
 
@@ -121,5 +124,9 @@ def test_what_cannot_be_exported_is_an_error(tmp_path, monkeypatch):
     model = DeepSetsRegressor(**SINGLE).fit(SETS, VALUE)
     monkeypatch.setattr("sk_deepsets.io._onnx.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'needs onnx and onnxscript: pip install "sk-deepsets\[onnx\]"'):
+        to_onnx(model, path)
+    monkeypatch.undo()
+    monkeypatch.setattr("sk_deepsets.io._onnx.FIRST_TORCH", "99.1")
+    with pytest.raises(ImportError, match=r"needs torch 99.1 or later, not 2\."):
         to_onnx(model, path)
     assert not list(tmp_path.iterdir())

@@ -95,6 +95,8 @@ def assert_repeats_on_two_threads():
 def assert_exports(make_batch):
     def check(module, context_dim=None):
         """An exported program gives the module's output for other batch sizes and set sizes."""
+        if torch.__version__ < "2.8":
+            pytest.skip("torch.export before torch 2.8 knows no sets of any size")
         b, m = Dim("b"), Dim("m")
         inputs = {}
         for name, sizes in {"example": [3, 1, 4], "other": [0, 7, 2, 1, 8]}.items():
