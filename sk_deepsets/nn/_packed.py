@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 # A running sum of many equal terms loses digits in float32: no more terms than these are added up one by one.
-BLOCK = 512
+BLOCK = 64
 
 
 class PackedSets(NamedTuple):
