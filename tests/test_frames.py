@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from sk_deepsets import DeepSetsClassifier, ElementTransformer, RaggedSets, SetAggregator, check_sets
+from tests.versions import needs_polars_output
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame(
@@ -125,7 +126,7 @@ def _numbers(frame):
     return frame.assign(events=RaggedSets(SETS.elements[["amount"]], SETS.offsets).to_series())
 
 
-@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+@pytest.mark.parametrize("output", ["default", "pandas", pytest.param("polars", marks=needs_polars_output)])
 def test_elements_and_context_are_transformed_in_any_order(output):
     if output == "polars":
         pytest.importorskip("polars")

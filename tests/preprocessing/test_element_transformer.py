@@ -25,6 +25,7 @@ from sklearn.preprocessing import (
 from sklearn.utils import get_tags
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, ElementTransformer, RaggedSets, check_sets
+from tests.versions import needs_polars_output
 
 SIZES = st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any)
 
@@ -442,6 +443,7 @@ def test_a_transformer_that_moves_rows_is_an_error(mixed):
     pd.testing.assert_index_equal(renumbered.fit_transform(mixed).elements.index, mixed.elements.index)
 
 
+@needs_polars_output
 def test_polars_may_hold_the_sets():
     pl = pytest.importorskip("polars")
     sets = RaggedSets(np.arange(8.0).reshape(4, 2), [0, 3, 3, 4], feature_names=["a", "b"])

@@ -146,6 +146,8 @@ def test_numbers_share_the_memory_of_the_array(make_list):
 def test_vectors_and_fields_share_the_memory_of_the_array():
     vectors = pa.array([[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]], type=pa.list_(pa.list_(pa.float64(), 2)))
     assert np.shares_memory(sets_of(vectors[1:]).elements, vectors.values.values.to_numpy())
+    if pd.__version__ < "3":
+        return  # which copies the columns of every new frame
     structs = pa.array([products(1), products(2, 3)], type=pa.list_(PRODUCT))
     elements = sets_of(structs[1:]).elements
     for number, name in enumerate(["price", "number"]):

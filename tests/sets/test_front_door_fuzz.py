@@ -498,7 +498,10 @@ def read_or_refused(X, dtype=None):
 @cases(500)
 @given(TREE, WRAP, st.sampled_from(["numeric", None]))
 def test_any_nest_of_anything_is_read_or_refused(tree, wrap, kind):
-    X = wrap(tree) if isinstance(tree, list | tuple) and len(tree) else tree
+    try:
+        X = wrap(tree) if isinstance(tree, list | tuple) and len(tree) else tree
+    except OverflowError:  # pandas 2 has no Series of numbers beyond float64
+        assume(False)
     sets = read_or_refused(X, kind)
     assert sets is None or len(sets) == len(X)
 
