@@ -66,7 +66,8 @@ def test_a_gpu_says_what_a_cpu_says(name, tmp_path):
     save(model, tmp_path / "model")
     for again in (load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
         np.testing.assert_allclose(answers(again, case.X), wanted, **tolerance)
-        again.net_.set_params(device="cpu")
+        again.net_.module_.to("cpu")
+        again.net_.device = "cpu"
         np.testing.assert_allclose(answers(again, case.X), wanted, **tolerance)
 
 
