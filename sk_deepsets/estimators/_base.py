@@ -1,18 +1,17 @@
 """DeepSetsBase: what all estimators share, from sets of any form to a trained net."""
 
 import copy
-import warnings
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._check_targets import check_groups, check_weight
 from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out
+from sk_deepsets.estimators._outcome import advice_for, check_finite, warn_of_training
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
 from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
@@ -69,26 +68,7 @@ class DeepSetsBase(BaseEstimator):
         """
         goes_on = self.warm_start and hasattr(self, "net_")
         training = self._fit(X, y, sample_weight, X_val, y_val, groups, goes_on=goes_on, epochs=self.max_epochs)
-        if training.diverged:
-            warnings.warn(
-                f"Training diverged: the loss of epoch {self.n_iter_} is not finite. {self._advice} The weights of "
-                f"epoch {self.best_iteration_} are kept.",
-                ConvergenceWarning,
-                stacklevel=3,  # 2 is scikit-learn's wrapper
-            )
-        elif training.blew_up is not None:
-            warnings.warn(
-                f"Training failed: its loss is {training.blew_up:.3g}, far beyond that of always answering the same. "
-                f"{self._advice}",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        if training.unfinished:
-            warnings.warn(
-                f"The validation loss was still falling after {self.max_epochs} epochs: raise max_epochs.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        warn_of_training(self, training, stacklevel=3)  # 2 is scikit-learn's wrapper
         if training.interrupted:
             raise KeyboardInterrupt
         return self
@@ -139,17 +119,21 @@ class DeepSetsBase(BaseEstimator):
             if X_val is not None:
                 fitted._outputs(valid_set.X, "_val")
             raise
-        fitted.size_range_ = size_range(sets, self.size_range_ if goes_on else None)
-        fitted.history_ = [*(self.history_ if goes_on else []), *training.history]
-        fitted.n_iter_ = len(fitted.history_)
-        fitted.best_iteration_ = training.best_epoch or fitted.n_iter_
-        if hasattr(fitted._target, "classes"):
-            fitted.classes_ = fitted._target.classes
+        fitted._record(sets, training, self if goes_on else None)
         # whose members have seen all sets once can say nothing out of fold when training goes on
         fitted._saw_all = parts.fold is None or (goes_on and self._saw_all)
         fitted._keep_out_of_fold(best_epoch, parts, values, of_sets)
         self.__dict__ = fitted.__dict__
         return training
+
+    def _record(self, sets, training, before):
+        """What a fit leaves to look at, with what is there from before, if training went on."""
+        self.size_range_ = size_range(sets, None if before is None else before.size_range_)
+        self.history_ = [*([] if before is None else before.history_), *training.history]
+        self.n_iter_ = len(self.history_)
+        self.best_iteration_ = training.best_epoch or self.n_iter_
+        if hasattr(self._target, "classes"):
+            self.classes_ = self._target.classes
 
     def _train(self, data, epochs, partly):
         """Train the net; what came of it, and the callback that chose the epoch."""
@@ -166,17 +150,12 @@ class DeepSetsBase(BaseEstimator):
             epochs=epochs,
             callbacks=self.callbacks,
             verbose=int(self.verbose),
-            advice=self._advice,
+            advice=advice_for(self),
             checkpoint=None if partly else checkpoint_of(self, data, self._built_with),
         )
         if not (partly or self.warm_start):
             self.net_.optimizer_.state.clear()  # several times the weights
         return training, best_epoch
-
-    @property
-    def _advice(self):
-        """What to do when training diverges."""
-        return "Lower lr." if self.standardize else "Lower lr, or set standardize=True."
 
     def _divide(self, values, weight, sets, groups, random, all_are_trained):
         """Which sets are trained on and which are looked at: those of other folds, or one part."""
@@ -290,18 +269,7 @@ class DeepSetsBase(BaseEstimator):
 
     def _outputs(self, sets, name=""):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
-        return self._finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, name)
-
-    def _finite(self, outputs, sets, name=""):
-        """What a net gives for sets, or their elements, if it is finite."""
-        if not np.isfinite(outputs).all():
-            row = int(np.argmax(~np.isfinite(outputs).all(axis=1)))
-            number = row if len(outputs) == len(sets) else sets.locate(row)[0]
-            raise ValueError(
-                f"The output for set {number} of X{name} is not finite: it holds values far beyond those of fit, or "
-                f"training diverged. {self._advice}"
-            )
-        return outputs
+        return check_finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, self, name)
 
     @available_if(lambda self: hasattr(self, "net_"))
     def _sk_visual_block_(self):

@@ -13,6 +13,7 @@ from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._by_element import ByElement
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
+from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths
 from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
@@ -39,7 +40,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_is_fitted(self)
         sets = self._read_sets(X)
-        return self._finite(self.net_.embed(SetDataset(sets)).numpy(), sets)
+        return check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, self)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features of an embedding: the class in lower case, and a number.

@@ -1,0 +1,61 @@
+"""How training went, and what came of it: warnings, and an error for answers that are no numbers."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+
+def advice_for(estimator):
+    """What to do when training diverges."""
+    return "Lower lr." if estimator.standardize else "Lower lr, or set standardize=True."
+
+
+def warn_of_training(estimator, training, stacklevel):
+    """Warn of a training that diverged, blew up or ended too early.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As fitted.
+    training : Training
+    stacklevel : int
+        That of the caller's caller is 2, as in :func:`warnings.warn`.
+    """
+    said = []
+    if training.diverged:
+        said.append(
+            f"Training diverged: the loss of epoch {estimator.n_iter_} is not finite. {advice_for(estimator)} The "
+            f"weights of epoch {estimator.best_iteration_} are kept."
+        )
+    elif training.blew_up is not None:
+        said.append(
+            f"Training failed: its loss is {training.blew_up:.3g}, far beyond that of always answering the same. "
+            f"{advice_for(estimator)}"
+        )
+    if training.unfinished:
+        said.append(f"The validation loss was still falling after {estimator.max_epochs} epochs: raise max_epochs.")
+    for text in said:
+        warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel + 1)
+
+
+def check_finite(outputs, sets, estimator, name=""):
+    """What a net gives for sets, or for their elements, if it is finite; otherwise an error that names the first set.
+
+    Parameters
+    ----------
+    outputs : ndarray of shape (n_sets, n_outputs) or (n_elements, n_outputs)
+    sets : RaggedSets
+    estimator : estimator
+    name : str
+        What follows X in the message.
+    """
+    wrong = ~np.isfinite(outputs).all(axis=1)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        number = row if len(outputs) == len(sets) else sets.locate(row)[0]
+        raise ValueError(
+            f"The output for set {number} of X{name} is not finite: it holds values far beyond those of fit, or "
+            f"training diverged. {advice_for(estimator)}"
+        )
+    return outputs

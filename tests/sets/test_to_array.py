@@ -1,0 +1,72 @@
+"""Anything as an array: what NumPy makes of it, but for what it would misread."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.sparse import csr_array
+
+from sk_deepsets.sets._to_array import NOT_NUMBERS, as_ndarray, check_unmasked, to_array, to_table
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1, 2], [3, 4]],
+        ((1.5, 2.5),),
+        np.ma.array([1, 2], mask=[0, 0]),
+        torch.tensor([[1.0, 2.0]], requires_grad=True),
+        torch.tensor([1.0, 2.0])._neg_view(),
+        pd.Series([1, 2]),
+        pd.DataFrame({"a": [1, 2]}),
+    ],
+)
+def test_what_numpy_reads_right_is_read_so(value):
+    wanted = value.detach().resolve_neg().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    np.testing.assert_array_equal(to_array(value, "It"), wanted, strict=True)
+
+
+def test_a_set_of_python_is_its_values():
+    assert sorted(to_array({3, 1, 2}, "It").tolist()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (None, ValueError, "It is None; wanted an array"),
+        (1.5, ValueError, "It is 1.5; wanted an array"),
+        ("ab", ValueError, "It is 'ab'; wanted an array"),
+        (bytearray(b"ab"), ValueError, "It is bytearray"),
+        ([b"ab", b"cd"], ValueError, "It holds strings; wanted numbers"),
+        ([[1, 2], [3]], ValueError, "It is not an array: its elements have unequal numbers of features"),
+        (np.ma.array([1, 2], mask=[0, 1]), ValueError, "It has masked values; fill them first"),
+        ([np.ma.array([1], mask=[1]), np.ma.array([2])], ValueError, "It has masked values"),
+        (csr_array(np.eye(2)), TypeError, "It is sparse, but dense sets are required"),
+        (torch.ones(2, dtype=torch.bfloat16), TypeError, "It is not an array: .*BFloat16"),
+        (torch.ones(2, device="meta"), TypeError, "It is not an array: "),
+    ],
+)
+def test_what_it_would_misread_is_told(value, error, message):
+    reader = as_ndarray if hasattr(value, "toarray") else to_array
+    with pytest.raises(error, match=message):
+        reader(value, "It")
+
+
+def test_tables_keep_the_names_of_their_columns():
+    frame = pd.DataFrame({"b": [1.0], "a": [2.0]})
+    assert to_table(frame, "It") is frame
+    polars = pytest.importorskip("polars")
+    pd.testing.assert_frame_equal(to_table(polars.DataFrame({"b": [1.0], "a": [2.0]}), "It"), frame)
+    assert to_table([[1.0, 2.0]], "It").tolist() == [[1.0, 2.0]]
+
+
+def test_nothing_is_said_where_no_value_is_masked():
+    for value in (np.ma.array([1]), [np.ma.array([1], mask=[0])], [1, "a", None], None, 3):
+        check_unmasked(value, "It")
+
+
+@pytest.mark.parametrize("value", [np.datetime64(1, "s"), datetime.date(2020, 1, 1), pd.Timedelta(1), np.complex64(1)])
+def test_times_and_complex_numbers_are_no_numbers(value):
+    assert isinstance(value, NOT_NUMBERS)
