@@ -100,7 +100,7 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
 
     Notes
     -----
-    An element whose target is missing (None or NaN) is seen by the others and left out of the loss and the score.
+    An element whose target is missing (None, NaN or masked) is seen by the others and left out of the loss and the score.
 
     Examples
     --------
@@ -211,7 +211,7 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
 
     Notes
     -----
-    An element whose target is NaN is seen by the others and left out of the loss and the score.
+    An element whose target is NaN or masked is seen by the others and left out of the loss and the score.
 
     Examples
     --------

@@ -235,7 +235,8 @@ class TrainingParameters:
     callbacks: Sequence | None = parameter(
         None,
         "list of skorch callbacks",
-        "Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``.",
+        """Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``. skorch's
+        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt of your own callback is taken for Ctrl-C.""",
         list,
         tuple,
         None,
@@ -260,7 +261,8 @@ class Run:
     device: str | torch.device = parameter(
         "cpu",
         "str or torch.device",
-        'Where to train. ``"auto"``: on an accelerator if there is one.',
+        """Where to train. ``"auto"``: on an accelerator if there is one that knows float64, in which sets are
+        standardised; Apple's does not.""",
         str,
         torch.device,
     )
