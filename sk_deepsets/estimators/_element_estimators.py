@@ -100,7 +100,8 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
 
     Notes
     -----
-    An element whose target is missing (None, NaN or masked) is seen by the others and left out of the loss and the score.
+    An element whose target is missing (None, NaN or masked) is seen by the others, and left out of the loss and the
+    score.
 
     Examples
     --------
