@@ -81,8 +81,10 @@ def _with_one_width(arrays: list[np.ndarray]) -> list[np.ndarray]:
     width = int(widths[known[0]])
     wrong = known[widths[known] != width]
     if len(wrong):
-        number = int(wrong[0])
+        number, others, where = int(wrong[0]), widths[known[1:]], "before"
+        if len(others) > 1 and (others == others[0]).all():  # all but the first agree
+            number, width, where = int(known[0]), int(others[0]), "after"
         features = "feature" if widths[number] == 1 else "features"
-        raise ValueError(f"Set {number} has {widths[number]} {features}; the sets before it have {width}.")
+        raise ValueError(f"Set {number} has {widths[number]} {features}; the sets {where} it have {width}.")
     dtype = arrays[known[0]].dtype
     return [np.empty((0, width), dtype) if any_ else array for any_, array in zip(anything, arrays, strict=True)]

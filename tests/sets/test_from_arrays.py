@@ -102,6 +102,8 @@ def test_a_single_array_is_not_copied():
     [
         ([np.ones((1, 2)), np.ones((1, 2)), np.ones((1, 3))], "Set 2 has 3 features; the sets before it have 2"),
         ([[[1.0, 2.0]], [], [3.0]], "Set 2 has 1 feature; the sets before it have 2"),
+        ([[], np.ones((1, 3)), [1.0], [], [2.0]], "Set 1 has 3 features; the sets after it have 1"),
+        ([np.ones((1, 3)), [1.0], np.ones((1, 3)), [2.0]], "Set 1 has 1 feature; the sets before it have 3"),
         ([[1.0], [[1.0, 2.0], [3.0]]], "Set 1 is not an array: its elements have unequal numbers of features"),
         ([[1.0], [[1.0, [2.0]]]], "Set 1 is not an array: .*nested parts"),
         ([[1.0], [[[1.0]], [[2.0]]]], r"Set 1 has shape \(2, 1, 1\); wanted \(n_elements, n_features\)"),

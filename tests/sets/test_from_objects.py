@@ -174,6 +174,7 @@ def test_tables_of_other_libraries_are_matched_by_column_and_have_no_labels(libr
 @pytest.mark.parametrize(
     ("items", "message"),
     [
+        ([FRAME[["a"]], FRAME, FRAME], r"Set 0 has the columns \['a'\]; the sets after it have \['a', 'b'\]"),
         ([FRAME, FRAME[["a"]]], r"Set 1 has the columns \['a'\]; the sets before it have \['a', 'b'\]"),
         ([[], FRAME, FRAME[["b", "a"]]], r"Set 2 has the columns \['b', 'a'\]; the sets before it have \['a', 'b'\]"),
         ([FRAME, np.ones((1, 2))], "Set 0 is a table, but set 1 is ndarray; wanted all or none"),
