@@ -114,10 +114,10 @@ class DeepSetsBase(BaseEstimator):
         try:
             training, best_epoch = fitted._train(Split(train_set, valid_set), epochs, partly)
         except DivergedError:
-            # of values that overflow once they are scaled, the net knows no output from the start
-            fitted._outputs(sets)
+            # what overflows once it is scaled has no output, or no loss, from the start
+            fitted._check_losses(sets)
             if X_val is not None:
-                fitted._outputs(valid_set.X, "_val")
+                fitted._check_losses(valid_set.X, "_val")
             raise
         fitted._record(sets, training, self if goes_on else None)
         # whose members have seen all sets once can say nothing out of fold when training goes on
@@ -270,6 +270,13 @@ class DeepSetsBase(BaseEstimator):
     def _outputs(self, sets, name=""):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
         return check_finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, self, name)
+
+    def _check_losses(self, sets, name=""):
+        """Raise for the first set of which the output, or its square, is beyond float32, if that is not so of all."""
+        with np.errstate(over="ignore"):
+            squares = np.square(self._outputs(sets, name), dtype=np.float32)
+        if np.isfinite(squares).any():
+            check_finite(squares, sets, self, name)
 
     @available_if(lambda self: hasattr(self, "net_"))
     def _sk_visual_block_(self):

@@ -7,15 +7,15 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
-from sk_deepsets.sets import as_ndarray, check_labels, check_unmasked
+from sk_deepsets.sets import as_ndarray, check_labels, check_no_times, check_unmasked
 
 
 def check_targets(y, sets, name, **options):
     """Targets as an array of numbers or labels, one (or one row) for each set."""
     check_labels(y, sets.index, f"y{name}")
     y = _check_present(y, f"y{name}")
-    if options.get("y_numeric") and np.asarray(y).dtype.kind in "mM":
-        raise ValueError(f"y{name} has dtype {np.asarray(y).dtype}; wanted numbers.")
+    if options.get("y_numeric"):
+        check_no_times(y, f"y{name}")
     dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
     if dtype is not None and dtype.kind in "biu" and not y.isna().any():
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
@@ -31,12 +31,17 @@ def check_groups(groups, sets):
     """The group of each set as a number, or None."""
     if groups is None:
         return None
-    groups = np.asarray(_check_present(groups, "groups"), dtype=object)
+    groups = _check_present(groups, "groups")
+    # NumPy would make strings of a list of several types
+    groups = np.asarray(groups, dtype=None if hasattr(groups, "dtype") else object)
     if groups.shape != (len(sets),):
         raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
-    numbers = pd.factorize(groups, sort=True)[0]
+    try:
+        numbers = pd.factorize(groups, sort=True)[0]
+    except TypeError:  # values of several types have no order
+        numbers = pd.factorize(groups)[0]
     if (numbers < 0).any():  # NaN among floats
-        raise ValueError(f"groups has no value for set {np.argmin(numbers)}.")
+        raise ValueError(f"groups is missing for set {np.argmin(numbers)}.")
     return numbers
 
 
@@ -46,11 +51,15 @@ def _check_present(values, name):
     if hasattr(values, "resolve_neg"):  # a torch tensor, which may carry a gradient
         values = as_ndarray(values, name)
     dtype = getattr(values, "dtype", None)
-    if not isinstance(dtype, np.dtype) or dtype.kind == "O":
-        missing = pd.isna(np.asarray(values, dtype=object))
-        if missing.any():
-            first = np.argwhere(missing)[0][0]
-            raise ValueError(f"{name} has {missing.sum():,} missing values; the first is that of set {first}.")
+    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+        return values
+    in_pandas = isinstance(values, pd.Series | pd.DataFrame)
+    missing = np.asarray(values.isna() if in_pandas else pd.isna(np.asarray(values, dtype=object)))
+    if missing.any():
+        rows = missing.reshape(len(missing), -1).any(axis=1)
+        raise ValueError(
+            f"{name} is missing for {rows.sum():,} of {len(rows):,} sets; the first is set {np.argmax(rows)}."
+        )
     return values
 
 
@@ -71,10 +80,10 @@ def check_weight(sample_weight, sets):
         return None
     check_labels(sample_weight, sets.index, "sample_weight")
     check_unmasked(sample_weight, "sample_weight")
-    given = np.asarray(sample_weight)
-    shape = given.shape
-    if given.dtype.kind in "mM":
-        raise ValueError(f"sample_weight has dtype {given.dtype}; wanted numbers.")
+    if hasattr(sample_weight, "resolve_neg"):  # a torch tensor, which may carry a gradient
+        sample_weight = as_ndarray(sample_weight, "sample_weight")
+    check_no_times(sample_weight, "sample_weight")
+    shape = np.shape(sample_weight)
     if shape not in ((), (len(sets),)):
         raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))
@@ -110,7 +119,8 @@ def class_weights(class_weight, classes, numbers, weight):
     if class_weight != "balanced":
         for label, value in class_weight.items():
             if not (isinstance(value, Real) and 0 <= value < np.inf):
-                raise ValueError(f"class_weight of {label!r} is {value!r}; wanted is a number that is not negative.")
+                shown = value.item() if isinstance(value, np.generic) else value
+                raise ValueError(f"class_weight of {label!r} is {shown!r}; wanted a number that is not negative.")
         return compute_class_weight(class_weight, classes=classes, y=classes)
     # not scikit-learn's, which counts what has weight 0
     counts = np.bincount(numbers, weights=weight, minlength=len(classes))

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def element_scorer(scoring):
     callable
         ``scorer(estimator, X, y, sample_weight=None)``, for ``scoring=`` in ``cross_val_score`` and ``GridSearchCV``.
         The weights are those of sets, and not for rankings. With scikit-learn's metadata routing,
-        ``set_score_request(sample_weight=True)`` asks for them.
+        ``set_score_request(sample_weight=True)`` of other scorers asks for them.
 
     Examples
     --------
@@ -107,6 +108,7 @@ class _ElementScorer:
     def __init__(self, scorer):
         self.scorer = copy.copy(scorer)
 
+    @available_if(lambda self: hasattr(self.scorer, "set_score_request"))
     def set_score_request(self, **kwargs):
         """Ask for metadata in cross-validation, such as ``sample_weight=True``; see scikit-learn's metadata routing."""
         self.scorer.set_score_request(**kwargs)
@@ -120,7 +122,8 @@ class _ElementScorer:
         return self.get_metadata_routing()
 
     def _accept_sample_weight(self):  # searches ask it of each of several scorers
-        return self.scorer._accept_sample_weight()
+        accepts = getattr(self.scorer, "_accept_sample_weight", None)
+        return "sample_weight" in signature(self.scorer).parameters if accepts is None else accepts()
 
     def __call__(self, estimator, X, y, sample_weight=None):
         sets = _checked(X)

@@ -18,6 +18,8 @@ from sk_deepsets.training import SetDataset
 class ElementTarget(Target):
     """Base of the targets of elements."""
 
+    of_elements = True
+
     def weigh(self, values, sets, weight, name=""):
         """Weights of the sets; a set without a target, which teaches nothing, has weight 0."""
         taught = np.bincount(sets.segments, ~np.isnan(values), minlength=len(sets)) > 0

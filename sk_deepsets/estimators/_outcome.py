@@ -53,9 +53,9 @@ def check_finite(outputs, sets, estimator, name=""):
     wrong = ~np.isfinite(outputs).all(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
-        number = row if len(outputs) == len(sets) else sets.locate(row)[0]
+        number = sets.locate(row)[0] if estimator._target.of_elements else row
         raise ValueError(
-            f"The output for set {number} of X{name} is not finite: it holds values far beyond those of fit, or "
-            f"training diverged. {advice_for(estimator)}"
+            f"The output for set {number} of X{name} is not finite: it holds values far beyond those of the other sets "
+            f"trained on, or training diverged. {advice_for(estimator)}"
         )
     return outputs

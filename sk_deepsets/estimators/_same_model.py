@@ -1,11 +1,11 @@
 """Which parameters make the model: training goes on, from memory or from a file, where they are the same."""
 
-import re
 from functools import partial
 from numbers import Integral
 
 import numpy as np
 
+from sk_deepsets.estimators._in_words import in_words
 from sk_deepsets.training import checkpoint_path, find_device
 
 # What a net is built with; the other parameters may change from one fit to the next.
@@ -61,24 +61,6 @@ def checkpoint_of(estimator, data, built_with):
     before = getattr(estimator, "history_", []) if estimator.warm_start else []
     description = f"{type(estimator).__qualname__} {built_with} {parameters} {callbacks} {before}"
     return checkpoint_path(estimator.checkpoint, description, data)
-
-
-def in_words(value):
-    """What a callback, or a function, is and does, in words that are the same in other processes."""
-    if isinstance(value, list | tuple):
-        words = str([in_words(one) for one in value])
-    elif isinstance(value, partial):
-        words = f"partial {in_words([value.func, *value.args, *value.keywords.items()])}"
-    elif isinstance(value, type):
-        words = comparable(value)
-    elif hasattr(value, "__code__"):  # functions without a name of their own differ in their code
-        code = value.__code__
-        words = f"{comparable(value)} {code.co_code.hex()} {code.co_consts} {code.co_names}"
-    elif hasattr(value, "get_params"):
-        words = f"{comparable(type(value))} {in_words(sorted(value.get_params(deep=False).items()))}"
-    else:
-        words = repr(value)
-    return re.sub(r" at 0x[0-9a-f]+", "", words)
 
 
 def comparable(value):

@@ -21,7 +21,11 @@ class Target:
         What the outputs stand for, see :class:`DeepSetsPack`.
     output_dim : int
         How many outputs there are for each set, or element.
+    of_elements : bool
+        Whether there is one target for each element.
     """
+
+    of_elements = False
 
     link = "identity"
     loss_options = None

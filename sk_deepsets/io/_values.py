@@ -13,6 +13,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+# Strings may be shorter than their dtype, but no file takes more memory than this, in bytes, for what it does not hold.
+MOST_ROOM = 2**20
+
 
 class Form(NamedTuple):
     """A way to write and to read some kind of value."""
@@ -63,6 +66,7 @@ class Writer:
 
     def keep(self, array: np.ndarray, place: str) -> str:
         """Keep an array of numbers, and return its name."""
+        assert place not in self.arrays, f"there are two arrays at {place}"
         self.arrays[place] = array
         return place
 
@@ -131,8 +135,8 @@ def _read_array(content: Any, read: Reader) -> np.ndarray:
             raise ValueError(f"{dtype} is no dtype of dates")
         return read.take(values).view(dtype)
     items = read(values)
-    longest = max(map(len, items), default=0) if kind == "U" else 0
-    if kind not in "OUT" or (kind == "U" and np.dtype(dtype) > np.dtype(f"U{max(longest, 1)}")):
+    wanted, filled = np.dtype(dtype).itemsize * len(items), 4 * sum(map(len, items)) if kind == "U" else 0
+    if kind not in "OUT" or (kind == "U" and wanted > MOST_ROOM + 64 * filled):
         raise ValueError(f"{dtype} is no dtype of these objects or strings")
     array = np.empty(len(items), dtype=dtype)
     for number, item in enumerate(items):  # all at once, NumPy would look into tuples
@@ -185,7 +189,10 @@ PLAIN_FORMS = {
     ),
     "dict": Form(
         lambda value: type(value) is dict,
-        lambda value, write, place: [[write(k, place), write(v, f"{place}.{k}")] for k, v in value.items()],
+        lambda value, write, place: [
+            [write(k, f"{place}.{number}.key"), write(v, f"{place}.{number}")]
+            for number, (k, v) in enumerate(value.items())
+        ],
         lambda content, read: {read(k): read(v) for k, v in content},
     ),
     "number": Form(  # NumPy's own, and its strings

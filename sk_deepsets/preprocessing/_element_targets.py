@@ -43,21 +43,21 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
         if y.shape[1] != 1:
             raise ValueError(f"y{name} must be one column of targets, but is a DataFrame of {list(y.columns)}.")
         y = y.iloc[:, 0]
-    column = _column(y)
+    column = _column(y, f"y{name}")
     if isinstance(column, RaggedSets):
         check_labels(y, sets.index, f"y{name}")
         return _of_sets(column, sets, name)
     if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] == 1 and len(column) != len(sets):
         column = column[:, 0]
     if _is_flat(column):
-        return _of_elements(_as_array(column), y, sets, name)
+        return _of_elements(_as_array(column, f"y{name}"), y, sets, name)
     check_labels(y, sets.index, f"y{name}")
     return _of_parts(list(column), sets, name)
 
 
 def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
     """The label of each element: its own, or that of its set, which may be several numbers."""
-    column = _column(y)
+    column = _column(y, "y")
     if isinstance(column, RaggedSets):
         return read_element_targets(y, sets)
     table = getattr(column, "ndim", 1) == 2
@@ -71,7 +71,7 @@ def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
     return column if table else read_element_targets(y, sets)
 
 
-def _column(y: Any) -> Any:
+def _column(y: Any, what: str) -> Any:
     """Targets as RaggedSets, an array or a list, in which missing values stay what they are."""
     if is_arrow(y):
         return from_arrow(y)
@@ -83,7 +83,7 @@ def _column(y: Any) -> Any:
     if getattr(y, "is_nested", False):  # a nested tensor of torch
         return list(y.unbind())
     if not isinstance(array, ExtensionArray):
-        return _as_array(y)
+        return _as_array(y, what)
     in_numpy = isinstance(y.dtype, np.dtype)
     return np.asarray(y, dtype=None if in_numpy or not array.isna().any() else object)
 
@@ -101,16 +101,17 @@ def _is_sequence(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(type(value), "__len__") and getattr(value, "ndim", 1) > 0
 
 
-def _as_array(values: Any) -> np.ndarray:
+def _as_array(values: Any, what: str) -> np.ndarray:
     """Values as they are: among strings, NumPy would make a missing one the string "nan"; what is masked is missing."""
     if isinstance(values, list | tuple):
+        values = [None if value is np.ma.masked else value for value in values]
         objects = np.array(values, dtype=object)
-        return objects if pd.isna(objects).any() else as_ndarray(values, "y")
+        return objects if pd.isna(objects).any() else as_ndarray(values, what)
     if np.ma.is_masked(values):
         found = np.ma.getdata(values).astype(object)
         found[np.ma.getmaskarray(values)] = None
         return found
-    return as_ndarray(values, "y")
+    return as_ndarray(values, what)
 
 
 def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
@@ -147,7 +148,7 @@ def _of_sets(y: RaggedSets, sets: RaggedSets, name: str) -> np.ndarray:
     if y.n_features != 1:
         raise ValueError(f"y{name} must be one column of targets, but {y!r} has {y.n_features}.")
     _check_sizes(y.sizes, sets, name)
-    flat = y.elements if isinstance(y.elements, np.ndarray) else _column(y.elements.iloc[:, 0])
+    flat = y.elements if isinstance(y.elements, np.ndarray) else _column(y.elements.iloc[:, 0], f"y{name}")
     return flat.reshape(-1)[slice(None) if y._rows is None else _places(y.rows, sets, name)]
 
 
@@ -156,8 +157,8 @@ def _of_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
     missing = find_missing(items)
     sizes = sets.sizes if len(items) == len(sets) else np.zeros(len(items), dtype=np.int64)
     parts = [
-        np.full(size, None) if gone else _as_array(item).reshape(-1)
-        for gone, size, item in zip(missing, sizes, items, strict=True)
+        np.full(size, None) if gone else _as_array(item, f"The target of set {number} in y{name}").reshape(-1)
+        for number, (gone, size, item) in enumerate(zip(missing, sizes, items, strict=True))
     ]
     _check_sizes(np.array([len(part) for part in parts]), sets, name)
     filled = [part for part in parts if len(part)]

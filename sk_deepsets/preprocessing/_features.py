@@ -29,9 +29,10 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
 
 
 def columns_of(X: Any) -> list[Any] | None:
-    """The names of the columns of a table; None for what is none."""
+    """The names of the columns of a table, if all are strings, as scikit-learn's names of features are."""
     # pyarrow's columns are data
-    return list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else None
+    names = list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else [None]
+    return names if all(isinstance(name, str) for name in names) else None
 
 
 class SetTransformer(TransformerMixin, BaseEstimator):

@@ -9,6 +9,8 @@ import pandas as pd
 
 from sk_deepsets.sets import RaggedSets, as_floats, is_category, is_dictionary, is_number
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 class SetEncoder:
     """Numbers as they are, then codes of categories, for the elements and for the context of sets.
@@ -76,7 +78,7 @@ def _check_filled(context: Any) -> Any:
     numbers = np.array([is_number(dtype) for dtype in table.dtypes], dtype=bool)
     wrong = np.zeros(table.shape, dtype=bool)
     floats = as_floats(table.loc[:, numbers])
-    wrong[:, numbers] = ~(np.abs(floats) <= np.finfo(np.float32).max)
+    wrong[:, numbers] = ~((floats >= -FLOAT32_MAX) & (floats <= FLOAT32_MAX))
     wrong[:, ~numbers] = table.loc[:, ~numbers].isna()
     if wrong.any():
         place = int(np.argmax(wrong.any(axis=0)))
@@ -205,4 +207,5 @@ class ColumnEncoder:
 def _as_frame(table: Any) -> pd.DataFrame:
     """A DataFrame in which objects that are numbers are so by dtype, and Arrow's dictionaries are categories."""
     frame = (table if isinstance(table, pd.DataFrame) else pd.DataFrame(np.asarray(table))).infer_objects()
-    return frame.astype({name: "category" for name, dtype in frame.dtypes.items() if is_dictionary(dtype)})
+    dictionaries = [name for name, dtype in frame.dtypes.items() if is_dictionary(dtype)]
+    return frame.astype(dict.fromkeys(dictionaries, "category")) if dictionaries else frame

@@ -8,7 +8,7 @@ from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 from sk_deepsets.sets._set_column import put_sets
-from sk_deepsets.sets._to_array import as_ndarray, check_unmasked
+from sk_deepsets.sets._to_array import as_ndarray, check_no_times, check_unmasked
 
 __all__ = [
     "PaddedSets",
@@ -18,6 +18,7 @@ __all__ = [
     "as_floats",
     "as_ndarray",
     "check_labels",
+    "check_no_times",
     "check_sets",
     "check_unmasked",
     "find_missing",

@@ -49,7 +49,8 @@ class PaddedSets(SetSequence):
     ) -> None:
         if isinstance(values, list | tuple):
             values = [to_array(one, f"Set {number}") for number, one in enumerate(values)]
-        values, mask = to_array(values, "The array of values"), to_array(mask, "The mask")
+        values = to_array(values, "The array of values", "(n_sets, max_set_size, n_features)")
+        mask = to_array(mask, "The mask", "(n_sets, max_set_size)")
         if values.ndim != 3:
             raise ValueError(f"values must have shape (n_sets, max_set_size, n_features), not {values.shape}.")
         if mask.shape != values.shape[:2]:

@@ -15,8 +15,6 @@ from sk_deepsets.sets._labels import label_answers, number_rows
 from sk_deepsets.sets._sequence import SetSequence, names_of_columns, offsets_of
 from sk_deepsets.sets._to_array import as_ndarray, to_table
 
-OFFSETS = "offsets must be one-dimensional, begin with 0 and never fall, in whole numbers"
-
 
 class RaggedSets(SetSequence):
     """A sequence of sets, stored without padding.
@@ -75,14 +73,9 @@ class RaggedSets(SetSequence):
         rows: pd.Index | None = None,
     ) -> None:
         elements = to_table(elements, "The table of elements")
-        given = as_ndarray(offsets, "The array of offsets")
-        if given.ndim != 1 or not len(given) or given.dtype.kind not in "iuf":
-            raise ValueError(f"{OFFSETS}, but are {offsets!r:.80}.")
-        offsets = given.astype(np.int64)
+        offsets = _as_offsets(offsets)
         if elements.ndim != 2:
             raise ValueError(f"elements must have shape (n_elements, n_features), but have shape {elements.shape}.")
-        if not (offsets[0] == 0 and (np.diff(offsets) >= 0).all() and (offsets == given).all()):
-            raise ValueError(f"{OFFSETS}, but are {offsets!r:.80}.")
         if offsets[-1] != len(elements):
             raise ValueError(f"offsets end at {offsets[-1]}, but there are {len(elements)} elements.")
         if rows is not None and len(rows) != len(elements):
@@ -298,3 +291,17 @@ class RaggedSets(SetSequence):
         sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
         sets._numbers = numbers
         return sets
+
+
+def _as_offsets(given: Any) -> np.ndarray:
+    """Where sets begin, as int64."""
+    array = as_ndarray(given, "The array of offsets")
+    if array.dtype == object:
+        array = np.array(array.tolist())
+    if array.ndim == 1 and len(array) and array.dtype.kind in "iuf" and np.isfinite(array).all():
+        offsets = array.astype(np.int64)
+        if offsets[0] == 0 and (np.diff(offsets) >= 0).all() and (offsets == array).all():
+            return offsets
+    raise ValueError(
+        f"offsets must be one-dimensional, begin with 0 and never fall, in whole numbers, but are {given!r:.80}."
+    )

@@ -10,6 +10,8 @@ import pandas as pd
 
 from sk_deepsets.sets._to_array import to_table
 
+OF_CONTEXT = "(n_sets, n_context)"
+
 
 def offsets_of(sizes: np.ndarray) -> np.ndarray:
     """Where sets of these sizes begin."""
@@ -36,9 +38,9 @@ class SetSequence:
 
     def _attach(self, n_sets: int, n_features: int, context: Any, index: pd.Index | None, feature_names: Any) -> None:
         """Check the lengths of context, index and names, and keep them."""
-        context = None if context is None else to_table(context, "The context")
+        context = None if context is None else to_table(context, "The context", OF_CONTEXT, strings=True)
         if context is not None and context.ndim != 2:
-            raise ValueError(f"context must have shape (n_sets, n_context), but has shape {context.shape}.")
+            raise ValueError(f"context must have shape {OF_CONTEXT}, but has shape {context.shape}.")
         for what, value in (("context", context), ("index", index)):
             if value is not None and len(value) != n_sets:
                 raise ValueError(f"{what} has {len(value)} rows for {n_sets} sets.")

@@ -9,9 +9,11 @@ import numpy as np
 
 from sk_deepsets.sets._arrow import is_table, to_pandas
 
-MASKED = "{} has masked values; fill them first, or drop what they belong to."
+MASKED = "{} has masked values; fill them first, or drop their sets or elements."
 PLAIN = {list, tuple, float, int, np.ndarray}
-TEXT = (str, bytes, bytearray, memoryview)
+BYTES = (bytearray, memoryview)  # of which NumPy makes numbers
+TEXT = (str, bytes, *BYTES)
+OF_A_SET = "(n_elements, n_features)"
 # What NumPy would make real numbers of, besides: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
 NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)
@@ -21,7 +23,7 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
     """An array of any shape and dtype, or an error that begins with ``what``, such as "Set 3"."""
     check_unmasked(value, what)
     if hasattr(value, "toarray"):
-        raise TypeError(f"{what} is sparse, but dense sets are required: use .toarray().")
+        raise TypeError(f"{what} is sparse, but a dense array is required: use .toarray().")
     if hasattr(value, "resolve_neg"):  # a torch tensor, which may carry a gradient or be a lazy view
         value = value.detach().resolve_conj().resolve_neg()
     try:
@@ -34,21 +36,39 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
         raise TypeError(f"{what} is not an array: {error}") from error
 
 
-def to_array(value: Any, what: str) -> np.ndarray:
-    """An array of any dimension and dtype of what is, or holds, arrays."""
+def to_array(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = False) -> np.ndarray:
+    """An array of any dimension and dtype of what is, or holds, arrays.
+
+    Parameters
+    ----------
+    value : object
+    what, shape : str
+        What it is called in messages, and the shape that is wanted.
+    strings : bool
+        Whether it may hold strings.
+    """
     if isinstance(value, set | frozenset):
         value = list(value)
     if isinstance(value, TEXT) or not hasattr(type(value), "__len__"):
-        raise ValueError(f"{what} is {value!r:.80}; wanted an array of shape (n_elements, n_features).")
-    if isinstance(value, list | tuple) and any(issubclass(kind, TEXT) for kind in set(map(type, value)) - PLAIN):
-        # NumPy makes numbers of the bytes of some
+        raise ValueError(f"{what} is {value!r:.80}; wanted an array of shape {shape}.")
+    refused = BYTES if strings else TEXT
+    if isinstance(value, list | tuple) and any(issubclass(kind, refused) for kind in set(map(type, value)) - PLAIN):
         raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
     return as_ndarray(value, what)
 
 
-def to_table(value: Any, what: str) -> Any:
-    """A DataFrame of a table of any library, whose columns have names; otherwise an array."""
-    return to_pandas(value) if is_table(type(value)) else to_array(value, what)
+def to_table(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = False) -> Any:
+    """A DataFrame of a table of any library, whose columns have names; otherwise an array, see ``to_array``."""
+    return to_pandas(value) if is_table(type(value)) else to_array(value, what, shape, strings=strings)
+
+
+def check_no_times(values: Any, what: str) -> None:
+    """Raise for times, as NumPy's or as objects, of which numbers would be made."""
+    array = np.asarray(values)
+    kinds = {array.dtype.type} if array.dtype != object else set(map(type, array.ravel()))
+    time = next((kind for kind in kinds if issubclass(kind, TIMES)), None)
+    if time is not None:
+        raise ValueError(f"{what} holds values of type {time.__name__}; wanted numbers.")
 
 
 def check_unmasked(value: Any, what: str) -> None:

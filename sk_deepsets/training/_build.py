@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from skorch.callbacks import Checkpoint as SkorchCheckpoint
 from skorch.callbacks import LRScheduler
 from torch import nn
 
@@ -107,15 +106,14 @@ def make_callbacks(
     best_epoch.sets_lr = True
     taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
     for number, one in enumerate(users):
-        name, callback = one if isinstance(one, tuple) and len(one) == 2 else ("", one)
+        name, callback = one if isinstance(one, tuple | list) and len(one) == 2 else ("", one)
         if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
             raise TypeError(
                 f"callbacks[{number}] is {one!r:.80}; wanted a skorch callback, its class, or a pair of a name and one."
             )
         if name in taken:
             raise ValueError(f"callbacks[{number}] has the name {name!r} of one of the package's: give it another one.")
-        loads_best = isinstance(callback, SkorchCheckpoint) and callback.load_best
-        if loads_best and isinstance(best_epoch, MemberTraining):
+        if getattr(callback, "load_best", False) and isinstance(best_epoch, MemberTraining):
             raise ValueError(
                 f"callbacks[{number}] would load the weights of one epoch in place of the members that were chosen: "
                 "leave load_best out, or set n_members=1."

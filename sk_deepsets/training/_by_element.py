@@ -83,6 +83,7 @@ def _batches(net: SetNet, dataset: SetDataset) -> Iterator[SetBatch]:
     net._set_training(False)
     device = torch.device(net.device)
     encoder = getattr(net.module_, "encoder", None) or getattr(net.module_, "phi", None)
-    budget = None if encoder is None else CHUNKS_AT_ONCE * chunk_size(encoder, device)
+    chunks = CHUNKS_AT_ONCE if device.type == "cpu" else 1
+    budget = None if encoder is None else chunks * chunk_size(encoder, device)
     batches = SetBatches(dataset, net.batch_size, max_elements=budget, device=device)
     return (batch for batch, _ in batches)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 
 class Best(NamedTuple):
-    """The epoch of the lowest loss so far."""
+    """The epoch of the lowest loss so far, and the last one; replaced at once, since Ctrl-C may come at any time."""
 
     loss: float = math.inf
     epoch: int | None = None
     weights: dict[str, Tensor] | None = None
+    last_epoch: int = 0
 
 
 class BestEpoch(Callback):
@@ -29,11 +30,6 @@ class BestEpoch(Callback):
         Epochs without a new minimum after which training ends. None: never.
     sets_lr : bool, default=True
         Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
-
-    Attributes
-    ----------
-    last_epoch_ : int
-        The last epoch that was finished; 0 before the first one is.
     """
 
     def __init__(self, patience: int | None = None, sets_lr: bool = True) -> None:
@@ -42,7 +38,7 @@ class BestEpoch(Callback):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
-        self.stop_, self.last_epoch_ = False, 0
+        self.stop_ = False
         self._best = Best()
 
     @property
@@ -55,20 +51,25 @@ class BestEpoch(Callback):
         """Its epoch; None without validation."""
         return self._best.epoch
 
+    @property
+    def last_epoch_(self) -> int:
+        """The last epoch that was finished; 0 before the first one is."""
+        return self._best.last_epoch
+
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Keep the weights of a new minimum; ask for the end, which the net brings when all callbacks have run."""
-        record = net.history[-1]
+        record, best = net.history[-1], self._best
         loss = record.get("valid_loss", record["train_loss"])
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
         elif "valid_loss" in record:
-            net.history.record("valid_loss_best", loss < self.best_loss_)  # what skorch's Checkpoint looks for
-            if loss < self.best_loss_:
+            net.history.record("valid_loss_best", loss < best.loss)  # what skorch's Checkpoint looks for
+            if loss < best.loss:
                 weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
-                self._best = Best(loss, record["epoch"], weights)  # at once: Ctrl-C may come between any two lines
+                best = Best(loss, record["epoch"], weights)
             elif self.patience is not None:
-                self._wait(net, record["epoch"] - (self.best_epoch_ or 0), self.patience)
-        self.last_epoch_ = record["epoch"]
+                self._wait(net, record["epoch"] - (best.epoch or 0), self.patience)
+        self._best = best._replace(last_epoch=record["epoch"])
 
     @property
     def falls_(self) -> bool:

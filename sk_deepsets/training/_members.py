@@ -40,6 +40,17 @@ class Candidate(NamedTuple):
     """(n, n_outputs): for each set that is looked at, the output of members that were not trained on it"""
 
 
+class Library(NamedTuple):
+    """What is known of the epochs that are finished; replaced at once, since Ctrl-C may come at any time."""
+
+    candidates: tuple[Candidate, ...] = ()
+    weights: np.ndarray = np.ones(1)
+    """Those of the prior and of the candidates"""
+    lowest_loss: float = math.inf
+    best_epoch: int | None = None
+    last_epoch: int = 0
+
+
 class MemberTraining(Callback):
     """Trains each member on all folds but its own, and keeps the kinds, and the times, that are best together.
 
@@ -56,10 +67,6 @@ class MemberTraining(Callback):
 
     Attributes
     ----------
-    best_epoch_ : int
-        The epoch with the lowest ``valid_loss``.
-    last_epoch_ : int
-        The last epoch that was finished; 0 before the first one is.
     outputs_ : Tensor of shape (n, n_outputs)
         The mean of what the chosen candidates say of the sets that are looked at.
     loss_ : float
@@ -72,15 +79,13 @@ class MemberTraining(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Forget an earlier fit."""
-        self.stop_, self.best_epoch_, self.last_epoch_ = False, None, 0
+        self.stop_, self._library = False, Library()
         self._n_steps = self._n_epochs = self._in_vain = 0
         self._max_epochs = net.max_epochs
         self._next_look, self._falls = 1, False
-        self._best_loss = self._lowest = math.inf
+        self._best_loss = math.inf
         self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
         self._numbers = list(range(len(net.module_.kinds)))
-        # the candidates, and the weights of the prior and of the candidates
-        self._library: tuple[list[Candidate], np.ndarray] = [], np.ones(1)
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
         self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
         together = X.valid
@@ -116,31 +121,40 @@ class MemberTraining(Callback):
         even = torch.full((len(outputs),), 1 / len(outputs), dtype=outputs.dtype)
         loss = self._judge(linked_mean(outputs, even, net.module_.link)[None]).item()
         net.history.record("valid_loss", loss)
-        net.history.record("valid_loss_best", loss < self._lowest)  # what skorch's Checkpoint looks for
-        record = net.history[-1]
+        library, record = self._library, net.history[-1]
+        net.history.record("valid_loss_best", loss < library.lowest_loss)  # what skorch's Checkpoint looks for
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
         else:
             if self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
-                self._look(net, outputs)
-            if loss < self._lowest:
-                self._lowest, self.best_epoch_ = loss, record["epoch"]
-        self.last_epoch_ = record["epoch"]
+                library = self._look(net, outputs)
+            if loss < library.lowest_loss:
+                library = library._replace(lowest_loss=loss, best_epoch=record["epoch"])
+        self._library = library._replace(last_epoch=record["epoch"])
+
+    @property
+    def best_epoch_(self) -> int | None:
+        """The epoch with the lowest ``valid_loss``."""
+        return self._library.best_epoch
+
+    @property
+    def last_epoch_(self) -> int:
+        """The last epoch that was finished; 0 before the first one is."""
+        return self._library.last_epoch
 
     @property
     def falls_(self) -> bool:
         """Whether the last look still found clearly less loss, where that is asked for."""
         return self.stops_early and not self.stop_ and self._falls
 
-    def _look(self, net: Any, outputs: Tensor) -> None:
-        """Weigh the candidates, these among them, and find out whether it is enough."""
+    def _look(self, net: Any, outputs: Tensor) -> Library:
+        """Weigh the candidates, these among them, and find out whether it is enough; what is known then."""
         self._next_look = max(self._n_epochs + 1, round(self._n_epochs * NEXT_LOOK))
-        pack, candidates = net.module_, self._library[0].copy()
+        pack, candidates = net.module_, list(self._library.candidates)
         for place, number in enumerate(self._numbers):
             state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
             candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
         weights, loss = self._judge.choose([one.outputs for one in candidates], pack.prior, pack.link)
-        self._library = candidates, weights  # at once: Ctrl-C may come between any two lines
         gain, size = self._best_loss - loss, abs(loss)  # the loss of counts and of positive numbers may be negative
         self._falls = gain > CLEAR_GAIN * size
         self._in_vain = 0 if gain > GAIN * size else self._in_vain + 1
@@ -152,6 +166,7 @@ class MemberTraining(Callback):
             kept = [place for place, number in enumerate(self._numbers) if number in chosen]
             if 0 < len(kept) < len(self._numbers):
                 self._keep(net, kept)
+        return self._library._replace(candidates=tuple(candidates), weights=weights)
 
     def _keep(self, net: Any, places: list[int]) -> None:
         """Train these kinds alone from now on."""
@@ -191,9 +206,9 @@ class MemberTraining(Callback):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Make a pack of the chosen candidates, with the parameters that they had."""
-        (candidates, of_all), pack = self._library, net.module_
-        of_prior, *weights = of_all
-        self._average, self._library = {}, ([], of_all)
+        candidates, pack = self._library.candidates, net.module_
+        of_prior, *weights = self._library.weights
+        self._average, self._library = {}, self._library._replace(candidates=())
         if not candidates:
             return
         chosen = np.flatnonzero(weights)

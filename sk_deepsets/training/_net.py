@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Callback, EpochTimer
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
 from sk_deepsets.nn import LossOfSets, Pack, member_losses
@@ -36,7 +36,7 @@ class SetNet(NeuralNet):
     batches_heard_ = False
     members_: MemberTraining | None = None
     interrupted_ = False
-    """Whether Ctrl-C ended the training, and not a callback"""
+    """Whether a KeyboardInterrupt other than an early stopping ended the training"""
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
@@ -174,12 +174,12 @@ class EndOfTraining(KeyboardInterrupt):
 
 
 def _is_early_stopping(error: KeyboardInterrupt) -> bool:
-    """Whether it was raised to stop early: by the package, or in the code of skorch's callbacks."""
+    """Whether it was raised to stop early, by the package or by skorch's callback for that."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
-    return isinstance(error, EndOfTraining) or raised_in.startswith("skorch.callbacks")
+    by_skorch = trace is not None and trace.tb_frame.f_code is EarlyStopping.on_epoch_end.__code__
+    return isinstance(error, EndOfTraining) or by_skorch
 
 
 def _context(batch: SetBatch) -> dict[str, Tensor]:

@@ -100,4 +100,4 @@ def _ending(net: Any, n_epochs: int) -> str:
     """How training ended after so many epochs."""
     if n_epochs >= net.max_epochs:
         return ""
-    return ", stopped early" if dict(net.callbacks_)["best_epoch"].stop_ else ", interrupted"
+    return ", interrupted" if net.interrupted_ else ", stopped early"

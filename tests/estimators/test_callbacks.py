@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    EpochTimer,
+    GradientNormClipping,
+    LRScheduler,
+)
 
 from sk_deepsets import DeepSetsRegressor
 from sk_deepsets.training import MemberTraining
@@ -143,15 +151,39 @@ def test_an_interrupt_at_the_very_end_reaches_the_caller_too(case, bags):
 
 
 @pytest.mark.parametrize("n_members", [1, 4])
-def test_an_early_stopping_of_skorch_ends_a_fit_and_not_a_search(case, bags, n_members):
+def test_an_early_stopping_of_skorch_ends_a_fit_and_not_a_search(case, bags, n_members, capsys):
     make = {"max_epochs": 30, "callbacks": [EarlyStopping(patience=2, threshold=10)]}
     if hasattr(case.make(), "n_members"):
         make["n_members"] = n_members
-    model = case.make(**make).fit(bags, case.y)
+    model = case.make(**make, verbose=1).fit(bags, case.y)
+    assert "epoch 3 of 30, stopped early" in capsys.readouterr().err
     assert model.n_iter_ == 3
     assert all(row.keys() >= EPOCH for row in model.history_)
     search = GridSearchCV(case.make(**make), {"lr": [0.1, 0.01]}, cv=2).fit(bags, case.y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+class InTheTimer(EpochTimer):
+    """Ctrl-C in the code of a callback of skorch's that stops nothing."""
+
+    def on_epoch_end(self, net, **kwargs):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("skorch.callbacks.logging.time.time", interrupt)
+            super().on_epoch_end(net, **kwargs)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_in_the_code_of_skorch_is_one(case, bags):
+    with pytest.raises(KeyboardInterrupt):
+        case.make(max_epochs=3, callbacks=[("timer", InTheTimer())]).fit(bags, case.y)
+
+
+def test_a_pair_may_be_a_list(case, bags):
+    model = case.make(max_epochs=1, callbacks=[["mine", Count()]]).fit(bags, case.y)
+    assert "mine" in dict(model.net_.callbacks_)
 
 
 def test_the_best_epoch_of_skorchs_checkpoint_comes_back(case, bags, tmp_path):
@@ -162,8 +194,9 @@ def test_the_best_epoch_of_skorchs_checkpoint_comes_back(case, bags, tmp_path):
     np.testing.assert_array_equal(weights(model), weights(plain))
 
 
-def test_members_that_were_chosen_are_not_overwritten(bags, values):
-    model = DeepSetsRegressor(n_members=4, max_epochs=1, callbacks=[Checkpoint(load_best=True)])
+@pytest.mark.parametrize("callback", [Checkpoint(load_best=True), EarlyStopping(load_best=True)])
+def test_members_that_were_chosen_are_not_overwritten(bags, values, callback):
+    model = DeepSetsRegressor(n_members=4, max_epochs=1, callbacks=[callback])
     with pytest.raises(ValueError, match="leave load_best out, or set n_members=1"):
         model.fit(bags, values)
 

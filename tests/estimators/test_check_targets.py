@@ -1,5 +1,7 @@
 """What targets, weights and groups may be: what is misread elsewhere is refused here, by name."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,10 +22,13 @@ def fit_values(y, **weights):
     ("y", "message"),
     [
         (np.ma.array([1.0, 2.0, 3.0], mask=GONE), "y has masked values"),
-        (np.array(["2020", "2021", "2022"], dtype="M8[Y]"), r"y has dtype datetime64\[Y\]; wanted numbers"),
-        (pd.Series(pd.to_timedelta([1, 2, 3])), "y has dtype timedelta64.*; wanted numbers"),
-        (pd.Series([None, 1, 2], dtype="Int64"), "y has 1 missing values; the first is that of set 0"),
-        ([1.0, None, None], "y has 2 missing values; the first is that of set 1"),
+        (np.array(["2020", "2021", "2022"], dtype="M8[Y]"), "y holds values of type datetime64; wanted numbers"),
+        (pd.Series(pd.to_timedelta([1, 2, 3])), "y holds values of type timedelta64; wanted numbers"),
+        ([datetime.timedelta(1), datetime.timedelta(2), datetime.timedelta(3)], "y holds values of type timedelta"),
+        (pd.Series(pd.date_range("2020", periods=3, tz="UTC")), "y holds values of type Timestamp; wanted numbers"),
+        (pd.Series([None, 1, 2], dtype="Int64"), "y is missing for 1 of 3 sets; the first is set 0"),
+        ([1.0, None, None], "y is missing for 2 of 3 sets; the first is set 1"),
+        (pd.DataFrame({"a": [1, 2, None], "b": [1, 2, None]}, dtype="Int64"), "y is missing for 1 of 3 sets"),
     ],
 )
 def test_values_that_would_be_misread_are_refused(y, message):
@@ -34,21 +39,21 @@ def test_values_that_would_be_misread_are_refused(y, message):
 @pytest.mark.parametrize("dtype", ["string", "string[pyarrow]", object])
 def test_a_missing_label_is_counted(dtype):
     y = pd.Series(["a", None, "b"], dtype=dtype)
-    with pytest.raises(ValueError, match="y has 1 missing values; the first is that of set 1"):
+    with pytest.raises(ValueError, match="y is missing for 1 of 3 sets; the first is set 1"):
         DeepSetsClassifier(n_members=1, max_epochs=1).fit(SETS, y)
 
 
 def test_tensors_may_have_a_gradient():
     y = torch.tensor([1.0, 2.0, 4.0], requires_grad=True)
-    wanted = fit_values([1.0, 2.0, 4.0]).predict(SETS)
-    np.testing.assert_array_equal(fit_values(y).predict(SETS), wanted)
+    wanted = fit_values([1.0, 2.0, 4.0], sample_weight=[1.0, 2.0, 4.0]).predict(SETS)
+    np.testing.assert_array_equal(fit_values(y, sample_weight=y).predict(SETS), wanted)
 
 
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
         (np.ma.array([1.0, 2.0, 3.0], mask=GONE), "sample_weight has masked values"),
-        (np.array([1, 2, 3], dtype="m8[s]"), "sample_weight has dtype timedelta64"),
+        (np.array([1, 2, 3], dtype="m8[s]"), "sample_weight holds values of type timedelta64; wanted numbers"),
         (np.full(3, 1.7e308), r"sample_weight holds 1.7e\+308; the sum overflows"),
     ],
 )
@@ -59,15 +64,16 @@ def test_weights_that_would_be_misread_are_refused(weight, message):
 
 @pytest.mark.parametrize("value", [-1, np.inf, np.nan, "a", None])
 def test_class_weights_are_numbers_that_are_not_negative(value):
-    with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; wanted is a number"):
+    with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; wanted a number"):
         class_weights({"no": value, "yes": 1}, np.array(["no", "yes"]), np.array([0, 1, 1]), None)
 
 
 def test_groups_may_be_of_any_types_and_have_the_length_of_the_sets():
     assert check_groups(None, SETS) is None
     np.testing.assert_array_equal(check_groups(["b", "a", "b"], SETS), [1, 0, 1])
-    mixed = check_groups(np.array([1, "a", 1], dtype=object), SETS)
-    assert mixed[0] == mixed[2] != mixed[1]
+    for groups in ([1, "a", 1], ["1", 1, "1"], [datetime.date(2020, 1, 1), 1, datetime.date(2020, 1, 1)]):
+        mixed = check_groups(groups, SETS)
+        assert mixed[0] == mixed[2] != mixed[1]
     with pytest.raises(ValueError, match="one group for each of the 3 sets, but has shape"):
         check_groups([1, 2], SETS)
 
@@ -77,7 +83,7 @@ def test_groups_may_be_of_any_types_and_have_the_length_of_the_sets():
     [["a", None, "a"], [1.0, np.nan, 2.0], np.array([1.0, np.nan, 2.0]), pd.Series(["a", pd.NA, "b"], dtype="string")],
 )
 def test_a_missing_group_is_named(groups):
-    with pytest.raises(ValueError, match=r"groups has .* set 1"):
+    with pytest.raises(ValueError, match=r"groups is missing for .*set 1"):
         check_groups(groups, SETS)
 
 
@@ -85,9 +91,10 @@ def test_what_is_masked_among_the_targets_of_elements_is_missing():
     model = DeepSetsElementRegressor(max_epochs=2, random_state=0)
     y = [[np.nan], [2.0, 3.0], [1.0]]
     masked = [np.ma.array([9.0], mask=[1]), [2.0, 3.0], np.ma.array([1.0])]
+    single = [[np.ma.masked], [2.0, 3.0], [1.0]]
     flat = np.ma.array([9.0, 2.0, 3.0, 1.0], mask=[1, 0, 0, 0])
     wanted = np.concatenate(model.fit(SETS, y).predict(SETS))
-    for other in (masked, flat):
+    for other in (masked, single, flat):
         np.testing.assert_array_equal(np.concatenate(model.fit(SETS, other).predict(SETS)), wanted)
 
 
@@ -106,3 +113,9 @@ def test_targets_of_elements_come_as_tensors_and_series(form):
             y = torch.nested.nested_tensor(y, layout=layout)
     found = DeepSetsElementRegressor(max_epochs=2, random_state=0).fit(SETS, y).predict(SETS)
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(wanted))
+
+
+def test_the_set_whose_target_is_no_array_is_named():
+    y = [[1.0], torch.ones(2, dtype=torch.bfloat16), [1.0]]
+    with pytest.raises(TypeError, match=r"The target of set 1 in y is not an array: .*BFloat16"):
+        DeepSetsElementRegressor(max_epochs=1).fit(SETS, y)

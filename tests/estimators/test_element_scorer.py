@@ -293,3 +293,14 @@ def test_a_search_by_several_scorers_takes_weights():
     )
     search.set_params(refit="area").fit(sets, y, sample_weight=rng.integers(1, 4, 40))
     assert {"mean_test_plain", "mean_test_area"} <= search.cv_results_.keys()
+
+
+def test_functions_are_scorers_among_several():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
+    y = [(one[:, 0] > 0).astype(int) for one in sets]
+    scoring = {"one": element_scorer(lambda estimator, X, y: 1.0), "two": element_scorer("accuracy")}
+    model = DeepSetsElementClassifier(max_epochs=2, random_state=0)
+    search = GridSearchCV(model, {"lr": [0.01]}, scoring=scoring, refit="two", cv=2).fit(sets, y)
+    assert search.cv_results_["mean_test_one"] == [1.0]
+    assert not hasattr(scoring["one"], "set_score_request")

@@ -11,6 +11,7 @@ RNG = np.random.default_rng(0)
 SETS = [1e-3 * RNG.normal(size=(size, 2)) for size in RNG.integers(1, 5, 24)]
 Y = np.array([one.mean() for one in SETS])
 FAR = [one.copy() for one in SETS]
+UNIT = [1e3 * one for one in SETS]
 FAR[7][0, 1] = 3e38  # a float32, but not when it is divided by the standard deviation
 
 
@@ -83,3 +84,18 @@ def test_context_beyond_float32_is_named_in_fit_and_predict(model, value):
 def test_targets_that_overflow_say_what_to_do(n_members):
     with pytest.raises(ValueError, match=r"Training diverged: .* Lower lr, or set standardize=True"):
         regressor(n_members, standardize=False).fit(SETS, Y / np.abs(Y).max() * 1e25)
+
+
+def test_a_set_whose_answer_is_finite_but_not_its_loss_is_named_too():
+    far = [one.copy() for one in UNIT]
+    far[7][0, 1] = 1e25
+    y = np.array([one.mean() for one in UNIT])
+    with pytest.raises(ValueError, match="The output for set 7 of X_val is not finite"):
+        regressor(1).fit(UNIT, y, X_val=far, y_val=y)
+
+
+def test_elements_are_counted_within_their_sets():
+    model = DeepSetsElementRegressor(max_epochs=1).fit(SETS, [one[:, 0] for one in SETS])
+    X = [np.empty((0, 2)), np.empty((0, 2)), np.full((3, 2), 3e38)]  # as many elements as sets
+    with pytest.raises(ValueError, match="The output for set 2 of X is not finite"):
+        model.predict(X)

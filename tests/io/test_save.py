@@ -201,3 +201,27 @@ def test_nothing_here_can_run_what_a_file_says():
         tree = ast.walk(ast.parse(path.read_text()))
         names = {getattr(node, name, None) for node in tree for name in ("id", "module", "name")}
         assert not names & {"pickle", "joblib", "eval", "exec", "compile", "import_module", "__import__"}
+
+
+@pytest.mark.parametrize("labels", [np.array(["no", "yes"], dtype="<U21"), np.array(["a", "b" * 40]), np.array([1, 0])])
+def test_labels_keep_their_dtype_whatever_their_length(labels, tmp_path):
+    y = labels[np.arange(len(SETS)) % 2]
+    model = DeepSetsClassifier(**SINGLE).fit(SETS, y)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.classes_.dtype == model.classes_.dtype
+    np.testing.assert_array_equal(again.predict(SETS), model.predict(SETS))
+
+
+def test_parameters_may_have_keys_of_numpy(tmp_path):
+    weights = {np.int64(0): 1.0, np.int64(1): 2.0}
+    model = DeepSetsClassifier(**SINGLE, class_weight=weights).fit(SETS, np.arange(len(SETS)) % 2)
+    save(model, tmp_path / "model")
+    assert load(tmp_path / "model").class_weight == weights
+
+
+def test_tables_whose_columns_are_no_strings_are_saved(tmp_path):
+    X = pd.DataFrame({pd.Timestamp("2020"): list(SETS)})
+    model = DeepSetsRegressor(**SINGLE).fit(X, np.arange(len(SETS)))
+    save(model, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(X), model.predict(X))

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import re
 from operator import index as as_int
 
 import numpy as np
@@ -336,12 +337,35 @@ def test_tensors_with_a_gradient_are_read():
     "offsets",
     [
         *("ab", None, 2, [], [[0, 2]], [0, 0.5, 2], [0, 2, 1, 2], [1, 2]),
-        *(np.array([0, 2], dtype="m8[s]"), np.array([False, True])),
+        *([0, np.nan, 2], np.array([0, 2], dtype="m8[s]"), np.array([False, True])),
     ],
 )
-def test_offsets_that_are_none_are_shown(offsets):
-    with pytest.raises(ValueError, match=r"offsets must be one-dimensional, begin with 0 and never fall.* but are"):
+def test_offsets_that_are_none_are_shown_as_they_came(offsets):
+    message = f"offsets must be one-dimensional, begin with 0 and never fall, in whole numbers, but are {offsets!r}."
+    with pytest.raises(ValueError, match=re.escape(message)):
         RaggedSets(np.ones((2, 1)), offsets)
+
+
+def test_offsets_may_be_objects():
+    assert RaggedSets(np.ones((2, 1)), np.array([0, 1, 2], dtype=object)).sizes.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (3, "The context is 3; wanted an array of shape .n_sets, n_context."),
+        (["a", "b"], "context must have shape .n_sets, n_context., but has shape .2,."),
+        ([bytearray(b"a"), bytearray(b"b")], "The context holds strings"),
+    ],
+)
+def test_what_is_no_context_is_shown(context, message):
+    with pytest.raises(ValueError, match=message):
+        RaggedSets(np.ones((2, 1)), [0, 1, 2], context=context)
+
+
+def test_context_may_hold_strings():
+    sets = RaggedSets(np.ones((2, 1)), [0, 1, 2], context=[["a", "b"], ["c", "d"]])
+    assert sets.context.tolist() == [["a", "b"], ["c", "d"]]
 
 
 def test_masked_offsets_are_refused():

@@ -43,7 +43,7 @@ def test_a_set_of_python_is_its_values():
         ([[1, 2], [3]], ValueError, "It is not an array: its elements have unequal numbers of features"),
         (np.ma.array([1, 2], mask=[0, 1]), ValueError, "It has masked values; fill them first"),
         ([np.ma.array([1], mask=[1]), np.ma.array([2])], ValueError, "It has masked values"),
-        (csr_array(np.eye(2)), TypeError, "It is sparse, but dense sets are required"),
+        (csr_array(np.eye(2)), TypeError, "It is sparse, but a dense array is required"),
         (torch.ones(2, dtype=torch.bfloat16), TypeError, "It is not an array: .*BFloat16"),
         (torch.ones(2, device="meta"), TypeError, "It is not an array: "),
     ],

@@ -154,7 +154,7 @@ def test_looks_come_later_and_later_and_the_last_epoch_has_one():
     class Looks(MemberTraining):
         def _look(self, net, outputs):
             self.looks = [*getattr(self, "looks", []), self._n_epochs]
-            super()._look(net, outputs)
+            return super()._look(net, outputs)
 
     members = Looks(stops_early=False)
     run(make_net(), data_of(), members=members, epochs=40)
@@ -182,7 +182,7 @@ def test_two_looks_in_a_row_without_a_gain_end_the_training(monkeypatch, losses,
     script = iter(losses)
     members._judge = SimpleNamespace(choose=lambda outputs, *_: (np.ones(len(outputs) + 1), next(script)))
     for _ in losses:
-        members._look(net, torch.zeros(3, 24, 2))
+        members._library = members._look(net, torch.zeros(3, 24, 2))
     assert members.stop_ is stops
 
 
@@ -354,12 +354,12 @@ def test_kinds_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
     members._n_steps = 1
     chosen = iter([[0, 1, 0, 1], [0, 0, 0, 0.5, 0, 0.5]])  # prior and candidates
     members._judge = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0))
-    members._look(net, torch.zeros(3, 24, 2))
+    members._library = members._look(net, torch.zeros(3, 24, 2))
     assert members._numbers == [0, 2]
     assert net.module_.kinds == (KINDS[0], KINDS[2])
-    members._look(net, torch.zeros(2, 24, 2))
+    members._library = members._look(net, torch.zeros(2, 24, 2))
     assert members._numbers == [2]  # candidates 3 and 5, both of kind 2
-    assert [one.number for one in members._library[0]] == [0, 1, 2, 0, 2]
+    assert [one.number for one in members._library.candidates] == [0, 1, 2, 0, 2]
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
