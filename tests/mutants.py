@@ -99,7 +99,7 @@ MUTANTS = [
     *of(
         "training/_callbacks.py",
         "tests/training/test_callbacks.py",
-        ("            if loss < self.best_loss_:", "            if loss <= self.best_loss_ + 1:"),
+        ("            if loss < best.loss:", "            if loss <= best.loss + 1:"),
         ("if waited >= patience:", "if waited > patience:"),
         ("net.module_.load_state_dict(self._best.weights)", "pass"),
     ),
@@ -108,6 +108,37 @@ MUTANTS = [
         "tests/training/test_net.py tests/training/test_members.py",
         ("(losses * X.weight).sum() / max(X.n_terms, 1)", "losses.mean()"),
         ("losses * ~own", "losses * own"),
+    ),
+    *of(
+        "training/_net.py",
+        "tests/estimators/test_callbacks.py",
+        ("self.interrupted_ = not _is_early_stopping(error)", "self.interrupted_ = True"),
+        ("return isinstance(error, EndOfTraining) or by_skorch", "return isinstance(error, EndOfTraining)"),
+    ),
+    *of(
+        "training/_checkpoint.py",
+        "tests/training/test_checkpoint.py",
+        ("if hashlib.sha256(content[DIGEST_SIZE:]).digest() != content[:DIGEST_SIZE]:", "if False:"),
+        ("net.max_epochs -= len(net.history) - n_before", "pass"),
+    ),
+    *of(
+        "sets/_to_array.py",
+        "tests/sets/test_to_array.py tests/sets/test_ragged.py",
+        ("if any(map(np.ma.is_masked, parts)):", "if False:"),
+        ("refused = BYTES if strings else TEXT", "refused = BYTES"),
+        ("return to_pandas(value) if is_table(type(value)) else", "return"),
+    ),
+    *of(
+        "estimators/_check_targets.py",
+        "tests/estimators/test_check_targets.py",
+        ("    if missing.any():", "    if False:"),
+        ("0 <= value < np.inf", "0 <= value"),
+        ("    if not np.isfinite(total):", "    if False:"),
+    ),
+    *of(
+        "estimators/_outcome.py",
+        "tests/estimators/test_outcome.py",
+        ("sets.locate(row)[0] if estimator._target.of_elements else row", "row"),
     ),
     *of(
         "sets/_check.py",

@@ -236,7 +236,8 @@ class TrainingParameters:
         None,
         "list of skorch callbacks",
         """Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``. skorch's
-        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt of your own callback is taken for Ctrl-C.""",
+        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt of your own callback is taken for Ctrl-C. What
+        watches ``valid_loss`` wants ``early_stopping=True`` or ``X_val``, unless there are members.""",
         list,
         tuple,
         None,
