@@ -83,7 +83,7 @@ def check_weight(sample_weight, sets):
     if hasattr(sample_weight, "resolve_neg"):  # a torch tensor, which may carry a gradient
         sample_weight = as_ndarray(sample_weight, "sample_weight")
     check_no_times(sample_weight, "sample_weight")
-    shape = np.shape(sample_weight)
+    shape = np.asarray(sample_weight).shape
     if shape not in ((), (len(sets),)):
         raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))
