@@ -115,9 +115,9 @@ class DeepSetsBase(BaseEstimator):
             training, best_epoch = fitted._train(Split(train_set, valid_set), epochs, partly)
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
-            fitted._check_losses(sets)
+            fitted._check_losses(sets, weight)
             if X_val is not None:
-                fitted._check_losses(valid_set.X, "_val")
+                fitted._check_losses(valid_set.X, name="_val")
             raise
         fitted._record(sets, training, self if goes_on else None)
         # whose members have seen all sets once can say nothing out of fold when training goes on
@@ -267,15 +267,18 @@ class DeepSetsBase(BaseEstimator):
         """Whether a larger set is only more of the same."""
         return False
 
-    def _outputs(self, sets, name=""):
+    def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
-        return check_finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, self, name)
+        return check_finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, self)
 
-    def _check_losses(self, sets, name=""):
-        """Raise for the first set of which the output, or its square, is beyond float32, if that is not so of all."""
+    def _check_losses(self, sets, weight=None, name=""):
+        """Raise for the first set whose output, or its square, is beyond float32, unless that is so for all sets."""
         with np.errstate(over="ignore"):
-            squares = np.square(self._outputs(sets, name), dtype=np.float32)
-        if np.isfinite(squares).any():
+            squares = np.square(self.net_.forward(SetDataset(sets)).numpy())
+        left_out = np.zeros(len(sets), dtype=bool) if weight is None else weight == 0
+        left_out = left_out[sets.segments] if self._target.of_elements else left_out
+        if np.isfinite(squares[~left_out]).any():
+            squares[left_out] = 0
             check_finite(squares, sets, self, name)
 
     @available_if(lambda self: hasattr(self, "net_"))

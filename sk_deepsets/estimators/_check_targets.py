@@ -17,7 +17,7 @@ def check_targets(y, sets, name, **options):
     if options.get("y_numeric"):
         check_no_times(y, f"y{name}")
     dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if dtype is not None and dtype.kind in "biu" and not y.isna().any():
+    if dtype is not None and dtype.kind in "biu":
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
@@ -31,22 +31,22 @@ def check_groups(groups, sets):
     """The group of each set as a number, or None."""
     if groups is None:
         return None
-    groups = _check_present(groups, "groups")
+    check_labels(groups, sets.index, "groups")
+    check_unmasked(groups, "groups")
     # NumPy would make strings of a list of several types
-    groups = np.asarray(groups, dtype=None if hasattr(groups, "dtype") else object)
+    groups = as_ndarray(groups if hasattr(groups, "dtype") else np.array(groups, dtype=object), "groups")
     if groups.shape != (len(sets),):
         raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
     try:
         numbers = pd.factorize(groups, sort=True)[0]
     except TypeError:  # values of several types have no order
         numbers = pd.factorize(groups)[0]
-    if (numbers < 0).any():  # NaN among floats
-        raise ValueError(f"groups is missing for set {np.argmin(numbers)}.")
+    _check_none(numbers < 0, "groups")
     return numbers
 
 
 def _check_present(values, name):
-    """Targets or groups, none of which may be missing; NaN among floats is for scikit-learn."""
+    """Targets, none of which may be missing; NaN among floats is for scikit-learn."""
     check_unmasked(values, name)
     if hasattr(values, "resolve_neg"):  # a torch tensor, which may carry a gradient
         values = as_ndarray(values, name)
@@ -55,12 +55,16 @@ def _check_present(values, name):
         return values
     in_pandas = isinstance(values, pd.Series | pd.DataFrame)
     missing = np.asarray(values.isna() if in_pandas else pd.isna(np.asarray(values, dtype=object)))
-    if missing.any():
-        rows = missing.reshape(len(missing), -1).any(axis=1)
-        raise ValueError(
-            f"{name} is missing for {rows.sum():,} of {len(rows):,} sets; the first is set {np.argmax(rows)}."
-        )
+    _check_none(missing.reshape(len(missing), -1).any(axis=1) if missing.ndim else missing, name)
     return values
+
+
+def _check_none(missing, name):
+    """Raise if something is missing for some sets."""
+    if missing.any():
+        raise ValueError(
+            f"{name} is missing for {missing.sum():,} of {missing.size:,} sets; the first is set {np.argmax(missing)}."
+        )
 
 
 def check_squares(values, name, what):
@@ -87,18 +91,26 @@ def check_weight(sample_weight, sets):
     if shape not in ((), (len(sets),)):
         raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # scikit-learn sums them, too
         weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
-        total = weight.sum()
-    if not np.isfinite(total):
-        raise ValueError(f"sample_weight holds {weight.max()}; the sum overflows. Divide it by a constant first.")
-    return check_some_weight(weight, "Sample weights")
+    return _check_sum(weight, "sample_weight")
 
 
-def check_some_weight(weight, what="class_weight and sample_weight together"):
-    """Weights of which one at least is not 0."""
+def weigh_by_class(weight_of_class, numbers, weight):
+    """The weight of the class of each set, or element, times its own, (n,)."""
+    with np.errstate(over="ignore"):
+        product = weight_of_class[numbers] * (1 if weight is None else weight)
+    return _check_sum(product, "class_weight and sample_weight together")
+
+
+def _check_sum(weight, what):
+    """Weights of which one at least is not 0, and whose sum is finite."""
     if not weight.any():
         raise ValueError(f"{what} must contain at least one non-zero number.")
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"The sum of {what} overflows; the largest is {weight.max()}. Divide by a constant first.")
     return weight
 
 
@@ -119,8 +131,7 @@ def class_weights(class_weight, classes, numbers, weight):
     if class_weight != "balanced":
         for label, value in class_weight.items():
             if not (isinstance(value, Real) and 0 <= value < np.inf):
-                shown = value.item() if isinstance(value, np.generic) else value
-                raise ValueError(f"class_weight of {label!r} is {shown!r}; wanted a number that is not negative.")
+                raise ValueError(f"class_weight of {label!r} is {value!r}; wanted a finite number of at least 0.")
         return compute_class_weight(class_weight, classes=classes, y=classes)
     # not scikit-learn's, which counts what has weight 0
     counts = np.bincount(numbers, weights=weight, minlength=len(classes))

@@ -118,9 +118,6 @@ class _ElementScorer:
         """What the scorer within asks for."""
         return get_routing_for_object(self.scorer)
 
-    def _get_metadata_request(self):
-        return self.get_metadata_routing()
-
     def _accept_sample_weight(self):  # searches ask it of each of several scorers
         accepts = getattr(self.scorer, "_accept_sample_weight", None)
         return "sample_weight" in signature(self.scorer).parameters if accepts is None else accepts()

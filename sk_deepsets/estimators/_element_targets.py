@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sk_deepsets.estimators._check_targets import check_squares, class_weights
+from sk_deepsets.estimators._check_targets import check_squares, class_weights, weigh_by_class
 from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.estimators._targets import ClassTarget, Target
 from sk_deepsets.nn import PackedSets, softmax_over_sets
@@ -55,8 +55,8 @@ class ElementClassTarget(ElementTarget, ClassTarget):
         of_elements = None if weight is None else weight[sets.segments[labelled]]
         numbers = values[labelled].astype(np.int64)
         self.weight_of_class = class_weights(class_weight, self.classes, numbers, of_elements)
-        if self.weight_of_class is not None and not self.weight_of_class[numbers].any():
-            raise ValueError("class_weight and sample_weight together must contain at least one non-zero number.")
+        if self.weight_of_class is not None:
+            weigh_by_class(self.weight_of_class, numbers, of_elements)
 
     def strata(self, values):
         """None: sets of several elements belong to no one class."""

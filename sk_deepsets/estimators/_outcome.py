@@ -20,7 +20,7 @@ def warn_of_training(estimator, training, stacklevel):
         As fitted.
     training : Training
     stacklevel : int
-        That of the caller's caller is 2, as in :func:`warnings.warn`.
+        As in :func:`warnings.warn`: 1 is the caller of this function.
     """
     said = []
     if training.diverged:
@@ -55,7 +55,7 @@ def check_finite(outputs, sets, estimator, name=""):
         row = int(np.argmax(wrong))
         number = sets.locate(row)[0] if estimator._target.of_elements else row
         raise ValueError(
-            f"The output for set {number} of X{name} is not finite: it holds values far beyond those of the other sets "
-            f"trained on, or training diverged. {advice_for(estimator)}"
+            f"The output for set {number} of X{name} is not finite: the values of this set are far beyond those of "
+            f"others, or training diverged. {advice_for(estimator)}"
         )
     return outputs

@@ -236,8 +236,8 @@ class TrainingParameters:
         None,
         "list of skorch callbacks",
         """Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``. skorch's
-        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt of your own callback is taken for Ctrl-C. What
-        watches ``valid_loss`` wants ``early_stopping=True`` or ``X_val``, unless there are members.""",
+        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of your own raises counts as Ctrl-C.
+        With one net, a callback that watches ``valid_loss`` needs ``early_stopping=True`` or ``X_val``.""",
         list,
         tuple,
         None,
@@ -262,8 +262,8 @@ class Run:
     device: str | torch.device = parameter(
         "cpu",
         "str or torch.device",
-        """Where to train. ``"auto"``: on an accelerator if there is one that knows float64, in which sets are
-        standardised; Apple's does not.""",
+        """Where to train. ``"auto"``: on the accelerator of this machine, or else on the CPU. Apple's has no float64,
+        in which sets are standardised; there, too, it is the CPU.""",
         str,
         torch.device,
     )

@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sk_deepsets.estimators._in_words import in_words
+from sk_deepsets.estimators._fingerprint import fingerprint
 from sk_deepsets.training import checkpoint_path, find_device
 
 # What a net is built with; the other parameters may change from one fit to the next.
@@ -56,10 +56,10 @@ def checkpoint_of(estimator, data, built_with):
         )
     names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params().keys())
     parameters = {name: comparable(getattr(estimator, name)) for name in names}
-    callbacks = [in_words(one) for one in estimator.callbacks or ()]
-    built_with = {**built_with, **{name: in_words(getattr(estimator, name, None)) for name in ("optimizer", "module")}}
+    callbacks = [fingerprint(one) for one in estimator.callbacks or ()]
+    code = {name: fingerprint(getattr(estimator, name, None)) for name in ("optimizer", "module")}
     before = getattr(estimator, "history_", []) if estimator.warm_start else []
-    description = f"{type(estimator).__qualname__} {built_with} {parameters} {callbacks} {before}"
+    description = f"{type(estimator).__qualname__} {built_with | code} {parameters} {callbacks} {before}"
     return checkpoint_path(estimator.checkpoint, description, data)
 
 

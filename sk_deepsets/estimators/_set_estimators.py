@@ -19,6 +19,7 @@ from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSet
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
+from sk_deepsets.preprocessing import are_columns
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
 
@@ -54,9 +55,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of str
         """
-        # a model from a file may be older than the columns
-        are_columns = input_features is not None and list(input_features) == getattr(self, "_columns", None)
-        return super().get_feature_names_out(None if are_columns else input_features)
+        return super().get_feature_names_out(None if are_columns(self, input_features) else input_features)
 
     def _is_right_for_any_size(self):
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""

@@ -5,7 +5,7 @@ from scipy.special import expit, softmax
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from sk_deepsets.estimators._check_targets import check_some_weight, check_squares, check_targets, class_weights
+from sk_deepsets.estimators._check_targets import check_squares, check_targets, class_weights, weigh_by_class
 from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.training import SetDataset
 
@@ -109,7 +109,7 @@ class ClassTarget(Target):
         """Weights of the sets, times those of their classes."""
         if self.weight_of_class is None:
             return weight
-        return check_some_weight(self.weight_of_class[values] * (1 if weight is None else weight))
+        return weigh_by_class(self.weight_of_class, values, weight)
 
     def strata(self, values):
         """The classes."""

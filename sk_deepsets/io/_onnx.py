@@ -21,7 +21,7 @@ from sk_deepsets.estimators._element_targets import ChosenElementTarget, Element
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget
 from sk_deepsets.training import ModulePack, PaddedModule, written_whole
 
-# Programs that earlier ones export are right for sets of one size only.
+# What earlier versions export is right for sets of one size only.
 FIRST_TORCH = "2.8"
 
 

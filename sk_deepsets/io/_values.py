@@ -121,8 +121,11 @@ def _write_array(array: np.ndarray, write: Writer, place: str) -> Any:
         return [write.keep(array.view(np.int64), place), array.dtype.str]
     if array.dtype.kind not in "OUT":
         raise cannot_be_saved(array, place)
+    items = array.ravel().tolist()
+    if array.dtype.kind == "U" and not _fill(items, array.dtype):
+        return [write.keep(np.ascontiguousarray(array).view(np.uint32), place), array.dtype.str]
     name = "T" if array.dtype.kind == "T" else array.dtype.str
-    return [write.each(array.ravel().tolist(), place), name, list(array.shape)]
+    return [write.each(items, place), name, list(array.shape)]
 
 
 def _read_array(content: Any, read: Reader) -> np.ndarray:
@@ -131,17 +134,21 @@ def _read_array(content: Any, read: Reader) -> np.ndarray:
     values, dtype, *shape = content
     kind = np.dtype(dtype).kind
     if not shape:
-        if kind not in "mM":
-            raise ValueError(f"{dtype} is no dtype of dates")
+        if kind not in "mMU":
+            raise ValueError(f"{dtype} is not a dtype of dates or strings")
         return read.take(values).view(dtype)
     items = read(values)
-    wanted, filled = np.dtype(dtype).itemsize * len(items), 4 * sum(map(len, items)) if kind == "U" else 0
-    if kind not in "OUT" or (kind == "U" and wanted > MOST_ROOM + 64 * filled):
-        raise ValueError(f"{dtype} is no dtype of these objects or strings")
+    if kind not in "OUT" or (kind == "U" and not _fill(items, np.dtype(dtype))):
+        raise ValueError(f"{dtype} is not a dtype of objects, or of strings as long as these")
     array = np.empty(len(items), dtype=dtype)
     for number, item in enumerate(items):  # all at once, NumPy would look into tuples
         array[number] = item
     return array.reshape(shape[0])
+
+
+def _fill(items: list[str], dtype: np.dtype) -> bool:
+    """Whether strings are as long as their dtype, more or less."""
+    return dtype.itemsize * len(items) <= MOST_ROOM + 256 * sum(map(len, items))
 
 
 def _write_tensor(tensor: torch.Tensor, write: Writer, place: str) -> str:

@@ -3,7 +3,7 @@
 from sk_deepsets.preprocessing._aggregator import SetAggregator
 from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
-from sk_deepsets.preprocessing._features import check_features, columns_of
+from sk_deepsets.preprocessing._features import are_columns, check_features, columns_of
 from sk_deepsets.preprocessing._padder import SetPadder
 from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, SetEncoder
 
@@ -13,6 +13,7 @@ __all__ = [
     "SetAggregator",
     "SetEncoder",
     "SetPadder",
+    "are_columns",
     "check_features",
     "columns_of",
     "read_element_targets",

@@ -14,7 +14,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import SetTransformer, check_features
+from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
 from sk_deepsets.sets import RaggedSets, check_sets
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
@@ -126,7 +126,7 @@ class SetAggregator(SetTransformer):
         return np.array([*self._statistic_names(input_features), *self._context_names], dtype=object)
 
     def _statistic_names(self, input_features: Any = None) -> list[str]:
-        names = _check_feature_names_in(self, None if self._are_columns(input_features) else input_features)
+        names = _check_feature_names_in(self, None if are_columns(self, input_features) else input_features)
         columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
         return list(chain.from_iterable(columns))
 

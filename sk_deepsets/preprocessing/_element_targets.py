@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-from sk_deepsets.sets import RaggedSets, SetArray, as_ndarray, check_labels, find_missing, from_arrow, is_arrow
+from sk_deepsets.sets import (
+    RaggedSets,
+    SetArray,
+    as_ndarray,
+    check_labels,
+    find_missing,
+    from_arrow,
+    is_arrow,
+    join_values,
+)
 
 
 def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray:
@@ -161,10 +170,7 @@ def _of_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
         for number, (gone, size, item) in enumerate(zip(missing, sizes, items, strict=True))
     ]
     _check_sizes(np.array([len(part) for part in parts]), sets, name)
-    filled = [part for part in parts if len(part)]
-    if len({part.dtype.kind in "US" for part in filled}) > 1:
-        filled = [part.astype(object) for part in filled]
-    flat = np.concatenate(filled) if filled else np.empty(0)
+    flat = join_values([part for part in parts if len(part)])
     labelled = [isinstance(item, pd.Series | pd.DataFrame) for item in items]
     if not any(labelled) or not all(labelled | missing | (sizes == 0)):
         return flat

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._element_targets import labels_of_elements
-from sk_deepsets.preprocessing._features import SetTransformer, check_features
+from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
 from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
@@ -181,7 +181,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features of a transformed element; for the columns of the table seen in ``fit``, these."""
         check_is_fitted(self)
-        if self._are_columns(input_features):
+        if are_columns(self, input_features):
             return np.array(self._columns, dtype=object)
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)

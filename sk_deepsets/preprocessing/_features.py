@@ -30,9 +30,16 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
 
 def columns_of(X: Any) -> list[Any] | None:
     """The names of the columns of a table, if all are strings, as scikit-learn's names of features are."""
-    # pyarrow's columns are data
-    names = list(getattr(X, "column_names", X.columns)) if is_table(type(X)) else [None]
+    if not is_table(type(X)):
+        return None
+    names = list(getattr(X, "column_names", X.columns))  # pyarrow's columns are data
     return names if all(isinstance(name, str) for name in names) else None
+
+
+def are_columns(estimator: Any, input_features: Any) -> bool:
+    """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes for features."""
+    # what comes from a file may be older than the columns
+    return input_features is not None and list(input_features) == getattr(estimator, "_columns", None)
 
 
 class SetTransformer(TransformerMixin, BaseEstimator):
@@ -44,10 +51,6 @@ class SetTransformer(TransformerMixin, BaseEstimator):
         """Record the features of the sets, and the columns of X where it is a table."""
         check_features(self, sets, reset=True)
         self._columns = columns_of(X)
-
-    def _are_columns(self, input_features: Any) -> bool:
-        """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes for features."""
-        return input_features is not None and list(input_features) == self._columns
 
     def __sklearn_tags__(self) -> Any:
         """Sets are not two-dimensional arrays."""

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import RaggedSets, as_floats, is_category, is_dictionary, is_number
-
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+from sk_deepsets.sets import FLOAT32_MAX, RaggedSets, as_floats, is_category, is_dictionary, is_number
 
 
 class SetEncoder:
@@ -83,15 +81,15 @@ def _check_filled(context: Any) -> Any:
     if wrong.any():
         place = int(np.argmax(wrong.any(axis=0)))
         column, row = wrong[:, place], int(np.argmax(wrong[:, place]))
-        what, advice = f"has {column.sum():,} missing values", ", or make them a category of their own"
-        if numbers[place]:
-            value, advice = floats[row, numbers[:place].sum()], ""
-            what = "holds NaN or infinity"
-            if np.isfinite(value):
-                raise ValueError(
-                    f"Context column {table.columns[place]!r} holds {value} (the first in row {row}), a value too "
-                    "large for dtype('float32'); scale this column first."
-                )
+        if not numbers[place]:
+            what, advice = f"has {column.sum():,} missing values", ", or make them a category of their own"
+        elif np.isfinite(value := floats[row, numbers[:place].sum()]):
+            raise ValueError(
+                f"Context column {table.columns[place]!r} holds {value} (the first in row {row}), a value too large "
+                "for dtype('float32'); scale this column first."
+            )
+        else:
+            what, advice = "holds NaN or infinity", ""
         raise ValueError(
             f"Context column {table.columns[place]!r} {what} (the first in row {row}); impute missing values first "
             f"with a ColumnTransformer([('impute', SimpleImputer(), columns)], remainder='passthrough'){advice}."

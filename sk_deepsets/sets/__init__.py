@@ -2,8 +2,8 @@
 
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
-from sk_deepsets.sets._dtypes import as_floats, find_missing, is_category, is_dictionary, is_number
-from sk_deepsets.sets._labels import check_labels
+from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, find_missing, is_category, is_dictionary, is_number
+from sk_deepsets.sets._labels import check_labels, join_values
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
@@ -11,6 +11,7 @@ from sk_deepsets.sets._set_column import put_sets
 from sk_deepsets.sets._to_array import as_ndarray, check_no_times, check_unmasked
 
 __all__ = [
+    "FLOAT32_MAX",
     "PaddedSets",
     "RaggedSets",
     "SetArray",
@@ -28,5 +29,6 @@ __all__ = [
     "is_dictionary",
     "is_number",
     "is_table",
+    "join_values",
     "put_sets",
 ]

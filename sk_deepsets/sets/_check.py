@@ -10,7 +10,7 @@ import pandas as pd
 
 from sk_deepsets.sets._arrow import is_arrow, is_table
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
-from sk_deepsets.sets._dtypes import as_floats, is_number
+from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, is_number
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._padded import PaddedSets
@@ -18,8 +18,6 @@ from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
 from sk_deepsets.sets._set_column import find_sets, read_table
 from sk_deepsets.sets._to_array import as_ndarray
-
-FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def check_sets(

@@ -83,7 +83,7 @@ def _concat_columns(name: Any, columns: list[pd.Series]) -> Any:
             return pd.concat(filled).array  # the dtype of what is not there counts for nothing
         except (ValueError, TypeError, NotImplementedError) as error:  # Arrow refuses what NumPy would round
             dtypes = list(dict.fromkeys(str(column.dtype) for column in filled))
-            raise ValueError(f"Column {name!r} is of dtypes that do not go together, {dtypes}: {error}") from error
+            raise ValueError(f"Column {name!r} has dtypes that cannot be joined, {dtypes}: {error}") from error
     arrays = [column.array for column in columns]
     known = next((array for array in arrays if len(array.categories)), arrays[0])
     # a column of missing values has categories of no certain dtype

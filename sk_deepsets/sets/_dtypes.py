@@ -11,6 +11,7 @@ from pandas.api import types
 
 # Every value of these types is a float32, too.
 EXACT_IN_FLOAT32 = {np.dtype(kind) for kind in ("?", "i1", "u1", "i2", "u2", "f2", "f4")}
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 # As scikit-learn names a first feature without a name.
 FIRST_FEATURE = "x0"
 

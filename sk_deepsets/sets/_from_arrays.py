@@ -79,12 +79,19 @@ def _with_one_width(arrays: list[np.ndarray]) -> list[np.ndarray]:
     anything = np.array([array.shape == (0, 0) for array in arrays])
     known = np.flatnonzero(~anything)
     width = int(widths[known[0]])
-    wrong = known[widths[known] != width]
-    if len(wrong):
-        number, others, where = int(wrong[0]), widths[known[1:]], "before"
-        if len(others) > 1 and (others == others[0]).all():  # all but the first agree
-            number, width, where = int(known[0]), int(others[0]), "after"
-        features = "feature" if widths[number] == 1 else "features"
-        raise ValueError(f"Set {number} has {widths[number]} {features}; the sets {where} it have {width}.")
+    if (widths[known] != width).any():
+        number, other, where = find_odd(widths[known].tolist())
+        features = "feature" if widths[known[number]] == 1 else "features"
+        raise ValueError(
+            f"Set {known[number]} has {widths[known[number]]} {features}; the sets {where} it have "
+            f"{widths[known[other]]}."
+        )
     dtype = arrays[known[0]].dtype
     return [np.empty((0, width), dtype) if any_ else array for any_, array in zip(anything, arrays, strict=True)]
+
+
+def find_odd(values: list[Any]) -> tuple[int, int, str]:
+    """Of values that are not all equal: which one to name, one that it should equal, and whether that is before it."""
+    if len(values) > 2 and all(value == values[1] for value in values[2:]):
+        return 0, 1, "after"
+    return next(number for number, value in enumerate(values) if value != values[0]), 0, "before"

@@ -11,7 +11,7 @@ import pandas as pd
 from sk_deepsets.sets._arrow import is_table, to_pandas
 from sk_deepsets.sets._concat import concat_frames
 from sk_deepsets.sets._dtypes import FIRST_FEATURE, find_missing, is_missing
-from sk_deepsets.sets._from_arrays import sets_from_arrays
+from sk_deepsets.sets._from_arrays import find_odd, sets_from_arrays
 from sk_deepsets.sets._labels import number_rows
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of
@@ -48,7 +48,10 @@ def _from_frames(items: list[Any]) -> RaggedSets:
         elif isinstance(item, pd.DataFrame) != in_pandas:
             raise ValueError(f"Sets {first} and {number} are tables of different libraries; wanted are those of one.")
         frames.append(to_pandas(item))
-    _check_columns([frame.columns for frame in frames])
+    columns = [frame.columns.tolist() for frame in frames]
+    if any(own != columns[0] for own in columns):
+        number, other, where = find_odd(columns)
+        raise ValueError(f"Set {number} has the columns {columns[number]}; the sets {where} it have {columns[other]}.")
     sizes = np.array([len(frame) for frame in frames])
     rows = None if in_pandas else number_rows(np.arange(len(sizes)), sizes)
     if all(isinstance(name, str) for name in example.columns):
@@ -56,19 +59,6 @@ def _from_frames(items: list[Any]) -> RaggedSets:
         return RaggedSets(concat_frames(frames), offsets_of(sizes), rows=rows)
     index = frames[0].index.append([frame.index for frame in frames[1:]])
     return sets_from_arrays([frame.to_numpy() for frame in frames])._with(rows=index)
-
-
-def _check_columns(columns: list[pd.Index]) -> None:
-    """Raise for the first table whose columns are not those of the others."""
-    wrong = next((number for number, own in enumerate(columns) if not own.equals(columns[0])), None)
-    if wrong is None:
-        return
-    other, where = 0, "before"
-    if len(columns) > 2 and all(own.equals(columns[1]) for own in columns[2:]):  # all but the first agree
-        wrong, other, where = 0, 1, "after"
-    raise ValueError(
-        f"Set {wrong} has the columns {list(columns[wrong])}; the sets {where} it have {list(columns[other])}."
-    )
 
 
 def _kind_of_values(items: list[Any]) -> type | None:

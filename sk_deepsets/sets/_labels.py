@@ -82,7 +82,7 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
         what = f"{given[number]} answers" if given[number] >= 0 else f"{answers[number]!r:.80} as answers"
         raise ValueError(f"Set {number} has {sizes[number]} elements, but {what} ({len(wrong)} sets differ).")
     if not parts:
-        return np.empty(0)
+        return join_values(parts)
     filled = np.flatnonzero(sizes) if sizes.any() else [0]
     shape = parts[filled[0]].shape[1:]
     other = next((number for number in filled if parts[number].shape[1:] != shape or len(shape) > 1), None)
@@ -91,7 +91,11 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
             f"The answers of set {other} have shape {parts[other].shape}; wanted are (n_elements,) or (n_elements, k), "
             "with one k for all sets."
         )
-    parts = [parts[number] for number in filled]
-    if len({part.dtype.kind in "US" for part in parts}) > 1:  # NumPy would make strings of numbers
+    return join_values([parts[number] for number in filled])
+
+
+def join_values(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays one after the other; strings beside others as objects, since NumPy would make strings of numbers."""
+    if len({part.dtype.kind in "US" for part in parts}) > 1:
         parts = [part.astype(object) for part in parts]
-    return np.concatenate(parts)
+    return np.concatenate(parts) if parts else np.empty(0)

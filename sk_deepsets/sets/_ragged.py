@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -297,11 +298,13 @@ def _as_offsets(given: Any) -> np.ndarray:
     """Where sets begin, as int64."""
     array = as_ndarray(given, "The array of offsets")
     if array.dtype == object:
-        array = np.array(array.tolist())
+        with suppress(ValueError):  # of unequal lists
+            array = np.array(array.tolist())
     if array.ndim == 1 and len(array) and array.dtype.kind in "iuf" and np.isfinite(array).all():
         offsets = array.astype(np.int64)
         if offsets[0] == 0 and (np.diff(offsets) >= 0).all() and (offsets == array).all():
             return offsets
     raise ValueError(
-        f"offsets must be one-dimensional, begin with 0 and never fall, in whole numbers, but are {given!r:.80}."
+        "offsets must be a one-dimensional array of whole numbers that begins with 0 and never falls, but are "
+        f"{given!r:.80}."
     )

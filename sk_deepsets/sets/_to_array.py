@@ -29,9 +29,7 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ValueError(
-            f"{what} is not an array: its elements have unequal numbers of features or nested parts ({error})."
-        ) from error
+        raise ValueError(f"{what} is not an array: its elements have unequal lengths ({error}).") from error
     except (TypeError, RuntimeError) as error:  # a torch tensor of a dtype that NumPy lacks, or on another device
         raise TypeError(f"{what} is not an array: {error}") from error
 
@@ -53,6 +51,8 @@ def to_array(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = Fa
         raise ValueError(f"{what} is {value!r:.80}; wanted an array of shape {shape}.")
     refused = BYTES if strings else TEXT
     if isinstance(value, list | tuple) and any(issubclass(kind, refused) for kind in set(map(type, value)) - PLAIN):
+        if strings:
+            raise ValueError(f"{what} holds bytes; wanted numbers or strings.")
         raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
     return as_ndarray(value, what)
 
@@ -73,8 +73,6 @@ def check_no_times(values: Any, what: str) -> None:
 
 def check_unmasked(value: Any, what: str) -> None:
     """Raise for a masked array, or a list with one in it, of which NumPy would give what is under the mask."""
-    parts = [value]
-    if isinstance(value, list | tuple) and any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, value))):
-        parts = list(value)
-    if any(map(np.ma.is_masked, parts)):
+    parts = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
         raise ValueError(MASKED.format(what))

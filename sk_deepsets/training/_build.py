@@ -103,7 +103,6 @@ def make_callbacks(
     users = copy.deepcopy(list(callbacks or []))
     resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
     ours = [("best_epoch", best_epoch), *progress_of(verbose)]
-    best_epoch.sets_lr = True
     taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
     for number, one in enumerate(users):
         name, callback = one if isinstance(one, tuple | list) and len(one) == 2 else ("", one)
@@ -112,12 +111,14 @@ def make_callbacks(
                 f"callbacks[{number}] is {one!r:.80}; wanted a skorch callback, its class, or a pair of a name and one."
             )
         if name in taken:
-            raise ValueError(f"callbacks[{number}] has the name {name!r} of one of the package's: give it another one.")
+            raise ValueError(
+                f"callbacks[{number}] has the name {name!r}, which a callback of this package has: choose another name."
+            )
         if getattr(callback, "load_best", False) and isinstance(best_epoch, MemberTraining):
             raise ValueError(
                 f"callbacks[{number}] would load the weights of one epoch in place of the members that were chosen: "
                 "leave load_best out, or set n_members=1."
             )
-        if isinstance(callback, LRScheduler):
+        if issubclass(callback if isinstance(callback, type) else type(callback), LRScheduler):
             best_epoch.sets_lr = False
     return [*ours, *users, *resumable]

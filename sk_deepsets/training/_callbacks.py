@@ -28,13 +28,16 @@ class BestEpoch(Callback):
     ----------
     patience : int, optional
         Epochs without a new minimum after which training ends. None: never.
-    sets_lr : bool, default=True
+
+    Attributes
+    ----------
+    sets_lr : bool
         Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
     """
 
-    def __init__(self, patience: int | None = None, sets_lr: bool = True) -> None:
+    def __init__(self, patience: int | None = None) -> None:
         self.patience = patience
-        self.sets_lr = sets_lr
+        self.sets_lr = True
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
@@ -42,13 +45,8 @@ class BestEpoch(Callback):
         self._best = Best()
 
     @property
-    def best_loss_(self) -> float:
-        """The lowest validation loss."""
-        return self._best.loss
-
-    @property
     def best_epoch_(self) -> int | None:
-        """Its epoch; None without validation."""
+        """The epoch of the lowest validation loss; None without validation."""
         return self._best.epoch
 
     @property

@@ -111,7 +111,8 @@ class Checkpoint(Callback):
         except FileNotFoundError:
             return None
         if hashlib.sha256(content[DIGEST_SIZE:]).digest() != content[:DIGEST_SIZE]:
-            warnings.warn(f"The checkpoint {self.path} is damaged: training begins anew.", UserWarning, stacklevel=2)
+            text = f"The checkpoint {self.path} is damaged: training starts from the beginning."
+            warnings.warn(text, UserWarning, stacklevel=2)
             return None
         return pickle.loads(content[DIGEST_SIZE:])
 

@@ -62,20 +62,20 @@ class MemberTraining(Callback):
     Parameters
     ----------
     stops_early : bool, default=True
-    sets_lr : bool, default=True
-        Whether the learning rate rises over the first steps.
 
     Attributes
     ----------
+    sets_lr : bool
+        Whether the learning rate rises over the first steps.
     outputs_ : Tensor of shape (n, n_outputs)
         The mean of what the chosen candidates say of the sets that are looked at.
     loss_ : float
         Its loss.
     """
 
-    def __init__(self, stops_early: bool = True, sets_lr: bool = True) -> None:
+    def __init__(self, stops_early: bool = True) -> None:
         self.stops_early = stops_early
-        self.sets_lr = sets_lr
+        self.sets_lr = True
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Forget an earlier fit."""

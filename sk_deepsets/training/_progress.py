@@ -38,19 +38,19 @@ class EpochLines(Callback):
     """Some lines for the whole fit, on standard error, with the latest losses and the best epoch so far."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Begin to count."""
-        self._n_before = len(net.history)
+        """Begin to count; the epochs of a checkpoint, which is read later, are among them."""
+        self._n_before, self._total = len(net.history), net.max_epochs
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Print a line now and then."""
         n_epochs = len(net.history) - self._n_before
-        if n_epochs % max(1, net.max_epochs // LINES) == 0 and n_epochs < net.max_epochs:
-            self._print(f"epoch {n_epochs} of {net.max_epochs}", net)
+        if n_epochs % max(1, self._total // LINES) == 0 and n_epochs < self._total:
+            self._print(f"epoch {n_epochs} of {self._total}", net)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Print how it ended."""
         n_epochs = len(net.history) - self._n_before
-        self._print(f"epoch {n_epochs} of {net.max_epochs}{_ending(net, n_epochs)}", net)
+        self._print(f"epoch {n_epochs} of {self._total}{_ending(net, n_epochs < self._total)}", net)
 
     def _print(self, text: str, net: Any) -> None:
         losses = ", ".join(f"{name}={value}" for name, value in _losses(net).items())
@@ -64,20 +64,21 @@ class EpochBar(Callback):
         """Open the bar."""
         from tqdm.auto import tqdm
 
+        self._n_before = len(net.history)
         self._bar = tqdm(total=net.max_epochs, desc="Deep Sets", unit="epoch")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Move on by one epoch."""
         self._bar.set_postfix(_losses(net), refresh=False)
-        self._bar.update()
+        self._bar.update(len(net.history) - self._n_before - self._bar.n)
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Close the bar, which is full also if training ended early."""
         bar, n_epochs = self._bar, self._bar.n
-        del self._bar
+        del self._bar, self._n_before
         if n_epochs < bar.total:
             began = bar.start_t
-            bar.set_description(f"Deep Sets{_ending(net, n_epochs)}", refresh=False)
+            bar.set_description(f"Deep Sets{_ending(net, ended_early=True)}", refresh=False)
             bar.reset(total=n_epochs)
             bar.start_t = began
             bar.update(n_epochs)
@@ -96,8 +97,8 @@ def _losses(net: Any) -> dict[str, str]:
     return {**found, "best": f"{losses[-1]:.4g} (epoch {best})"} if losses else found
 
 
-def _ending(net: Any, n_epochs: int) -> str:
-    """How training ended after so many epochs."""
-    if n_epochs >= net.max_epochs:
-        return ""
-    return ", interrupted" if net.interrupted_ else ", stopped early"
+def _ending(net: Any, ended_early: bool) -> str:
+    """How training ended."""
+    if net.interrupted_:
+        return ", interrupted"
+    return ", stopped early" if ended_early else ""

@@ -235,8 +235,8 @@ def test_an_interrupt_while_members_are_looked_at_ends_the_fit_with_the_epochs_b
         (("a",), "callbacks.0. is .'a',.; wanted"),
         ((3, Count()), "callbacks.0. is .3, .*; wanted"),
         (("a", Count(), 1), "callbacks.0. is .'a', .*; wanted"),
-        (("best_epoch", Count()), "callbacks.0. has the name 'best_epoch' of one of the package's"),
-        (("epoch_timer", Count()), "callbacks.0. has the name 'epoch_timer' of one of the package's"),
+        (("best_epoch", Count()), "callbacks.0. has the name 'best_epoch', which a callback of this package has"),
+        (("epoch_timer", Count()), "callbacks.0. has the name 'epoch_timer', which a callback of this package has"),
     ],
 )
 def test_what_is_no_callback_is_shown(case, bags, callback, message):

@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor, check_sets
+from sk_deepsets import (
+    DeepSetsClassifier,
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    DeepSetsRegressor,
+    RaggedSets,
+    check_sets,
+)
 from sk_deepsets.estimators._check_targets import check_groups, check_weight, class_weights
 
 SETS = check_sets([[1.0], [2.0, 5.0], [3.0]])
@@ -54,7 +61,7 @@ def test_tensors_may_have_a_gradient():
     [
         (np.ma.array([1.0, 2.0, 3.0], mask=GONE), "sample_weight has masked values"),
         (np.array([1, 2, 3], dtype="m8[s]"), "sample_weight holds values of type timedelta64; wanted numbers"),
-        (np.full(3, 1.7e308), r"sample_weight holds 1.7e\+308; the sum overflows"),
+        (np.full(3, 1.7e308), r"The sum of sample_weight overflows; the largest is 1.7e\+308"),
     ],
 )
 def test_weights_that_would_be_misread_are_refused(weight, message):
@@ -64,8 +71,29 @@ def test_weights_that_would_be_misread_are_refused(weight, message):
 
 @pytest.mark.parametrize("value", [-1, np.inf, np.nan, "a", None])
 def test_class_weights_are_numbers_that_are_not_negative(value):
-    with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; wanted a number"):
+    with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; wanted a finite number of at least 0"):
         class_weights({"no": value, "yes": 1}, np.array(["no", "yes"]), np.array([0, 1, 1]), None)
+
+
+@pytest.mark.parametrize(("class_weight", "weight"), [({0: 1.7e308, 1: 1.7e308}, None), ({0: 1e300}, [1e100, 1, 1])])
+def test_weights_that_overflow_together_are_told(class_weight, weight):
+    with pytest.raises(ValueError, match="The sum of class_weight and sample_weight together overflows"):
+        DeepSetsClassifier(class_weight=class_weight, n_members=1, max_epochs=1).fit(SETS, [0, 1, 0], weight)
+    with pytest.raises(ValueError, match="The sum of class_weight and sample_weight together overflows"):
+        DeepSetsElementClassifier(class_weight=class_weight, max_epochs=1).fit(SETS, [0, 1, 0, 1], weight)
+
+
+def test_a_single_target_is_no_list_of_them():
+    with pytest.raises(ValueError, match="y is missing for 1 of 1 sets"):
+        DeepSetsRegressor(n_members=1, max_epochs=1).fit(SETS, np.array(np.nan, dtype=object))
+
+
+def test_groups_in_another_order_are_refused():
+    sets = RaggedSets(SETS.elements, SETS.offsets, index=pd.Index(["a", "b", "c"]))
+    groups = pd.Series([0, 1, 1], index=["a", "b", "c"])
+    np.testing.assert_array_equal(check_groups(groups, sets), [0, 1, 1])
+    with pytest.raises(ValueError, match=r"pass groups.loc\[sets.index\]"):
+        check_groups(groups.iloc[::-1], sets)
 
 
 def test_groups_may_be_of_any_types_and_have_the_length_of_the_sets():

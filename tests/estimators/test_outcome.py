@@ -99,3 +99,15 @@ def test_elements_are_counted_within_their_sets():
     X = [np.empty((0, 2)), np.empty((0, 2)), np.full((3, 2), 3e38)]  # as many elements as sets
     with pytest.raises(ValueError, match="The output for set 2 of X is not finite"):
         model.predict(X)
+
+
+@pytest.mark.parametrize(
+    "model", [DeepSetsRegressor(n_members=1), DeepSetsElementRegressor()], ids=["sets", "elements"]
+)
+def test_a_set_of_weight_0_is_not_blamed(model):
+    far = [one.copy() for one in SETS]
+    far[3][0, 0] = far[7][0, 1] = 3e38
+    y = Y if isinstance(model, DeepSetsRegressor) else [one[:, 0] for one in SETS]
+    model.set_params(max_epochs=2, warm_start=True, random_state=0).fit(SETS, y)
+    with pytest.raises(ValueError, match="The output for set 7 of X is not finite"):
+        model.fit(far, y, sample_weight=np.arange(24) != 3)

@@ -101,7 +101,7 @@ def test_a_file_cannot_ask_for_memory_that_it_does_not_fill(fitted, dtype, tmp_p
     _, model = fitted("single-mean")
     wide = json.dumps({"array": [["a"], dtype, [1]]})
     path = forged(model, tmp_path / "forged", lambda text: text.replace('"callbacks": null', f'"callbacks": {wide}'))
-    with pytest.raises(ValueError, match="is no dtype of these objects or strings"):
+    with pytest.raises(ValueError, match="is not a dtype of objects, or of strings as long as these"):
         load(path)
 
 

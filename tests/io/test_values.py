@@ -34,6 +34,7 @@ def test_values(value):
     [
         np.arange(6).reshape(2, 3), np.float16([1, np.nan]), np.array(["a", "bcd"]), np.array("2024", "M8[s]"),
         np.array([["a", 1], [None, (2, 3)]], dtype=object), np.array(["x", "yy"], dtype=np.dtypes.StringDType()),
+        np.array(["a", "b" * 2000] + 1000 * ["c"]), np.array(["a", "é" * 90_000, "c"] * 2).reshape(3, 2)[:, ::-1],
         np.array([1, 2], "m8[D]"), np.zeros((0, 2)), np.empty(0, dtype=object), np.array(3),
     ],
     ids=lambda array: f"{array.dtype}-{array.shape}",

@@ -54,5 +54,5 @@ def test_labels_of_rows_are_joined_where_all_have_some():
 def test_numbers_that_arrow_does_not_round_are_named_by_their_column():
     pytest.importorskip("pyarrow")
     large = pd.DataFrame({"id": pd.Series([2**60 + 1], dtype="int64[pyarrow]")})
-    with pytest.raises(ValueError, match=r"Column 'id' is of dtypes that do not go together, \['int64"):
+    with pytest.raises(ValueError, match=r"Column 'id' has dtypes that cannot be joined, \['int64"):
         check_sets([large, pd.DataFrame({"id": [1.5]})])

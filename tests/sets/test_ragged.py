@@ -149,9 +149,9 @@ def test_repr_tells_counts_sizes_dtype_and_context():
     [
         ({"elements": np.zeros(3)}, r"elements must have shape .* but have shape \(3,\)"),
         ({"elements": np.zeros((3, 2, 1))}, r"have shape \(3, 2, 1\)"),
-        ({"offsets": []}, "offsets must be one-dimensional, begin with 0 and never fall"),
-        ({"offsets": [[0, 3]]}, "offsets must be one-dimensional"),
-        ({"offsets": [1, 3]}, "begin with 0"),
+        ({"offsets": []}, "offsets must be a one-dimensional array of whole numbers"),
+        ({"offsets": [[0, 3]]}, "offsets must be a one-dimensional"),
+        ({"offsets": [1, 3]}, "begins with 0"),
         ({"offsets": [0, 2, 1, 3]}, "never fall"),
         ({"offsets": [0, 2]}, "offsets end at 2, but there are 3 elements"),
         ({"offsets": [0, 4]}, "offsets end at 4, but there are 3 elements"),
@@ -337,11 +337,16 @@ def test_tensors_with_a_gradient_are_read():
     "offsets",
     [
         *("ab", None, 2, [], [[0, 2]], [0, 0.5, 2], [0, 2, 1, 2], [1, 2]),
-        *([0, np.nan, 2], np.array([0, 2], dtype="m8[s]"), np.array([False, True])),
+        *(
+            [0, np.nan, 2],
+            np.array([0, 2], dtype="m8[s]"),
+            np.array([False, True]),
+            np.array([[0], [1, 2]], dtype=object),
+        ),
     ],
 )
 def test_offsets_that_are_none_are_shown_as_they_came(offsets):
-    message = f"offsets must be one-dimensional, begin with 0 and never fall, in whole numbers, but are {offsets!r}."
+    message = f"array of whole numbers that begins with 0 and never falls, but are {offsets!r:.80}."
     with pytest.raises(ValueError, match=re.escape(message)):
         RaggedSets(np.ones((2, 1)), offsets)
 
@@ -355,7 +360,7 @@ def test_offsets_may_be_objects():
     [
         (3, "The context is 3; wanted an array of shape .n_sets, n_context."),
         (["a", "b"], "context must have shape .n_sets, n_context., but has shape .2,."),
-        ([bytearray(b"a"), bytearray(b"b")], "The context holds strings"),
+        ([bytearray(b"a"), bytearray(b"b")], "The context holds bytes; wanted numbers or strings"),
     ],
 )
 def test_what_is_no_context_is_shown(context, message):

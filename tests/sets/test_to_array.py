@@ -40,7 +40,7 @@ def test_a_set_of_python_is_its_values():
         ("ab", ValueError, "It is 'ab'; wanted an array"),
         (bytearray(b"ab"), ValueError, "It is bytearray"),
         ([b"ab", b"cd"], ValueError, "It holds strings; wanted numbers"),
-        ([[1, 2], [3]], ValueError, "It is not an array: its elements have unequal numbers of features"),
+        ([[1, 2], [3]], ValueError, "It is not an array: its elements have unequal lengths"),
         (np.ma.array([1, 2], mask=[0, 1]), ValueError, "It has masked values; fill them first"),
         ([np.ma.array([1], mask=[1]), np.ma.array([2])], ValueError, "It has masked values"),
         (csr_array(np.eye(2)), TypeError, "It is sparse, but a dense array is required"),

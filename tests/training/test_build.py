@@ -92,9 +92,11 @@ def test_callbacks_are_those_of_the_package_and_copies_of_those_of_the_user():
     own, copy = make_callbacks([user], best, 0)
     assert own == ("best_epoch", best)
     assert not best.sets_lr
+    make_callbacks([("rate", LRScheduler)], best := BestEpoch(7), 0)
+    assert not best.sets_lr
     assert type(copy) is LRScheduler
     assert copy is not user
-    assert make_callbacks(None, best, 0)[0][1].sets_lr
+    assert make_callbacks(None, BestEpoch(7), 0)[0][1].sets_lr
 
 
 @pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, EpochLines), (2, PrintLog), (3, PrintLog)])

@@ -158,7 +158,7 @@ def test_a_damaged_file_is_told_and_not_used(tmp_path, monkeypatch, harm):
     monkeypatch.delenv("FAIL_AT")
     (file,) = tmp_path.iterdir()
     file.write_bytes(harm(file.read_bytes()))
-    with pytest.warns(UserWarning, match=f"The checkpoint {file} is damaged: training begins anew"):
+    with pytest.warns(UserWarning, match=f"The checkpoint {file} is damaged: training starts from the beginning"):
         again = fit("single", tmp_path)
     assert BEGUN[0] == 1
     np.testing.assert_array_equal(said(again), said(fit("single")))

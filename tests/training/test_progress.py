@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 
 from sk_deepsets import DeepSetsRegressor
 from sk_deepsets.training._progress import EpochBar, EpochLines, progress_of
@@ -104,6 +105,41 @@ def test_an_interrupt_is_told_from_an_early_stop(sets, capsys, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         fit(sets, verbose=1)
     assert "of 25, interrupted: train_loss=" in capsys.readouterr().err
+
+
+def test_an_interrupt_of_the_last_epoch_is_told_too(sets, capsys):
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 25:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(sets, verbose=1, callbacks=[Interrupt()])
+    assert "epoch 25 of 25, interrupted: train_loss=" in capsys.readouterr().err
+
+
+class KilledAt(Callback):
+    """Ends the process, so to speak, at the begin of an epoch, once."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch and KilledAt.armed:
+            KilledAt.armed = False
+            raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_resumed_fit_counts_the_epochs_of_before(sets, monkeypatch, capsys, tmp_path, drawn):
+    KilledAt.armed = True
+    options = {"verbose": 1, "callbacks": [KilledAt(20)], "checkpoint": tmp_path}
+    stream = terminal(monkeypatch) if drawn else None
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(sets, **options)
+    fit(sets, **options)
+    shown = last_picture(stream.getvalue()) if drawn else capsys.readouterr().err.splitlines()[-1]
+    assert ("25/25" if drawn else "Deep Sets: epoch 25 of 25: train_loss=") in shown
 
 
 def test_notebooks_draw_bars(monkeypatch):

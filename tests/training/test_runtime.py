@@ -15,9 +15,16 @@ NOT_THERE = "cuda:97"
 CPU = torch.device("cpu")
 
 
-def test_auto_is_the_accelerator_or_else_the_cpu():
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    assert find_device("auto") == (torch.device("cpu") if accelerator is None else accelerator)
+@pytest.mark.parametrize(("there", "wanted"), [(None, "cpu"), ("cuda:0", "cuda:0"), ("mps", "cpu")])
+def test_auto_is_the_accelerator_unless_it_is_apples(monkeypatch, there, wanted):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: there is not None)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(there))
+    assert find_device("auto") == torch.device(wanted)
+
+
+def test_apples_accelerator_is_refused_with_the_reason():
+    with pytest.raises(ValueError, match='device="mps" has no float64'):
+        find_device("mps")
 
 
 @pytest.mark.parametrize("device", ["cpu", "cpu:0", torch.device("cpu")])
