@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_deepsets.estimators._check_targets import check_groups, check_weight
 from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out
-from sk_deepsets.estimators._outcome import advice_for, check_finite, warn_of_training
+from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, warn_of_training
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
 from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
@@ -26,6 +26,7 @@ from sk_deepsets.training import (
     as_global_generator,
     build_net,
     find_device,
+    plain_torch,
     train,
 )
 
@@ -80,6 +81,7 @@ class DeepSetsBase(BaseEstimator):
             raise KeyboardInterrupt
         return self
 
+    @plain_torch()
     def _fit(
         self, X, y, sample_weight, X_val=None, y_val=None, groups=None, *, goes_on, epochs, classes=None, partly=False
     ):
@@ -115,9 +117,9 @@ class DeepSetsBase(BaseEstimator):
             training, best_epoch = fitted._train(Split(train_set, valid_set), epochs, partly)
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
-            fitted._check_losses(sets, weight)
+            check_losses(fitted, sets, weight)
             if X_val is not None:
-                fitted._check_losses(valid_set.X, name="_val")
+                check_losses(fitted, valid_set.X, name="_val")
             raise
         fitted._record(sets, training, self if goes_on else None)
         # whose members have seen all sets once can say nothing out of fold when training goes on
@@ -270,16 +272,6 @@ class DeepSetsBase(BaseEstimator):
     def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
         return check_finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, self)
-
-    def _check_losses(self, sets, weight=None, name=""):
-        """Raise for the first set whose output, or its square, is beyond float32, unless that is so for all sets."""
-        with np.errstate(over="ignore"):
-            squares = np.square(self.net_.forward(SetDataset(sets)).numpy())
-        left_out = np.zeros(len(sets), dtype=bool) if weight is None else weight == 0
-        left_out = left_out[sets.segments] if self._target.of_elements else left_out
-        if np.isfinite(squares[~left_out]).any():
-            squares[left_out] = 0
-            check_finite(squares, sets, self, name)
 
     @available_if(lambda self: hasattr(self, "net_"))
     def _sk_visual_block_(self):

@@ -6,7 +6,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.nn import LINKS
-from sk_deepsets.training import SetDataset, attention, integrated_gradients, leave_one_out
+from sk_deepsets.training import SetDataset, attention, integrated_gradients, leave_one_out, plain_torch
 
 
 def _phi_sees_one_element(estimator):
@@ -58,6 +58,7 @@ class ByElement:
         """
         return self._of_elements(X, lambda data: attention(self.net_, data).double().numpy())
 
+    @plain_torch()
     def integrated_gradients(self, X, output=0, n_steps=32):
         """How much each element adds to an answer on the way from the mean element to itself.
 

@@ -27,6 +27,16 @@ def check_targets(y, sets, name, **options):
     return checked
 
 
+def check_one_type(labels, name):
+    """Raise for labels that have no order, as strings beside numbers."""
+    kinds = sorted({type(label).__name__ for label in labels.ravel()}) if labels.dtype == object else []
+    if len(kinds) > 1:
+        try:
+            np.unique(labels)
+        except TypeError as error:
+            raise ValueError(f"y{name} holds labels of several types, {', '.join(kinds)}; wanted one type.") from error
+
+
 def check_groups(groups, sets):
     """The group of each set as a number, or None."""
     if groups is None:

@@ -17,8 +17,8 @@ from sk_deepsets.estimators._element_targets import (
     RankingTarget,
 )
 from sk_deepsets.estimators._parameters import ElementParameters, check_widths
-from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
+from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.nn import DeepSetsEquivariant
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import REGRESSION_LOSSES

@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_deepsets.training import SetDataset
+
 
 def advice_for(estimator):
     """What to do when training diverges."""
@@ -59,3 +61,14 @@ def check_finite(outputs, sets, estimator, name=""):
             f"others, or training diverged. {advice_for(estimator)}"
         )
     return outputs
+
+
+def check_losses(estimator, sets, weight=None, name=""):
+    """Raise for the first set whose output, or its square, is beyond float32, unless that is so for all sets."""
+    with np.errstate(over="ignore"):
+        squares = np.square(estimator.net_.forward(SetDataset(sets)).numpy())
+    left_out = np.zeros(len(sets), dtype=bool) if weight is None else weight == 0
+    left_out = left_out[sets.segments] if estimator._target.of_elements else left_out
+    if np.isfinite(squares[~left_out]).any():
+        squares[left_out] = 0
+        check_finite(squares, sets, estimator, name)

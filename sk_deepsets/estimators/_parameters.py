@@ -134,8 +134,8 @@ class Data:
         '"from_dtype", array-like or None',
         """Which features of the elements are categories, each with an embedding that is learned: those of a
         categorical or string dtype, where elements stand in DataFrames; these, by name, position or mask, such as
-        ids in an array of integers; none. A category that ``fit`` has not seen has the embedding zero. Categories
-        among the context are always found by dtype.""",
+        ids below 2**53 in an array of integers; none. A category that ``fit`` has not seen has the embedding zero.
+        Categories among the context are always found by dtype.""",
         "array-like",
         StrOptions({"from_dtype"}),
         None,

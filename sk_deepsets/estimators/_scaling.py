@@ -6,6 +6,8 @@ import torch
 from sk_deepsets.nn import MixedColumns, Standardize
 
 ROWS_AT_ONCE = 65_536
+# Squares below are rounded, or 0: such columns are multiplied first, by a power of two, which rounds nothing.
+SMALLEST_SQUARES, MAGNIFIED = 1e-280, 2.0**512
 
 
 def mean_and_scale(table, weight=None):
@@ -26,7 +28,13 @@ def mean_and_scale(table, weight=None):
     mean = first + _mean(table, weight, lambda rows: rows - first)
     deviation = _mean(table, weight, lambda rows: rows - mean)
     variance = _mean(table, weight, lambda rows: (rows - mean) ** 2) - deviation**2
-    mean, scale = mean + deviation, np.sqrt(np.maximum(variance, 0))
+    scale = np.sqrt(np.maximum(variance, 0))
+    tiny = variance < SMALLEST_SQUARES
+    if tiny.any():
+        squares = _mean(table[:, tiny], weight, lambda rows: ((rows - mean[tiny]) * MAGNIFIED) ** 2)
+        squares = squares - (deviation[tiny] * MAGNIFIED) ** 2
+        scale[tiny] = np.sqrt(np.maximum(squares, 0)) / MAGNIFIED
+    mean = mean + deviation
     precision = np.finfo(table.dtype if table.dtype.kind == "f" else np.float64).eps
     return mean, np.where(scale > precision * np.abs(mean), scale, 1.0)
 

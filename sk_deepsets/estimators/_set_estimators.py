@@ -15,8 +15,8 @@ from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
 from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths
-from sk_deepsets.estimators._partial_fit import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
+from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
 from sk_deepsets.preprocessing import are_columns
@@ -108,7 +108,8 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if sets.context is not None:
             dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
         kinds, n_folds = self._layout
-        pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, weight).tolist()}
+        even = None if weight is None else weight / weight[weight > 0].mean()  # twice the weights are the same prior
+        pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, even).tolist()}
         if n_folds > 1 and self.module is None:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
             kinds = adapted(kinds, **how)

@@ -5,7 +5,13 @@ from scipy.special import expit, softmax
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from sk_deepsets.estimators._check_targets import check_squares, check_targets, class_weights, weigh_by_class
+from sk_deepsets.estimators._check_targets import (
+    check_one_type,
+    check_squares,
+    check_targets,
+    class_weights,
+    weigh_by_class,
+)
 from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.training import SetDataset
 
@@ -81,6 +87,7 @@ class ClassTarget(Target):
     def read(self, y, sets, name="", classes=None):
         """Numbers of the classes, (n_sets,)."""
         y = check_targets(y, sets, name)
+        check_one_type(y, name)
         check_classification_targets(y)
         self.learn_classes(y, name, classes)
         return np.searchsorted(self.classes, y)

@@ -51,9 +51,10 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
 
     Notes
     -----
-    A category is given as its place in the list of categories, counted from 1; 0 is any other. The metadata of the file
-    have, in JSON under the name ``sk_deepsets``, the columns of ``x`` and of ``context`` in their order, each with its
-    name and its categories or null, and the ``classes`` of a classifier. What an estimator checks before it predicts,
+    A category is given as its place in the list of categories, counted from 1; any other number stands for a category
+    that ``fit`` has not seen. The metadata of the file have, in JSON under the name ``sk_deepsets``, the ``columns`` of
+    ``x`` and those of ``context`` in their order, each with its name and its categories or null, and the ``classes`` of
+    a classifier. What an estimator checks before it predicts,
     such as names, missing values and sizes, the program does not.
 
     Examples
@@ -100,7 +101,7 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     inputs = {"x": (x, {0: n_sets, 1: set_size}), "mask": (torch.ones(3, 4).bool(), {0: n_sets, 1: set_size})}
     if estimator.n_context_features_ is not None:
         inputs["context"] = torch.zeros(3, estimator.n_context_features_, dtype=torch.float64), {0: n_sets}
-    served = Served(copy.deepcopy(module).cpu(), target).eval()
+    served = Served(copy.deepcopy(module).cpu(), target, estimator._encoder).eval()
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             served,
@@ -125,22 +126,26 @@ class Served(nn.Module):
     core : nn.Module
         From ``x``, ``mask`` and ``context`` to outputs.
     target : Target
+    encoder : SetEncoder
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, core: nn.Module, target: Any) -> None:
+    def __init__(self, core: nn.Module, target: Any, encoder: Any) -> None:
         super().__init__()
         self.core = core
         self.target = target
+        self.n_categories, self.n_context_categories = encoder.n_categories, encoder.n_context_categories
         if not isinstance(target, ClassTarget | LabelsTarget):
             self.register_buffer("mean", torch.from_numpy(target.mean))
             self.register_buffer("scale", torch.from_numpy(target.scale))
 
     def forward(self, x: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
         """Answers for each set, or for each element of a set with 0 under the mask."""
-        outputs = self.core(x, mask=mask, **({} if context is None else {"context": context}))
+        x = with_known_codes(x, self.n_categories)
+        given = {} if context is None else {"context": with_known_codes(context, self.n_context_categories)}
+        outputs = self.core(x, mask=mask, **given)
         answers = self._answers(outputs.double(), mask)
         if not isinstance(self.target, ElementTarget):
             return answers
@@ -157,6 +162,16 @@ class Served(nn.Module):
             return outputs.sigmoid()
         values = (outputs.exp() if isinstance(target, PositiveTarget) else outputs) * self.scale + self.mean
         return values[..., 0] if isinstance(target, ElementTarget) or target.is_flat else values
+
+
+def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:
+    """The same with 0 for codes of categories, the last columns, that are none: -1 and NaN, say."""
+    if not n_categories:
+        return table
+    n_numbers = table.shape[-1] - len(n_categories)
+    codes = table[..., n_numbers:]
+    known = (codes >= 0) & (codes <= torch.tensor(n_categories, dtype=table.dtype)) & (codes == codes.floor())
+    return torch.cat([table[..., :n_numbers], torch.where(known, codes, 0)], dim=-1)
 
 
 def description(estimator: Any) -> dict[str, Any]:

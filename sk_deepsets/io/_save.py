@@ -46,6 +46,8 @@ def save(estimator: Any, path: str | Path) -> None:
     ``memory`` (of a pipeline). A ``module`` of your own is saved as its name and weights, and its class is an argument
     of :func:`load`.
 
+    Beside the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
+
     For pipelines with other steps of scikit-learn there is pickle, which runs whatever code a file asks for:
     load pickles that you made yourself, or whose maker you trust.
 

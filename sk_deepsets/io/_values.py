@@ -176,6 +176,20 @@ def _read_index(content: Any, read: Reader) -> pd.Index:
     return pd.Index(read(content[0]), dtype=content[1])
 
 
+def _write_columns(table: pd.DataFrame, write: Writer, place: str) -> Any:
+    content = [write(table.columns, place), [str(dtype) for dtype in table.dtypes]]
+    if not _read_columns(content, Reader(write.forms, dict(write.arrays))).equals(table):  # categories, say
+        raise cannot_be_saved(table, place)
+    return content
+
+
+def _read_columns(content: Any, read: Reader) -> pd.DataFrame:
+    columns, dtypes = content
+    table = pd.DataFrame({number: pd.Series(dtype=dtype) for number, dtype in enumerate(dtypes)})
+    table.columns = read(columns)
+    return table
+
+
 def _is_optimizer(value: Any) -> bool:
     is_one = isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
     return is_one and getattr(torch.optim, value.__name__, None) is value
@@ -214,6 +228,7 @@ PLAIN_FORMS = {
         lambda name, read: torch.from_numpy(read.take(name)),
     ),
     "index": Form(lambda value: isinstance(value, pd.Index), _write_index, _read_index),
+    "columns": Form(lambda value: type(value) is pd.DataFrame and not len(value), _write_columns, _read_columns),
     "device": Form(
         lambda value: isinstance(value, torch.device),
         lambda value, write, place: str(value),

@@ -126,7 +126,7 @@ class ColumnEncoder:
                     f"{self.what} column {name!r} has dtype {dtype}; wanted numbers, booleans, categories or "
                     "strings. Turn it into one of these first."
                 )
-        self.categories = {place: self._known(table.iloc[:, place]) for place in sorted(chosen)}
+        self.categories = {place: self._known(table.columns[place], table.iloc[:, place]) for place in sorted(chosen)}
         return self
 
     @property
@@ -162,16 +162,27 @@ class ColumnEncoder:
         dtype = np.float64 if max(self.n_categories) >= 2**24 else numbers.dtype
         return np.column_stack([numbers, *codes]).astype(dtype, copy=False)
 
-    @staticmethod
-    def _known(column: pd.Series) -> pd.Index:
+    def _known(self, name: Any, column: pd.Series) -> pd.Index:
         """The categories that occur in a column; a category is its value, whatever its dtype."""
-        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        return column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            return column.cat.categories[np.unique(column.cat.codes)]
+        return self._apart(name, pd.Index(column.unique()))
+
+    def _apart(self, name: Any, values: pd.Index) -> pd.Index:
+        """The values of a column, which floats must not have rounded to others."""
+        large = values[np.abs(values.to_numpy()) >= 2**53] if values.dtype.kind == "f" else values[:0]
+        if len(large):
+            raise ValueError(
+                f"{self.what} column {name!r} of categories holds {large[0]:.0f}: floats, which "
+                "arrays of sets become, cannot tell whole numbers from 2**53 on apart. Give such ids as strings, or "
+                "in DataFrames."
+            )
+        return values
 
     def _codes(self, name: Any, column: pd.Series, place: int) -> np.ndarray:
         known = self.categories[place]
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        values = column.cat.categories if is_categorical else pd.Index(column)
+        values = column.cat.categories if is_categorical else self._apart(name, pd.Index(column))
         if len(values) and len(known) and (values.inferred_type == "string") != (known.inferred_type == "string"):
             raise ValueError(
                 f"{self.what} column {name!r} holds values of type {values.inferred_type}; in fit it held "

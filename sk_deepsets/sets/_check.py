@@ -108,7 +108,7 @@ def _read(X: Any) -> tuple[RaggedSets, np.ndarray]:
     if is_table(type(X)):
         what = "DataFrame" if isinstance(X, pd.DataFrame) else type(X).__name__
         return _from_table(read_table(X), what, "X.to_numpy()")
-    if isinstance(X, list | tuple):
+    if isinstance(X, list | tuple) and not hasattr(X, "_fields"):
         return sets_from_objects(list(X))
     if is_arrow(X):
         return sets_from_arrow(X)
@@ -135,7 +135,7 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
     """The sets of a table with one column of sets; the others are context."""
     place = find_sets(X)
     if place is None:
-        no_sets = "None of its columns holds sets. " if kind == "DataFrame" else ""
+        no_sets = f"None of its columns holds sets{_first_object(X)}. " if kind == "DataFrame" else ""
         raise ValueError(
             f"X is a 2-D {kind} of shape {X.shape}, which can be read in two ways. {no_sets}Pass "
             f"{array}[:, :, None] if each row is a set of {X.shape[1]} scalars, or {array}[:, None, :] if each row is "
@@ -146,6 +146,14 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
     # not drop, which nested-pandas' frames warn about
     context = X.iloc[:, np.arange(X.shape[1]) != place] if X.shape[1] > 1 else None
     return sets._with(context=context), missing
+
+
+def _first_object(X: pd.DataFrame) -> str:
+    """What stands in place of the first set in a column of objects, if there is one."""
+    places = [place for place, dtype in enumerate(X.dtypes) if isinstance(dtype, np.dtype) and dtype.hasobject]
+    if not places or X.empty:
+        return ""
+    return f": column {X.columns[places[0]]!r} begins with {X.iat[0, places[0]]!r:.80}"
 
 
 def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
@@ -179,6 +187,10 @@ def _way_out(X: Any) -> str:
         return " Pass list(X.values()), and the targets in the same order."
     if isinstance(X, Iterator):
         return " Pass list(X): it has to be read more than once."
+    if hasattr(X, "batch_sizes"):
+        return " Pass torch.nn.utils.rnn.unpack_sequence(X)."
+    if isinstance(X, tuple):
+        return " Of a named tuple pass list(X), if each of its fields is a set."
     if isinstance(X, pd.api.typing.DataFrameGroupBy):
         return " RaggedSets.from_frame(frame, by=..., columns=...) makes one set of each group."
     return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -13,8 +12,8 @@ import pandas as pd
 from sk_deepsets.sets._from_long import group_rows
 from sk_deepsets.sets._html import sets_html
 from sk_deepsets.sets._labels import label_answers, number_rows
-from sk_deepsets.sets._sequence import SetSequence, names_of_columns, offsets_of
-from sk_deepsets.sets._to_array import as_ndarray, to_table
+from sk_deepsets.sets._sequence import SetSequence, as_offsets, names_of_columns, offsets_of
+from sk_deepsets.sets._to_array import to_table
 
 
 class RaggedSets(SetSequence):
@@ -74,7 +73,7 @@ class RaggedSets(SetSequence):
         rows: pd.Index | None = None,
     ) -> None:
         elements = to_table(elements, "The table of elements")
-        offsets = _as_offsets(offsets)
+        offsets = as_offsets(offsets)
         if elements.ndim != 2:
             raise ValueError(f"elements must have shape (n_elements, n_features), but have shape {elements.shape}.")
         if offsets[-1] != len(elements):
@@ -292,19 +291,3 @@ class RaggedSets(SetSequence):
         sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
         sets._numbers = numbers
         return sets
-
-
-def _as_offsets(given: Any) -> np.ndarray:
-    """Where sets begin, as int64."""
-    array = as_ndarray(given, "The array of offsets")
-    if array.dtype == object:
-        with suppress(ValueError):  # of unequal lists
-            array = np.array(array.tolist())
-    if array.ndim == 1 and len(array) and array.dtype.kind in "iuf" and np.isfinite(array).all():
-        offsets = array.astype(np.int64)
-        if offsets[0] == 0 and (np.diff(offsets) >= 0).all() and (offsets == array).all():
-            return offsets
-    raise ValueError(
-        "offsets must be a one-dimensional array of whole numbers that begins with 0 and never falls, but are "
-        f"{given!r:.80}."
-    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._to_array import to_table
+from sk_deepsets.sets._to_array import as_ndarray, to_table
 
 OF_CONTEXT = "(n_sets, n_context)"
 
@@ -16,6 +17,22 @@ OF_CONTEXT = "(n_sets, n_context)"
 def offsets_of(sizes: np.ndarray) -> np.ndarray:
     """Where sets of these sizes begin."""
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
+def as_offsets(given: Any) -> np.ndarray:
+    """Where sets begin, as int64."""
+    array = as_ndarray(given, "The array of offsets")
+    if array.dtype == object:
+        with suppress(ValueError):  # of unequal lists
+            array = np.array(array.tolist())
+    if array.ndim == 1 and len(array) and array.dtype.kind in "iuf" and np.isfinite(array).all():
+        offsets = array.astype(np.int64)
+        if offsets[0] == 0 and (np.diff(offsets) >= 0).all() and (offsets == array).all():
+            return offsets
+    raise ValueError(
+        "offsets must be a one-dimensional array of whole numbers that begins with 0 and never falls, but are "
+        f"{given!r:.80}."
+    )
 
 
 def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:

@@ -31,9 +31,11 @@ def read_table(X: Any) -> pd.DataFrame:
 
 def find_sets(table: pd.DataFrame) -> int | None:
     """The position of the one column that holds sets, found by its content; None if none does."""
-    places = [place for place in range(table.shape[1]) if _holds_sets(table.iloc[:, place])]
-    if not places:
-        return None
+    columns = [table.iloc[:, place] for place in range(table.shape[1])]
+    places = [place for place, column in enumerate(columns) if _holds_sets(column)]
+    if not places:  # a column of nothing but missing values may be that of the sets
+        unknown = [place for place, column in enumerate(columns) if column.dtype == object and column.isna().all()]
+        return unknown[0] if len(unknown) == 1 and table.columns.is_unique else None
     if len(places) > 1:
         raise ValueError(
             f"X has {len(places)} columns of sets, {list(table.columns[places])}, but exactly one is expected; the "

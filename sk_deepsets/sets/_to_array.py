@@ -30,8 +30,14 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{what} is not an array: its elements have unequal lengths ({error}).") from error
-    except (TypeError, RuntimeError) as error:  # a torch tensor of a dtype that NumPy lacks, or on another device
-        raise TypeError(f"{what} is not an array: {error}") from error
+    except (TypeError, RuntimeError) as error:
+        if not hasattr(value, "resolve_neg"):
+            raise TypeError(f"{what} is not an array: {error}") from error
+        nested = "nested " if value.is_nested else ""
+        raise TypeError(
+            f"{what} is a {nested}torch tensor of {value.dtype} ({value.layout}, on {value.device}), which is no array "
+            "for NumPy; pass a dense tensor of float32 on the CPU."
+        ) from error
 
 
 def to_array(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = False) -> np.ndarray:

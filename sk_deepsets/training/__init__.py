@@ -7,7 +7,7 @@ from sk_deepsets.training._callbacks import BestEpoch
 from sk_deepsets.training._checkpoint import checkpoint_path, written_whole
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
-from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, threads_for
+from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for
 from sk_deepsets.training._train import DivergedError, Training, train
 from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
@@ -35,6 +35,7 @@ __all__ = [
     "find_device",
     "integrated_gradients",
     "leave_one_out",
+    "plain_torch",
     "threads_for",
     "train",
     "written_whole",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 import torch
@@ -47,6 +47,13 @@ def find_device(device: str | torch.device) -> torch.device:
         seen = "none but the CPU" if there is None else f"{torch.accelerator.device_count()} of type {there.type!r}"
         raise ValueError(f'device={str(device)!r} is not on this machine (torch sees {seen}); use "auto" or "cpu".')
     return found
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Run a block without what the caller has set for torch: a default device other than the CPU, inference mode."""
+    with torch.inference_mode(False), CPU if torch.get_default_device().type != "cpu" else nullcontext():
+        yield
 
 
 class RandomNumbers:

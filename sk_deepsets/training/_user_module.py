@@ -41,7 +41,10 @@ class PaddedModule(nn.Module):
         self.dims = {"input_dim": input_dim, "output_dim": output_dim}
         if context_dim is not None:
             self.dims["context_dim"] = context_dim
-        self.module = module(**self.dims)
+        made = module(**self.dims)
+        if not isinstance(made, nn.Module) or not any(weight.requires_grad for weight in made.parameters()):
+            raise TypeError(f"module made {made!r:.80}; wanted a torch module with weights to train.")
+        self.module = made
         self.input_layer = input_layer
         self.context_layer = context_layer
 

@@ -264,6 +264,11 @@ def test_each_call_runs_with_the_callbacks_and_the_verbosity_of_that_call(case, 
     assert "mine" not in dict(model.net_.callbacks_)
 
 
+def test_a_callback_that_needs_sets_held_out_says_so(case, bags):
+    with pytest.raises(ValueError, match="A callback reads valid_loss, but no sets are held out: set early_stopping"):
+        case.make(early_stopping=False, callbacks=[EarlyStopping()]).fit(bags, case.y)
+
+
 def test_skorchs_checkpoint_works_with_its_defaults(case, bags, tmp_path):
     case.make(callbacks=[Checkpoint(dirname=str(tmp_path))]).fit(bags, case.y)
     assert (tmp_path / "params.pt").exists()

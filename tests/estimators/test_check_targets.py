@@ -88,6 +88,27 @@ def test_a_single_target_is_no_list_of_them():
         DeepSetsRegressor(n_members=1, max_epochs=1).fit(SETS, np.array(np.nan, dtype=object))
 
 
+@pytest.mark.parametrize("labels", [[1, "a", 1], ["a", 1, "a"], ["a", None, 1]])
+def test_labels_of_several_types_are_refused(labels):
+    y = np.empty(3, dtype=object)
+    y[:] = labels
+    message = "y is missing for 1" if None in labels else "y holds labels of several types, .*str; wanted one type"
+    with pytest.raises(ValueError, match=message):
+        DeepSetsClassifier(n_members=1, max_epochs=1).fit(SETS, y)
+
+
+@pytest.mark.parametrize("make", [DeepSetsClassifier, DeepSetsRegressor])
+def test_score_refuses_labels_in_another_order(make):
+    X = pd.DataFrame({"sets": SETS.to_series()}).set_index(pd.Index(["a", "b", "c"]))
+    y = pd.Series([0, 1, 1], index=X.index)
+    model = make(n_members=1, max_epochs=1, random_state=0).fit(X, y)
+    assert model.score(X, y, y) == model.score(SETS, y.to_numpy(), y.to_numpy())
+    with pytest.raises(ValueError, match=r"pass y.loc\[sets.index\]"):
+        model.score(X, y[::-1])
+    with pytest.raises(ValueError, match=r"pass sample_weight.loc\[sets.index\]"):
+        model.score(X, y, y[::-1])
+
+
 def test_groups_in_another_order_are_refused():
     sets = RaggedSets(SETS.elements, SETS.offsets, index=pd.Index(["a", "b", "c"]))
     groups = pd.Series([0, 1, 1], index=["a", "b", "c"])
@@ -145,5 +166,5 @@ def test_targets_of_elements_come_as_tensors_and_series(form):
 
 def test_the_set_whose_target_is_no_array_is_named():
     y = [[1.0], torch.ones(2, dtype=torch.bfloat16), [1.0]]
-    with pytest.raises(TypeError, match=r"The target of set 1 in y is not an array: .*BFloat16"):
+    with pytest.raises(TypeError, match=r"The target of set 1 in y is a torch tensor of torch\.bfloat16"):
         DeepSetsElementRegressor(max_epochs=1).fit(SETS, y)

@@ -359,3 +359,14 @@ def test_elements_over_the_whole_range_of_float32_are_learned():
     y = np.array([int(one[:, 0].max() > 1e38) for one in X])
     clf = DeepSetsClassifier(n_members=5, max_epochs=30, random_state=0).fit(X, y)
     assert clf.oof_score_ > 0.85
+
+
+def test_weights_of_another_unit_are_the_same_weights(bags, labels):
+    make = partial(DeepSetsClassifier, n_members=4, max_epochs=2, random_state=0)
+    weight = np.random.default_rng(0).integers(0, 3, len(bags)).astype(float)
+    wanted = make().fit(bags, labels, sample_weight=weight).predict_proba(bags)
+    np.testing.assert_array_equal(make().fit(bags, labels, sample_weight=8 * weight).predict_proba(bags), wanted)
+    np.testing.assert_array_equal(
+        make().fit(bags, labels, sample_weight=np.full(len(bags), 8.0)).predict_proba(bags),
+        make().fit(bags, labels).predict_proba(bags),
+    )

@@ -85,3 +85,15 @@ def test_no_rows_leave_values_as_they_are():
     mean, scale = mean_and_scale(np.empty((0, 3)))
     np.testing.assert_array_equal(mean, np.zeros(3))
     np.testing.assert_array_equal(scale, np.ones(3))
+
+
+@pytest.mark.parametrize("unit", [1e-160, 1e-170, 1e-300])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_tiny_spread_is_a_spread(unit, weighted):
+    rng = np.random.default_rng(0)
+    table = np.column_stack([rng.normal(3, 1, 50), np.zeros(50)])
+    weight = rng.integers(0, 3, 50).astype(float) if weighted else None
+    mean, scale = mean_and_scale(table, weight)
+    of_tiny, scale_of_tiny = mean_and_scale(table * unit, weight)
+    np.testing.assert_allclose(of_tiny, mean * unit, rtol=1e-12)
+    np.testing.assert_allclose(scale_of_tiny, [scale[0] * unit, 1], rtol=1e-12)

@@ -1,12 +1,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, SetPadder
+from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, RaggedSets, SetPadder
 from sk_deepsets.io import to_onnx
 from sk_deepsets.io._onnx import FIRST_TORCH, description
 from tests.models import CASES, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
@@ -87,6 +88,25 @@ def test_the_program_says_what_the_estimator_says(name, tmp_path):
         (whole,) = session.run(None, feed_of(model, X))
         if isinstance(model, DeepSetsClassifier | DeepSetsRegressor):
             np.testing.assert_allclose(found, whole[:9] if part is few else whole[5:6], rtol=1e-5, atol=1e-6)
+
+
+def test_codes_of_no_category_are_unknown(tmp_path):
+    table = pd.DataFrame({"kind": pd.Categorical(list("abc") * 20), "price": np.arange(60.0)})
+    context = pd.DataFrame({"age": np.arange(20.0), "town": list("de") * 10})
+    sets = RaggedSets(table, np.arange(0, 61, 3), context=context)
+    model = DeepSetsClassifier(n_members=1, max_epochs=3, random_state=0).fit(sets, np.arange(20) % 2)
+    session = exported(model, tmp_path)
+
+    def says(code, town):
+        feed = {"x": np.array([[[1.0, code]]]), "mask": np.array([[True]]), "context": np.array([[4.0, town]])}
+        return session.run(None, feed)[0]
+
+    wanted = says(0, 0)
+    assert np.abs(says(3, 0) - wanted).max() > 1e-3
+    assert np.abs(says(0, 2) - wanted).max() > 1e-3
+    for code in (-1, 1.5, 4, np.nan, np.inf, -np.inf, 1e30):
+        np.testing.assert_array_equal(says(code, 0), wanted)
+        np.testing.assert_array_equal(says(0, code), wanted)
 
 
 def test_a_large_offset_keeps_its_digits(tmp_path):

@@ -114,6 +114,20 @@ def test_pipelines_of_steps_that_know_sets(tmp_path):
     np.testing.assert_array_equal(reloaded(aggregator, tmp_path).transform(SETS), aggregator.transform(SETS))
 
 
+@pytest.mark.parametrize("output", ["default", "pandas"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "Int64", "double[pyarrow]"])
+def test_pipelines_of_sets_with_names(tmp_path, output, dtype):
+    frames = [pd.DataFrame(np.round(9 * one), columns=["a", "b", "c"][: one.shape[1]]).astype(dtype) for one in SETS]
+    scaler = ElementTransformer(StandardScaler().set_output(transform=output))
+    pipe = make_pipeline(scaler, DeepSetsClassifier(**SINGLE)).fit(frames, CLASS)
+    loaded = reloaded(pipe, tmp_path)
+    np.testing.assert_array_equal(loaded.predict_proba(frames), pipe.predict_proba(frames))
+    empty, wanted = (one[0].transform([frames[0][:0]]).elements for one in (loaded, pipe))
+    assert type(empty) is type(wanted)
+    assert empty.shape == wanted.shape
+    assert loaded[0].inverse_transform([empty]).sizes.tolist() == [0]
+
+
 def test_what_cannot_be_saved_is_named(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(NotFittedError):

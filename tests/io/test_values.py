@@ -43,6 +43,26 @@ def test_arrays(array):
     np.testing.assert_array_equal(there_and_back(array), array, strict=True)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame(),
+        pd.DataFrame({"a": [1.0], "b": [1]})[:0],
+        pd.DataFrame({"a": [1], 2: ["x"]}, dtype=object)[:0],
+        pd.DataFrame({"a": pd.array([1], "Int64")})[:0],
+    ],
+    ids=lambda table: str(list(table.columns)),
+)
+def test_columns_of_tables_without_rows(table):
+    pd.testing.assert_frame_equal(there_and_back(table), table)
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame({"a": pd.Categorical(["x"])})[:0], pd.DataFrame({"a": [1]})])
+def test_other_tables_cannot_be_saved(table):
+    with pytest.raises(TypeError, match="which a file without code cannot hold"):
+        there_and_back(table)
+
+
 @pytest.mark.parametrize("tensor", [torch.arange(3), torch.tensor(True), torch.rand(2, 0, 3).double()])
 def test_tensors(tensor):
     found = there_and_back(tensor)

@@ -52,3 +52,15 @@ def test_what_is_neither_number_nor_category_is_an_error_in_fit():
             SetEncoder().fit(sets)
     with pytest.raises(ValueError, match="Context column 'town' has 1 missing values"):
         SetEncoder().fit(sets_of(CONTEXT.assign(town=["a", None, "b"])))
+
+
+def test_ids_that_floats_would_take_for_others_are_refused():
+    ids = [2**53 + 1, 2**53]
+    sets = check_sets([[[one, 0.5]] for one in ids])
+    with pytest.raises(ValueError, match=r"column 0 of categories holds 9007199254740992: floats, .* cannot tell"):
+        SetEncoder([0]).fit(sets)
+    encoder = SetEncoder([0]).fit(check_sets([[[7, 0.5]]]))
+    with pytest.raises(ValueError, match="cannot tell whole numbers"):
+        encoder.transform(sets)
+    frames = check_sets([pd.DataFrame({"id": [one]}) for one in ids], dtype=None)
+    assert SetEncoder(["id"]).fit(frames).transform(frames).elements.tolist() == [[1], [2]]

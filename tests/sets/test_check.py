@@ -1,3 +1,5 @@
+from collections import namedtuple
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -201,3 +203,13 @@ def test_sparse_data_is_a_type_error(kind):
 def test_sparse_columns_of_numbers_are_numbers():
     table = pd.DataFrame({"a": pd.arrays.SparseArray([0.0, 1.0, 0.0]), "b": pd.arrays.SparseArray([1, 0, 2])})
     np.testing.assert_array_equal(check_sets(RaggedSets(table, [0, 1, 3])).elements, [[0, 1], [1, 0], [0, 2]])
+
+
+def test_named_tuples_are_not_taken_for_tuples_of_sets():
+    packed = torch.nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(3)], enforce_sorted=False)
+    with pytest.raises(ValueError, match=r"but got PackedSequence.* Pass torch.nn.utils.rnn.unpack_sequence\(X\)"):
+        check_sets(packed)
+    pair = namedtuple("Pair", "a b")([1.0, 2.0], [3.0])
+    with pytest.raises(ValueError, match=r"but got Pair.*pass list\(X\), if each of its fields is a set"):
+        check_sets(pair)
+    assert check_sets(list(pair)).sizes.tolist() == [2, 1]

@@ -181,5 +181,5 @@ def test_lazy_tensors_are_read_as_what_they_stand_for():
 
 
 def test_dtypes_unknown_to_numpy_are_refused_by_the_set_that_holds_them():
-    with pytest.raises((TypeError, ValueError), match=r"Set 1 .*BFloat16"):
+    with pytest.raises((TypeError, ValueError), match=r"Set 1 .*bfloat16"):
         sets_from_arrays([torch.ones(1), torch.ones(1, dtype=torch.bfloat16)])

@@ -86,3 +86,20 @@ def test_columns_of_a_table_are_known_by_name():
         fitted = ElementTransformer("passthrough").fit(table)
         assert fitted.get_feature_names_out(["age", "s"]).tolist() == ["age", "s"]
         assert len(pickle.dumps(fitted)) < 5000
+
+
+def test_a_column_of_missing_values_alone_is_that_of_the_sets():
+    frame = pd.DataFrame({"age": [30, 40], "events": pd.Series([None, None], dtype=object)})
+    sets = check_sets(frame, missing_sets="empty", ensure_min_elements=0)
+    assert sets.sizes.tolist() == [0, 0]
+    assert list(sets.context) == ["age"]
+    with pytest.raises(ValueError, match="2 of 2 sets are missing"):
+        check_sets(frame)
+    with pytest.raises(ValueError, match="None of its columns holds sets: column 'events' begins with None"):
+        check_sets(frame.assign(other=pd.Series([None, None], dtype=object)), missing_sets="empty")
+
+
+def test_what_stands_in_place_of_the_first_set_is_shown():
+    frame = pd.DataFrame({"age": [30, 40], "events": pd.Series(["ab", np.ones((2, 1))], dtype=object)})
+    with pytest.raises(ValueError, match="None of its columns holds sets: column 'events' begins with 'ab'"):
+        check_sets(frame)

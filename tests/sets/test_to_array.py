@@ -44,14 +44,24 @@ def test_a_set_of_python_is_its_values():
         (np.ma.array([1, 2], mask=[0, 1]), ValueError, "It has masked values; fill them first"),
         ([np.ma.array([1], mask=[1]), np.ma.array([2])], ValueError, "It has masked values"),
         (csr_array(np.eye(2)), TypeError, "It is sparse, but a dense array is required"),
-        (torch.ones(2, dtype=torch.bfloat16), TypeError, "It is not an array: .*BFloat16"),
-        (torch.ones(2, device="meta"), TypeError, "It is not an array: "),
+        (
+            torch.ones(2, dtype=torch.bfloat16),
+            TypeError,
+            "It is a torch tensor of torch.bfloat16",
+        ),
+        (torch.ones(2, device="meta"), TypeError, "It is a torch tensor of torch.float32 .*on meta"),
     ],
 )
 def test_what_it_would_misread_is_told(value, error, message):
     reader = as_ndarray if hasattr(value, "toarray") else to_array
     with pytest.raises(error, match=message):
         reader(value, "It")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_nested_tensor_is_no_array():
+    with pytest.raises(TypeError, match=r"It is a nested torch tensor of torch\.float32"):
+        to_array(torch.nested.nested_tensor([torch.ones(2)]), "It")
 
 
 def test_tables_keep_the_names_of_their_columns():

@@ -77,3 +77,24 @@ def test_auto_is_the_gpu(fitted):
     model = case.make().set_params(device="auto").fit(case.X, case.y)
     assert model.net_.device.startswith("cuda")
     assert model.net_.forward(SetDataset(model._read_sets(case.X))).device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_default_device_of_the_user_is_left_aside(fitted, name):
+    case, model = fitted(name)
+    wanted = answers(model, case.X)
+    with torch.device("meta"):
+        again = case.make().fit(case.X, case.y)
+        np.testing.assert_array_equal(answers(again, case.X), wanted)
+        for ask in ("transform", "attention", "leave_one_out", "integrated_gradients"):
+            if hasattr(again, ask):
+                assert len(getattr(again, ask)(case.X)) == len(wanted)
+
+
+@pytest.mark.parametrize("name", ["single-mean", "pack-mean"])
+def test_inference_mode_is_left_aside(fitted, name):
+    case, model = fitted(name)
+    with torch.inference_mode():
+        again = case.make().fit(case.X, case.y)
+        np.testing.assert_array_equal(answers(again, case.X), answers(model, case.X))
+        again.set_params(warm_start=True).fit(case.X, case.y).integrated_gradients(case.X)

@@ -1,9 +1,33 @@
-"""partial_fit of classifiers and of regressors: one epoch for each call."""
+"""What classifiers share, and regressors: partial_fit, one epoch for each call, and score."""
 
+import pandas as pd
 from sklearn.base import ClassifierMixin, RegressorMixin
 
+from sk_deepsets.sets import PaddedSets, RaggedSets, check_labels
 
-class ClassifierOfSets(ClassifierMixin):
+
+class Scored:
+    """Estimators with the score of scikit-learn's mixins, which compare values by position."""
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of a classifier, R² of a regressor.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in ``fit``.
+
+        Returns
+        -------
+        float
+        """
+        index = X.index if isinstance(X, pd.DataFrame | pd.Series | RaggedSets | PaddedSets) else None
+        check_labels(y, index, "y")
+        check_labels(sample_weight, index, "sample_weight")
+        return super().score(X, y, sample_weight)
+
+
+class ClassifierOfSets(Scored, ClassifierMixin):
     """What classifiers of sets and of elements share."""
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -29,7 +53,7 @@ class ClassifierOfSets(ClassifierMixin):
         return self._partial_fit(X, y, sample_weight, classes)
 
 
-class RegressorOfSets(RegressorMixin):
+class RegressorOfSets(Scored, RegressorMixin):
     """What regressors of sets and of elements share."""
 
     def partial_fit(self, X, y, sample_weight=None):
