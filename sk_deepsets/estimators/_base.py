@@ -223,6 +223,9 @@ class DeepSetsBase(BaseEstimator):
             self._columns = columns_of(X)
             self._encoder = SetEncoder(self.categorical_features).fit(sets)
             self.n_context_features_ = self._encoder.n_context_features
+        names, wanted = columns_of(X), getattr(self, "_columns", None)
+        if not len(sets.elements) and None not in (names, wanted) and {*names} != {*wanted}:
+            raise ValueError(f"X has the columns {names}, and no elements in any; in fit it had the columns {wanted}.")
         self.padder_.check_sizes(sets)
         if self.empty_sets == "error" and not sets.sizes.all():
             raise ValueError(

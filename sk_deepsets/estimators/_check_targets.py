@@ -1,5 +1,6 @@
 """What targets and weights may be, checked where they enter."""
 
+import sys
 from numbers import Real
 
 import numpy as np
@@ -27,14 +28,13 @@ def check_targets(y, sets, name, **options):
     return checked
 
 
-def check_one_type(labels, name):
-    """Raise for labels that have no order, as strings beside numbers."""
-    kinds = sorted({type(label).__name__ for label in labels.ravel()}) if labels.dtype == object else []
-    if len(kinds) > 1:
-        try:
-            np.unique(labels)
-        except TypeError as error:
-            raise ValueError(f"y{name} holds labels of several types, {', '.join(kinds)}; wanted one type.") from error
+def check_one_type(y, name):
+    """Raise for strings among other labels, of which NumPy would make strings."""
+    if isinstance(y, list | tuple) or getattr(getattr(y, "dtype", None), "hasobject", False):
+        kinds = set(map(type, y))
+        if len({issubclass(kind, str) for kind in kinds}) > 1:
+            names = ", ".join(sorted(kind.__name__ for kind in kinds))
+            raise ValueError(f"y{name} holds labels of several types, {names}; wanted one type.")
 
 
 def check_groups(groups, sets):
@@ -140,7 +140,7 @@ def class_weights(class_weight, classes, numbers, weight):
         return None
     if class_weight != "balanced":
         for label, value in class_weight.items():
-            if not (isinstance(value, Real) and 0 <= value < np.inf):
+            if not (isinstance(value, Real) and 0 <= value <= sys.float_info.max):
                 raise ValueError(f"class_weight of {label!r} is {value!r}; wanted a finite number of at least 0.")
         return compute_class_weight(class_weight, classes=classes, y=classes)
     # not scikit-learn's, which counts what has weight 0

@@ -1,7 +1,7 @@
 """fingerprint: what a callback, a function or another object is and does, told the same in all processes."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator
 from contextlib import suppress
 from copyreg import dispatch_table
 from types import CellType, CodeType, FunctionType
@@ -9,7 +9,7 @@ from types import CellType, CodeType, FunctionType
 import numpy as np
 import torch
 
-PLAIN = (str, bytes, int, float, complex, bool, type(None), type(...))
+PLAIN = {str, bytes, int, float, complex, bool, type(None), type(...)}
 
 
 def fingerprint(value):
@@ -19,7 +19,7 @@ def fingerprint(value):
 
 def _of(value, known):
     """The fingerprint, which ``known`` keeps by the value's place in memory, with the value, so that it stays there."""
-    if isinstance(value, PLAIN):
+    if type(value) in PLAIN:
         return repr(value)
     if isinstance(value, type):
         return _name(value)
@@ -27,6 +27,8 @@ def _of(value, known):
         known[id(value)] = value, "..."  # for what refers to itself
         try:
             parts = _parts(value, known)
+        except (RecursionError, MemoryError):
+            raise
         except Exception:  # no pickle could hold it: a module, a lock, an open file
             parts = [getattr(value, "__name__", None)]
         digest = hashlib.sha256(repr([_of(part, known) for part in parts]).encode()).hexdigest()
@@ -38,15 +40,13 @@ def _parts(value, known):
     """What makes a value do what it does."""
     if isinstance(value, torch.Tensor):
         plain = value.detach().cpu().to_dense().resolve_conj().resolve_neg().reshape(-1)
-        return [str(value.dtype), tuple(value.shape), plain.view(torch.uint8).numpy()]
-    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.requires_grad, tuple(value.shape), plain.view(torch.uint8).numpy()]
+    if type(value) is np.ndarray:
         content = value.tolist() if value.dtype.hasobject else hashlib.sha256(value.tobytes()).hexdigest()
         return [str(value.dtype), value.shape, content]
-    if isinstance(value, Mapping):
-        return list(value.items())
-    if isinstance(value, Set):
-        return sorted(_of(one, known) for one in value)
-    if isinstance(value, list | tuple):
+    if type(value) in (dict, set, frozenset):
+        return sorted(_of(one, known) for one in (value.items() if type(value) is dict else value))
+    if type(value) in (list, tuple):
         return list(value)
     if isinstance(value, FunctionType):
         return [_name(value), value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__]

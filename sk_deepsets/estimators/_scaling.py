@@ -24,6 +24,8 @@ def mean_and_scale(table, weight=None):
     """
     if table.size == 0 or (weight is not None and not weight.any()):
         return np.zeros(table.shape[1]), np.ones(table.shape[1])
+    if weight is not None:  # by a power of two, which rounds nothing: products with it do not overflow
+        weight = np.ldexp(weight, -int(np.frexp(weight.max())[1]))
     first = table[0 if weight is None else np.argmax(weight > 0)].astype(np.float64)
     mean = first + _mean(table, weight, lambda rows: rows - first)
     deviation = _mean(table, weight, lambda rows: rows - mean)

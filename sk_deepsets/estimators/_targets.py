@@ -86,8 +86,8 @@ class ClassTarget(Target):
 
     def read(self, y, sets, name="", classes=None):
         """Numbers of the classes, (n_sets,)."""
-        y = check_targets(y, sets, name)
-        check_one_type(y, name)
+        given, y = y, check_targets(y, sets, name)
+        check_one_type(given, name)
         check_classification_targets(y)
         self.learn_classes(y, name, classes)
         return np.searchsorted(self.classes, y)

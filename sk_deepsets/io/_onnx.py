@@ -19,12 +19,13 @@ from torch import Tensor, nn
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._element_targets import ChosenElementTarget, ElementTarget
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget
-from sk_deepsets.training import ModulePack, PaddedModule, written_whole
+from sk_deepsets.training import ModulePack, PaddedModule, plain_torch, written_whole
 
 # What earlier versions export is right for sets of one size only.
 FIRST_TORCH = "2.8"
 
 
+@plain_torch()
 def to_onnx(estimator: Any, path: str | Path) -> None:
     """Export a fitted estimator to an ONNX file.
 

@@ -177,16 +177,21 @@ def _read_index(content: Any, read: Reader) -> pd.Index:
 
 
 def _write_columns(table: pd.DataFrame, write: Writer, place: str) -> Any:
-    content = [write(table.columns, place), [str(dtype) for dtype in table.dtypes]]
-    if not _read_columns(content, Reader(write.forms, dict(write.arrays))).equals(table):  # categories, say
+    name = write(table.columns.name, f"{place}.name")
+    content = [write(table.columns, place), [str(dtype) for dtype in table.dtypes], name]
+    try:
+        is_same = _read_columns(content, Reader(write.forms, dict(write.arrays))).equals(table)
+    except (TypeError, NotImplementedError):  # a dtype that its name does not tell
+        is_same = False
+    if not is_same:  # categories, say
         raise cannot_be_saved(table, place)
     return content
 
 
 def _read_columns(content: Any, read: Reader) -> pd.DataFrame:
-    columns, dtypes = content
+    columns, dtypes, name = content
     table = pd.DataFrame({number: pd.Series(dtype=dtype) for number, dtype in enumerate(dtypes)})
-    table.columns = read(columns)
+    table.columns = read(columns).rename(read(name))
     return table
 
 

@@ -164,25 +164,27 @@ class ColumnEncoder:
 
     def _known(self, name: Any, column: pd.Series) -> pd.Index:
         """The categories that occur in a column; a category is its value, whatever its dtype."""
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            return column.cat.categories[np.unique(column.cat.codes)]
-        return self._apart(name, pd.Index(column.unique()))
+        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+        values = column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
+        return self._apart(name, values)
 
     def _apart(self, name: Any, values: pd.Index) -> pd.Index:
         """The values of a column, which floats must not have rounded to others."""
-        large = values[np.abs(values.to_numpy()) >= 2**53] if values.dtype.kind == "f" else values[:0]
+        array = values.to_numpy()
+        exact = 2.0 ** (np.finfo(array.dtype).nmant + 1) if array.dtype.kind == "f" else np.inf
+        large = array[np.abs(array) >= exact] if exact < np.inf else []
         if len(large):
             raise ValueError(
-                f"{self.what} column {name!r} of categories holds {large[0]:.0f}: floats, which "
-                "arrays of sets become, cannot tell whole numbers from 2**53 on apart. Give such ids as strings, or "
-                "in DataFrames."
+                f"{self.what} column {name!r} of categories holds {large[0]:.0f}: {array.dtype}, which arrays of sets "
+                f"may become, cannot tell whole numbers from {exact:.0f} on apart. Give such ids as strings, or as "
+                "integers in DataFrames."
             )
         return values
 
     def _codes(self, name: Any, column: pd.Series, place: int) -> np.ndarray:
         known = self.categories[place]
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        values = column.cat.categories if is_categorical else self._apart(name, pd.Index(column))
+        values = self._apart(name, column.cat.categories if is_categorical else pd.Index(column))
         if len(values) and len(known) and (values.inferred_type == "string") != (known.inferred_type == "string"):
             raise ValueError(
                 f"{self.what} column {name!r} holds values of type {values.inferred_type}; in fit it held "

@@ -57,7 +57,7 @@ def check_labels(values: Any, index: pd.Index | None, name: str) -> None:
     labels = values.index
     if _counts_rows(labels) or _counts_rows(index) or labels.equals(index):
         return
-    if labels.isin(index).all() and index.isin(labels).all():
+    if set(labels) == set(index):  # not isin, which raises for labels of unrelated kinds
         raise ValueError(
             f"{name} has the labels of the sets in another order, but goes with them by position: pass "
             f"{name}.loc[sets.index]."

@@ -100,7 +100,10 @@ class Checkpoint(Callback):
             "generator": None if generator is None else generator.get_state(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        content = pickle.dumps(state)
+        try:
+            content = pickle.dumps(state)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise TypeError(f"checkpoint cannot pickle the module, the optimizer or a callback: {error}") from error
         # the part is gone where an equal fit beside this one has come to its end
         with suppress(FileNotFoundError), written_whole(self.path) as part:
             part.write_bytes(hashlib.sha256(content).digest() + content)

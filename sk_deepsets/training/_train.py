@@ -81,7 +81,7 @@ def train(
         return outcome
     except BaseException as error:
         before.restore()
-        if data.valid is None and isinstance(error, KeyError) and "valid_loss" in str(error):
+        if data.valid is None and isinstance(error, KeyError) and "'valid_loss'" in str(error):
             raise ValueError(
                 "A callback reads valid_loss, but no sets are held out: set early_stopping=True or pass X_val, y_val."
             ) from error

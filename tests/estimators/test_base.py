@@ -238,3 +238,14 @@ def test_the_embedding_has_names_and_a_frame(case, bags):
     np.testing.assert_array_equal(
         case.make().fit_transform(bags, case.y), case.make().fit(bags, case.y).transform(bags)
     )
+
+
+def test_a_table_without_the_column_of_sets_is_not_one_of_missing_sets(case, bags):
+    table = pd.DataFrame({"bags": bags, "age": np.arange(len(bags))})
+    model = case.make(missing_sets="empty").fit(table, case.y)
+    gone = table[:2].assign(bags=pd.Series([None, None], dtype=object))
+    np.testing.assert_array_equal(
+        model.predict(gone), model.predict(RaggedSets(np.empty((0, 3)), [0, 0, 0], context=gone[["age"]]))
+    )
+    with pytest.raises(ValueError, match=r"X has the columns \['note', 'age'\], and no elements in any; in fit it had"):
+        model.predict(gone.rename(columns={"bags": "note"}))

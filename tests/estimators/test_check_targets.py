@@ -69,7 +69,7 @@ def test_weights_that_would_be_misread_are_refused(weight, message):
         check_weight(weight, SETS)
 
 
-@pytest.mark.parametrize("value", [-1, np.inf, np.nan, "a", None])
+@pytest.mark.parametrize("value", [-1, np.inf, np.nan, "a", None, 10**400], ids=lambda value: f"{value!r:.5}")
 def test_class_weights_are_numbers_that_are_not_negative(value):
     with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; wanted a finite number of at least 0"):
         class_weights({"no": value, "yes": 1}, np.array(["no", "yes"]), np.array([0, 1, 1]), None)
@@ -90,11 +90,10 @@ def test_a_single_target_is_no_list_of_them():
 
 @pytest.mark.parametrize("labels", [[1, "a", 1], ["a", 1, "a"], ["a", None, 1]])
 def test_labels_of_several_types_are_refused(labels):
-    y = np.empty(3, dtype=object)
-    y[:] = labels
     message = "y is missing for 1" if None in labels else "y holds labels of several types, .*str; wanted one type"
-    with pytest.raises(ValueError, match=message):
-        DeepSetsClassifier(n_members=1, max_epochs=1).fit(SETS, y)
+    for y in (labels, np.array(labels, dtype=object), pd.Series(labels, dtype=object)):
+        with pytest.raises(ValueError, match=message):
+            DeepSetsClassifier(n_members=1, max_epochs=1).fit(SETS, y)
 
 
 @pytest.mark.parametrize("make", [DeepSetsClassifier, DeepSetsRegressor])
@@ -107,6 +106,12 @@ def test_score_refuses_labels_in_another_order(make):
         model.score(X, y[::-1])
     with pytest.raises(ValueError, match=r"pass sample_weight.loc\[sets.index\]"):
         model.score(X, y, y[::-1])
+    for others in (
+        pd.MultiIndex.from_product([range(3), ["p"]]),
+        pd.interval_range(0, 3),
+        pd.date_range("2020", periods=3),
+    ):
+        assert model.score(X, y.set_axis(others)) == model.score(X.set_axis(others), y) == model.score(X, y)
 
 
 def test_groups_in_another_order_are_refused():

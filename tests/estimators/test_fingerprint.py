@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from torch import nn
@@ -34,6 +35,24 @@ def made(beta):
     return lambda params, lr: torch.optim.Adam(params, lr=lr, betas=(beta, 0.999))
 
 
+class Dict(dict):
+    pass
+
+
+class List(list):
+    pass
+
+
+class Float(float):
+    pass
+
+
+def subclassed(kind, mark):
+    one = {dict: Dict, list: List, float: Float}[kind]()
+    one.mark = mark
+    return one
+
+
 def linear(weight):
     layer = nn.Linear(2, 2, bias=False)
     nn.init.constant_(layer.weight, weight)
@@ -41,7 +60,9 @@ def linear(weight):
 
 
 def nested(levels, value):
-    return value if levels == 0 else Policy(nested(levels - 1, value))
+    for _ in range(levels):
+        value = Policy(value)
+    return value
 
 
 class Policy:
@@ -156,6 +177,18 @@ DIFFERENT = [
     unset(),
     Watching(1),
     Watching(2),
+    subclassed(dict, 1),
+    subclassed(dict, 2),
+    subclassed(list, 1),
+    subclassed(list, 2),
+    subclassed(float, 1),
+    subclassed(float, 2),
+    defaultdict(int),
+    defaultdict(float),
+    np.ma.array([1, 2], mask=[0, 1]),
+    np.ma.array([1, 3], mask=[0, 0]),
+    torch.ones(3).requires_grad_(),
+    torch.ones(3),
     logging.getLogger("one"),
     logging.getLogger("other"),
     None,
@@ -207,3 +240,12 @@ def test_a_log_call_changes_nothing():
     before = fingerprint(logger)
     logger.debug("something")
     assert fingerprint(logger) == before
+
+
+def test_the_order_of_a_dict_does_not_count():
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+
+
+def test_what_is_too_deep_is_not_cut_short():
+    with pytest.raises(RecursionError):
+        fingerprint(nested(2_000, 1))

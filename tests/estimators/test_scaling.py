@@ -97,3 +97,10 @@ def test_a_tiny_spread_is_a_spread(unit, weighted):
     of_tiny, scale_of_tiny = mean_and_scale(table * unit, weight)
     np.testing.assert_allclose(of_tiny, mean * unit, rtol=1e-12)
     np.testing.assert_allclose(scale_of_tiny, [scale[0] * unit, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_the_unit_of_the_weights_does_not_matter(unit):
+    rng = np.random.default_rng(0)
+    table, weight = rng.normal(size=(50, 2)) * [1e10, 1e-170], rng.uniform(0.1, 4, 50)
+    np.testing.assert_allclose(mean_and_scale(table, weight * unit), mean_and_scale(table, weight), rtol=1e-12)

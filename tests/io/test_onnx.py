@@ -109,6 +109,13 @@ def test_codes_of_no_category_are_unknown(tmp_path):
         np.testing.assert_array_equal(says(0, code), wanted)
 
 
+def test_a_default_device_of_the_user_is_left_aside(fitted, tmp_path):
+    case, model = fitted("single-mean")
+    with torch.device("meta"):
+        session = exported(model, tmp_path)
+    assert_says_the_same(model, session, case.X)
+
+
 def test_a_large_offset_keeps_its_digits(tmp_path):
     stamps = [1.7e9 + one for one in SETS]
     model = DeepSetsRegressor(**SINGLE).fit(stamps, VALUE)

@@ -50,6 +50,7 @@ def test_arrays(array):
         pd.DataFrame({"a": [1.0], "b": [1]})[:0],
         pd.DataFrame({"a": [1], 2: ["x"]}, dtype=object)[:0],
         pd.DataFrame({"a": pd.array([1], "Int64")})[:0],
+        pd.DataFrame({"a": [1.0]})[:0].rename_axis(columns="feature"),
     ],
     ids=lambda table: str(list(table.columns)),
 )

@@ -57,10 +57,13 @@ def test_what_is_neither_number_nor_category_is_an_error_in_fit():
 def test_ids_that_floats_would_take_for_others_are_refused():
     ids = [2**53 + 1, 2**53]
     sets = check_sets([[[one, 0.5]] for one in ids])
-    with pytest.raises(ValueError, match=r"column 0 of categories holds 9007199254740992: floats, .* cannot tell"):
+    with pytest.raises(ValueError, match=r"column 0 of categories holds 9007199254740992: float64, .* cannot tell"):
         SetEncoder([0]).fit(sets)
     encoder = SetEncoder([0]).fit(check_sets([[[7, 0.5]]]))
     with pytest.raises(ValueError, match="cannot tell whole numbers"):
         encoder.transform(sets)
+    for values in (np.float32([2**24, 2**24 + 2]), pd.Categorical([2.0**53, 2.0**53 + 2])):
+        with pytest.raises(ValueError, match="cannot tell whole numbers"):
+            SetEncoder([0]).fit(check_sets([pd.DataFrame({"id": values})], dtype=None))
     frames = check_sets([pd.DataFrame({"id": [one]}) for one in ids], dtype=None)
     assert SetEncoder(["id"]).fit(frames).transform(frames).elements.tolist() == [[1], [2]]
