@@ -1,6 +1,5 @@
 """What targets and weights may be, checked where they enter."""
 
-import sys
 from numbers import Real
 
 import numpy as np
@@ -124,6 +123,13 @@ def _check_sum(weight, what):
     return weight
 
 
+def _is_weight(value):
+    try:
+        return isinstance(value, Real) and 0 <= float(value) < np.inf
+    except OverflowError:  # an int beyond all floats
+        return False
+
+
 def class_weights(class_weight, classes, numbers, weight):
     """One weight for each class, (n_classes,); None where all are the same.
 
@@ -140,7 +146,7 @@ def class_weights(class_weight, classes, numbers, weight):
         return None
     if class_weight != "balanced":
         for label, value in class_weight.items():
-            if not (isinstance(value, Real) and 0 <= value <= sys.float_info.max):
+            if not _is_weight(value):
                 raise ValueError(f"class_weight of {label!r} is {value!r}; wanted a finite number of at least 0.")
         return compute_class_weight(class_weight, classes=classes, y=classes)
     # not scikit-learn's, which counts what has weight 0
