@@ -168,7 +168,7 @@ MUTANTS = [
         "training/_runtime.py",
         "tests/training/test_devices.py",
         ("with torch.inference_mode(False), ", "with nullcontext(), "),
-        ('CPU if torch.get_default_device().type != "cpu" else nullcontext()', "nullcontext()"),
+        ("CPU if is_elsewhere else nullcontext()", "nullcontext()"),
     ),
     *of(
         "preprocessing/_set_encoder.py",
@@ -221,7 +221,7 @@ MUTANTS = [
     *of(
         "sets/_labels.py",
         "tests/sets/test_labels.py",
-        ("if labels.isin(index).all() and index.isin(labels).all():", "if False:"),
+        ("if set(labels) == set(index):", "if False:"),
         ("flat[order], index=rows[order])", "flat, index=rows[order])"),
     ),
     *of(

@@ -52,7 +52,8 @@ def find_device(device: str | torch.device) -> torch.device:
 @contextmanager
 def plain_torch() -> Iterator[None]:
     """Run a block without what the caller has set for torch: a default device other than the CPU, inference mode."""
-    with torch.inference_mode(False), CPU if torch.get_default_device().type != "cpu" else nullcontext():
+    is_elsewhere = torch.empty(0).device != CPU  # torch.get_default_device of old versions does not know all ways
+    with torch.inference_mode(False), CPU if is_elsewhere else nullcontext():
         yield
 
 
