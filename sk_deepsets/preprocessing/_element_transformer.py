@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import _fit_context, clone
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
@@ -16,6 +16,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._element_targets import labels_of_elements
 from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
+from sk_deepsets.preprocessing._fit_rows import fit_rows, has_output
+from sk_deepsets.preprocessing._no_rows import describe_columns, without_rows
 from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
 
 
@@ -39,12 +41,14 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
     ----------
     transformer : transformer or "passthrough"
         Any that gives one row for each row. It gets a DataFrame where the features have names (so that a
-        ``ColumnTransformer`` finds its columns), an array elsewhere. Missing values are its business.
+        ``ColumnTransformer`` finds its columns), and then gives one, too, where it can, so that columns keep their
+        dtypes; an array elsewhere. Its own ``set_output(transform="default")`` makes it give an array in any case.
+        Missing values are its business.
 
     Attributes
     ----------
     transformer_ : transformer or "passthrough"
-        The fitted clone.
+        The fitted clone; where it gives a DataFrame, with outputs that are dense.
     n_features_in_ : int
         Features of an element.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
@@ -76,6 +80,15 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
     >>> encoded[0]
     array([[0., 0., 1.],
            [1., 1., 0.]])
+
+    Columns that only pass through keep their dtypes: the estimators embed categories themselves.
+
+    >>> scale = make_column_transformer((MinMaxScaler(), ["price"]), remainder="passthrough")
+    >>> ElementTransformer(scale).fit_transform(sets).elements
+       minmaxscaler__price remainder__kind
+    0                  0.0             tea
+    1                  1.0             cup
+    2                  0.5             tea
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's name and form
@@ -133,8 +146,8 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         -------
         RaggedSets or DataFrame
             A table with a column of sets comes back as a DataFrame, its other columns as they are, and sets that are
-            missing in it stay missing. The sets hold an array of elements, or a DataFrame where the transformer gives
-            one (after its ``set_output(transform="pandas")``), which keeps categories.
+            missing in it stay missing. The elements are a DataFrame where the transformer gives columns of several
+            dtypes, such as categories beside numbers, and where ``set_output`` asks for pandas; elsewhere an array.
 
         Raises
         ------
@@ -146,7 +159,8 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         sets = check_features(self, _read(X), reset=False)
         if not isinstance(self.transformer_, str):
             some = len(sets.elements) > 0
-            sets = self._cut(self.transformer_.transform(self._table(sets)) if some else self._no_output, sets)
+            output = self.transformer_.transform(self._table(sets)) if some else without_rows(self._no_output)
+            sets = self._cut(output, sets)
         return self._like(X, sets)
 
     @available_if(_transformer_has("inverse_transform"))
@@ -169,11 +183,12 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         if isinstance(self.transformer_, str):
             sets = check_features(self, sets, reset=False)
         elif not len(sets.elements):
-            sets = sets.replace(self._no_input, feature_names=wanted)
+            sets = sets.replace(without_rows(self._no_input), feature_names=wanted)
         else:
             # few inverses look at names, and some take no DataFrame; those that look want the names of fit
             same = names is not None and wanted is not None and np.array_equal(names, wanted)
-            output = self.transformer_.inverse_transform(_named(sets.elements, names if same else None))
+            table = _named(sets.elements, names) if same else np.asarray(sets.elements)
+            output = self.transformer_.inverse_transform(table)
             sets = self._cut(output, sets, inverse=True)
         return self._like(X, sets)
 
@@ -187,9 +202,17 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
 
     def set_output(self, *, transform: str | None = None) -> ElementTransformer:
-        """Choose polars for the table that holds the sets, where one does; other sets stay what they came in.
+        """Choose the container of what ``transform`` gives, the transformer inside included.
 
-        The transformer's own ``set_output`` chooses the table of the elements.
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            "pandas": elements in a DataFrame, whatever they came in. "polars": the same, and a table that holds the
+            sets is one of polars. "default": as ``transform`` says. None: no change.
+
+        Returns
+        -------
+        self : ElementTransformer
         """
         if transform is not None:
             self._sklearn_output_config = {"transform": transform}  # where scikit-learn's own set_output has it
@@ -203,16 +226,16 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         if isinstance(self.transformer, str):
             self.transformer_ = self.transformer
             return sets, None
-        transformer = clone(self.transformer)
         table = self._table(sets)
-        if transform and hasattr(transformer, "fit_transform"):
-            output = transformer.fit_transform(table, labels)
-        else:
-            output = transformer.fit(table, labels).transform(table if transform else table[:1])
-        self.transformer_ = transformer
-        # many transformers refuse 0 rows; so these are kept, as columns and their kinds, for sets that are all empty
-        self._no_input, self._no_output = _no_rows(sets.elements), _no_rows(output)
+        how = {"transform": transform, "in_frames": self._output_kind() != "default"}
+        self.transformer_, output = fit_rows(self.transformer, table, labels, **how)
+        # many transformers refuse 0 rows; so their columns are kept, for sets that are all empty
+        self._no_input, self._no_output = describe_columns(sets.elements), describe_columns(_dense(output))
         return sets, output
+
+    def _output_kind(self) -> str:
+        """What ``set_output``, or scikit-learn's configuration, asks for."""
+        return str(_get_output_config("transform", self)["dense"])
 
     def _table(self, sets: RaggedSets) -> Any:
         """What the transformer gets; with the names of ``fit``, which ``check_features`` has compared."""
@@ -234,19 +257,25 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
             labelled = len(index) and index.is_unique and output.index.is_unique
             if labelled and not output.index.equals(index) and (output.index.get_indexer(index) >= 0).all():
                 raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
-            return sets.replace(output)
+            if self._output_kind() != "default" or has_output(self.transformer) or not _is_array(output):
+                return sets.replace(output)
+            return sets.replace(np.ascontiguousarray(output.to_numpy()), feature_names=output.columns)
         names: Any = getattr(self, "feature_names_in_", None)
         if not inverse:
             try:
                 names = self.get_feature_names_out()
             except (AttributeError, ValueError):  # a part of a pipeline or ColumnTransformer may have no names
                 names = None
-        return sets.replace(output, feature_names=names if np.size(names) == output.shape[1] else None)
+        names = names if np.size(names) == output.shape[1] else None
+        if inverse or self._output_kind() == "default":
+            return sets.replace(output, feature_names=names)
+        columns = [f"x{number}" for number in range(output.shape[1])] if names is None else names
+        return sets.replace(pd.DataFrame(output, columns=columns, index=sets.rows).infer_objects())
 
     def _like(self, X: Any, sets: RaggedSets) -> Any:
         """The sets in the form that they came in."""
         output = put_sets(X, sets)
-        if output is not sets and _get_output_config("transform", self)["dense"] == "polars":
+        if output is not sets and self._output_kind() == "polars":
             return import_module("polars").from_pandas(output)
         return output
 
@@ -267,12 +296,13 @@ def _read(X: Any, ensure_min_elements: int = 0) -> RaggedSets:
     )
 
 
+def _is_array(table: pd.DataFrame) -> bool:
+    """Whether an array with names says the same: the columns are numbers of one dtype."""
+    dtypes = set(table.dtypes)
+    is_numeric = len(dtypes) == 1 and isinstance(only := dtypes.pop(), np.dtype) and only.kind in "biuf"
+    return is_numeric and all(isinstance(name, str) for name in table.columns)
+
+
 def _dense(table: Any) -> Any:
     table = table.toarray() if hasattr(table, "toarray") else table
     return table if isinstance(table, pd.DataFrame) else np.asarray(table)
-
-
-def _no_rows(table: Any) -> Any:
-    """The columns of a table and their kinds, without its rows and their labels."""
-    table = _dense(table)[:0]
-    return table.reset_index(drop=True) if isinstance(table, pd.DataFrame) else table.copy()

@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV, cross_validate
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     MinMaxScaler,
     OneHotEncoder,
     QuantileTransformer,
@@ -141,6 +142,124 @@ def test_a_frame_stays_a_frame_with_its_categories_and_row_index(mixed):
     out = ElementTransformer(impute).fit_transform(mixed)
     pd.testing.assert_frame_equal(out.elements, mixed.elements.fillna({"price": 4.0}))
     assert isinstance(out.elements["kind"].dtype, pd.CategoricalDtype)
+
+
+def kinds_of_columns():
+    """Columns of all kinds, whose output as one array would be objects, or floats in place of codes."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "v": np.where(rng.random(40) < 0.3, np.nan, rng.normal(size=40)),
+            "count": rng.integers(0, 9, 40),
+            "large": 2**60 + rng.integers(0, 9, 40),
+            "flag": rng.random(40) < 0.5,
+            "kind": pd.Categorical(rng.choice([*"abc"], 40)),
+            "code": pd.Categorical(rng.integers(5, 9, 40)),
+            "text": rng.choice(["x", "y"], 40),
+        }
+    )
+    return RaggedSets(table, np.arange(0, 41, 2))
+
+
+def imputed(table):
+    return table.assign(v=table["v"].fillna(table["v"].mean()))
+
+
+NAMES = {"verbose_feature_names_out": False, "remainder": "passthrough"}
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        make_column_transformer((SimpleImputer(), ["v"]), **NAMES),
+        make_pipeline(make_column_transformer((SimpleImputer(), ["v"]), **NAMES)),
+        make_pipeline(make_column_transformer((SimpleImputer(), ["v"]), **NAMES), "passthrough"),
+        make_column_transformer(
+            (make_pipeline(SimpleImputer(), StandardScaler(with_mean=False, with_std=False)), ["v"]), **NAMES
+        ),
+        FunctionTransformer(imputed),
+    ],
+)
+def test_columns_that_pass_through_keep_their_dtypes(transformer):
+    sets = kinds_of_columns()
+    wanted = imputed(sets.elements)
+    fitted = ElementTransformer(transformer)
+    for out in (fitted.fit_transform(sets), fitted.fit(sets).transform(sets)):
+        pd.testing.assert_frame_equal(out.elements, wanted)
+    classifier = DeepSetsClassifier(n_members=1, max_epochs=1, random_state=0)
+    pipe = make_pipeline(ElementTransformer(transformer), classifier).fit(sets, np.arange(20) % 2)
+    filled = sets.replace(wanted)
+    by_hand = DeepSetsClassifier(n_members=1, max_epochs=1, random_state=0).fit(filled, np.arange(20) % 2)
+    np.testing.assert_array_equal(pipe.predict_proba(sets), by_hand.predict_proba(filled))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        OneHotEncoder(),
+        KBinsDiscretizer(2, quantile_method="averaged_inverted_cdf"),
+        make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()),
+        make_union(OneHotEncoder(), FunctionTransformer()),
+    ],
+)
+def test_a_sparse_output_beside_categories_is_made_dense(encoder):
+    sets = kinds_of_columns()
+    encode = make_column_transformer((encoder, ["count"]), remainder="passthrough", sparse_threshold=1)
+    before = repr(encode)
+    fitted = ElementTransformer(encode)
+    out = fitted.fit_transform(sets)
+    assert isinstance(out.elements["remainder__kind"].dtype, pd.CategoricalDtype)
+    assert list(out.feature_names) == list(fitted.get_feature_names_out())
+    alone = clone(encoder).fit_transform(sets.elements[["count"]])
+    alone = np.asarray(alone.todense() if hasattr(alone, "todense") else alone)
+    np.testing.assert_array_equal(out.elements.iloc[:, : alone.shape[1]].to_numpy(), alone)
+    assert repr(encode) == before
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [OneHotEncoder(), TruncatedSVD(2, random_state=0)],  # sparse before the last step: no frame can be made
+        [StandardScaler(), FunctionTransformer(lambda X: X[:, :1])],  # for arrays
+        [StandardScaler(), Rows(np.negative)],  # without set_output
+        [FunctionTransformer(lambda X: np.asarray(X) + 1)],
+    ],
+)
+def test_what_makes_no_frames_works_as_in_scikit_learn(steps):
+    sets = kinds_of_columns()
+    sets = sets.replace(sets.elements[["count", "v"]].fillna(0.0))
+    wanted = clone(make_pipeline(*steps)).fit_transform(sets.elements)
+    fitted = ElementTransformer(make_pipeline(*steps))
+    for out in (fitted.fit_transform(sets), fitted.transform(sets)):
+        np.testing.assert_array_equal(out.elements, wanted)
+
+
+def test_an_explicit_default_gives_an_array():
+    impute = make_column_transformer((SimpleImputer(), ["v"]), ("passthrough", ["count"]))
+    sets = kinds_of_columns()
+    assert isinstance(ElementTransformer(impute).fit_transform(sets).elements, pd.DataFrame)
+    assert isinstance(
+        ElementTransformer(impute.set_output(transform="default")).fit_transform(sets).elements, np.ndarray
+    )
+
+
+@pytest.mark.parametrize("transformer", [StandardScaler(), Rows(lambda X: X[:, :1]), OneHotEncoder()])
+@pytest.mark.parametrize("names", [None, ["a", "b"]])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_set_output_of_a_pipeline_reaches_the_transformer(transformer, names, when):
+    sets = sets_of([2, 0, 3], names=names)
+    plain = ElementTransformer(clone(transformer)).fit_transform(sets)
+    pipe = make_pipeline(ElementTransformer(transformer))
+    if when == "before":
+        out = pipe.set_output(transform="pandas").fit_transform(sets)
+    else:
+        out = pipe.fit(sets).set_output(transform="pandas").transform(sets)
+    assert isinstance(out.elements, pd.DataFrame)
+    np.testing.assert_array_equal(out.elements.to_numpy(), plain.elements)
+    assert list(out.elements.columns) == (list(plain.feature_names) if plain.feature_names is not None else ["x0"])
+    empty = pipe.transform(sets[[1]]).elements
+    pd.testing.assert_frame_equal(empty, out.elements[:0], check_index_type=False)
+    assert isinstance(pipe.set_output(transform="default").transform(sets).elements, np.ndarray) or when == "before"
 
 
 def test_a_row_index_that_the_transformer_drops_comes_back(mixed):
