@@ -42,6 +42,33 @@ class ByElement:
         """
         return self._of_elements(X, lambda data: self._target.answers(leave_one_out(self.net_, data).double().numpy()))
 
+    @available_if(_phi_sees_one_element)
+    def occlusion(self, X, output=0):
+        """How much an answer changes when an element is left out: for the set minus for the set without it.
+
+        Of a classifier, the log-odds of a class or label, log(p / (1 - p)), where p is what ``predict_proba`` gives;
+        of a regressor, the prediction. See :meth:`leave_one_out` for the cost.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+        output : int or array-like of int, shape (n_sets,), default=0
+            Which column of ``predict_proba``, or of a regressor's ``predict``; one for all sets, or one for each.
+
+        Returns
+        -------
+        list of ndarray of shape (n_i,)
+            One array per set.
+        """
+        check_is_fitted(self)
+        sets = self._read_sets(X)
+        columns = np.broadcast_to(output, len(sets))
+        whole = self._target.explained(self._outputs(sets), columns)
+        without = leave_one_out(self.net_, SetDataset(sets)).double().numpy()
+        changes = whole[sets.segments] - self._target.explained(without, columns[sets.segments])
+        return np.split(changes, sets.offsets[1:-1])
+
     @available_if(_pays_attention)
     def attention(self, X):
         """The weight of each element in the mean of its set that ``pool_type="attention"`` takes.

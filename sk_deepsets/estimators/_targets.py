@@ -1,7 +1,7 @@
 """What an estimator learns to answer: how y is read, what the net has to give, and what its outputs mean."""
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -133,6 +133,12 @@ class ClassTarget(Target):
 
     answers = probabilities
 
+    def explained(self, outputs, columns):
+        """The log-odds of one class of each row, (n,), with all digits where that class is all but certain."""
+        rows, others = np.arange(len(outputs)), outputs.copy()
+        others[rows, columns] = -np.inf
+        return outputs[rows, columns] - logsumexp(others, axis=1)
+
     def score(self, values, outputs, weight):
         """Accuracy."""
         return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
@@ -181,6 +187,10 @@ class LabelsTarget(Target):
         return expit(outputs)
 
     answers = probabilities
+
+    def explained(self, outputs, columns):
+        """The log-odds of one label of each row, (n,)."""
+        return outputs[np.arange(len(outputs)), columns]
 
     def score(self, values, outputs, weight):
         """Accuracy: the share of the sets of which all labels are right."""
@@ -238,6 +248,10 @@ class ValueTarget(Target):
     def answers(self, outputs):
         """The values."""
         return self.values(outputs)
+
+    def explained(self, outputs, columns):
+        """One of the values of each row, (n,)."""
+        return self.values(outputs).reshape(len(outputs), -1)[np.arange(len(outputs)), columns]
 
     def score(self, values, outputs, weight):
         """R²."""

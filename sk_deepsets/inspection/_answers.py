@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
-from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
+from sk_deepsets.sets import PaddedSets, RaggedSets, SetDtype, check_labels, check_sets, is_table, put_sets
 
 
 def read_sets(X: Any) -> RaggedSets:
@@ -19,14 +19,39 @@ def read_sets(X: Any) -> RaggedSets:
 
 
 def like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
-    """Sets in the form of X: with the other columns of a table, in its rows of these numbers, beside them."""
+    """Sets, and their context, in the form of X, so that any first step of a pipeline can read them.
+
+    Parameters
+    ----------
+    X : sets
+        As the user gave them.
+    sets : RaggedSets
+    numbers : ndarray of int, shape (n_sets,)
+        Which row of X each of the sets is put in.
+    """
+    if isinstance(X, pd.Series):
+        return like(X.to_frame(), sets, numbers).iloc[:, 0].rename(X.name)
+    if isinstance(X, PaddedSets):
+        return PaddedSets.from_ragged(sets, max(X.shape[1], int(sets.sizes.max(initial=0))))
+    if isinstance(X, np.ndarray) and X.ndim == 3 and len(np.unique(sets.sizes)) == 1:
+        return sets.elements.reshape(len(sets), sets.sizes[0], sets.n_features)
+    if isinstance(X, np.ndarray) and X.ndim == 2:  # a table of objects
+        return like(pd.DataFrame(X), sets, numbers).to_numpy(dtype=object)
+    if isinstance(X, list | tuple) and isinstance(sets.elements, np.ndarray):
+        return list(sets)
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        return np.asarray(sets)
     if not is_table(type(X)):
         return sets
-    return put_sets(put_sets(X, read_sets(X)).iloc[numbers], sets)
+    table = put_sets(put_sets(X, read_sets(X)).iloc[numbers], sets)
+    beside = [place for place, dtype in enumerate(table.dtypes) if not isinstance(dtype, SetDtype)]
+    for column, place in enumerate(beside):
+        table.isetitem(place, sets.context.iloc[:, column].array)
+    return table
 
 
 def regroup(sets: RaggedSets, rows: np.ndarray, sizes: np.ndarray, numbers: np.ndarray) -> RaggedSets:
-    """New sets of these sizes, made of rows of the elements, each with the context of one of the sets.
+    """New sets of these sizes, made of rows of the elements, each with the context and label of one of the sets.
 
     Parameters
     ----------
@@ -41,7 +66,40 @@ def regroup(sets: RaggedSets, rows: np.ndarray, sizes: np.ndarray, numbers: np.n
     if context is not None:
         context = context.iloc[numbers] if isinstance(context, pd.DataFrame) else context[numbers]
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return RaggedSets(elements, offsets, context=context, feature_names=sets.feature_names)
+    index = None if sets.index is None else sets.index[numbers]
+    return RaggedSets(elements, offsets, context=context, index=index, feature_names=sets.feature_names)
+
+
+def read_targets(y: Any, sets: RaggedSets) -> Any:
+    """Targets of sets, as ``score`` takes them: one for each, in the order of the sets; a column is flat.
+
+    Raises
+    ------
+    ValueError
+        For another number of targets, and for labels of the sets in another order.
+    """
+    check_labels(y, sets.index, "y")
+    shape = np.shape(y)
+    if not shape or shape[0] != len(sets):
+        given = f"has {shape[0]} targets" if shape else f"is {y!r:.80}"
+        raise ValueError(f"X has {len(sets)} sets, but y {given}: one for each set is wanted.")
+    if len(shape) == 2 and shape[1] == 1:
+        return y.iloc[:, 0] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, 0]
+    return y
+
+
+def read_known_targets(y: Any, sets: RaggedSets, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """What ``read_targets`` gives as an array, of this shape if one is named; no target may be missing."""
+    targets = read_targets(y, sets)
+    missing = pd.DataFrame(targets).isna().to_numpy().any(axis=1)
+    if missing.any():
+        first = int(missing.argmax())
+        raise ValueError(f"y is missing for {missing.sum():,} of {len(sets):,} sets; the first is set {first}.")
+    dtype = getattr(getattr(targets, "dtype", None), "numpy_dtype", None)  # NumPy would make objects of pandas' numbers
+    values = np.asarray(targets, dtype=dtype)
+    if shape is not None and values.shape != shape:
+        raise ValueError(f"y has shape {values.shape}; expected {shape}, as predict gives.")
+    return values
 
 
 def answers(estimator: Any, X: Any) -> np.ndarray:
@@ -50,10 +108,25 @@ def answers(estimator: Any, X: Any) -> np.ndarray:
     Float64.
     """
     given = estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else estimator.predict(X)
+    if isinstance(given, list) and not of_elements(estimator):  # one table for each label, as of scikit-learn's forests
+        if any(of_label.shape[1] != 2 for of_label in given):
+            raise TypeError(f"{type(estimator).__name__} has several outputs that are not labels of zeros and ones.")
+        given = np.column_stack([of_label[:, 1] for of_label in given])
     table = np.concatenate(given) if isinstance(given, list) and len(given) else np.asarray(given)
     if table.dtype.kind not in "biuf":
         raise TypeError(f"{type(estimator).__name__} has no predict_proba, and its predict gives no numbers.")
     return table.reshape(len(table), -1).astype(np.float64)
+
+
+def log_odds(table: np.ndarray, columns: np.ndarray, are_labels: bool) -> np.ndarray:
+    """The logarithm of the odds of one class or label in each row of probabilities (n, k): (n,), within -36 and 36."""
+    rows, others = np.arange(len(table)), table.copy()
+    chosen = table[rows, columns]
+    others[rows, columns] = 0
+    # not 1 - chosen, of which few digits are left where the class is all but certain
+    against = 1 - chosen if are_labels else others.sum(axis=1)
+    least = np.finfo(np.float64).eps
+    return np.log(np.maximum(chosen, least)) - np.log(np.maximum(against, least))
 
 
 def of_elements(estimator: Any) -> bool:
@@ -85,21 +158,27 @@ def opened(estimator: Any, X: Any) -> tuple[Any, Any]:
             return estimator, X
 
 
-def choose_columns(estimator: Any, X: Any, table: np.ndarray, target: Any) -> np.ndarray:
+def classes_of(estimator: Any, X: Any) -> np.ndarray | None:
+    """The classes that the columns of the answers are for; None of labels and of values, which have numbers."""
+    if not hasattr(estimator, "classes_") or isinstance(estimator.classes_, list):
+        return None
+    one = like(X, read_sets(X)[:1], np.zeros(1, dtype=np.int64))
+    return None if np.ndim(estimator.predict(one)) == 2 else np.asarray(estimator.classes_)
+
+
+def choose_columns(table: np.ndarray, classes: np.ndarray | None, target: Any) -> np.ndarray:
     """Which column of the answers to look at, for each set.
 
     Parameters
     ----------
-    estimator : estimator
-    X : sets
     table : ndarray of shape (n_sets, k)
         The answers.
+    classes : ndarray of shape (k,) or None
+        What the columns are for.
     target : object
         A class, a number of a column, or None: the predicted class, or the only column.
     """
     n_sets, n_columns = table.shape
-    several = len(table) > 0 and np.ndim(estimator.predict(X)) == 2
-    classes = None if several or not hasattr(estimator, "classes_") else np.asarray(estimator.classes_)
     if target is None:
         if n_columns > 1 and classes is None:
             raise ValueError(f"There are {n_columns} outputs: name one, such as target=0, of 0 to {n_columns - 1}.")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
-from sk_deepsets.inspection._answers import answers, choose_columns, like, of_elements, opened, read_sets, regroup
+from sk_deepsets.inspection._answers import (
+    answers,
+    choose_columns,
+    classes_of,
+    like,
+    log_odds,
+    of_elements,
+    opened,
+    read_sets,
+    regroup,
+)
 from sk_deepsets.sets import RaggedSets
 
 # Elements of the sets without one of their elements that are predicted at once.
@@ -28,19 +38,22 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     X : sets
         Any form that :func:`check_sets` takes.
     method : {"auto", "occlusion", "attention", "gradient"}, default="auto"
-        ``"occlusion"``: the answer for the set minus the answer for the set without the element. A positive value: the
-        element raises the probability of the class, or the value. For :class:`DeepSetsClassifier` and
-        :class:`DeepSetsRegressor` it is exact and takes about ten times as long as a prediction, however large the sets
-        are; for everything else, which includes a ``module`` of your own, ``encoder="equivariant"`` and models of
-        :class:`SetAggregator`, a set of m elements is m predictions for sets of m - 1.
+        ``"occlusion"``: for the set minus for the set without the element. Of a classifier the log-odds,
+        log(p / (1 - p)), of the class or label: unlike the probability they still tell elements apart where the answer
+        is all but certain. Of a regressor the prediction, with every loss in units of y. A positive value: the element
+        speaks for the class, or raises the prediction. For :class:`DeepSetsClassifier` and :class:`DeepSetsRegressor`
+        it is exact and in time linear in the elements; for everything else, which includes a ``module`` of
+        your own, ``encoder="equivariant"`` and models of :class:`SetAggregator`, a set of m elements is m predictions
+        for sets of m - 1, and probabilities closer to 0 or 1 than 2e-16 count as that.
 
         ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
         They tell where the net looks, not whether that speaks for or against the answer.
 
-        ``"gradient"``: integrated gradients, see :meth:`DeepSetsClassifier.integrated_gradients`. Elements share what
-        they say together, where to leave out one of two equal elements may change nothing.
+        ``"gradient"``: integrated gradients, see :meth:`DeepSetsClassifier.integrated_gradients`, which share out the
+        probability, or the prediction. Elements share what they say together, where to leave out one of two equal
+        elements may change nothing.
 
-        ``"auto"``: attention, if it is the only pool; otherwise occlusion.
+        ``"auto"``: attention, if it is the only pool and no ``target`` is given; otherwise occlusion.
     target : object, default=None
         The class to explain, or the number of the output where there are several (multi-label, several targets). None:
         the class that is predicted for each set, or the only output.
@@ -84,32 +97,58 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
         raise TypeError(
             f"element_importance explains one answer per set, but {type(estimator).__name__} gives one per element."
         )
+    return explain(estimator, X, method, target).importance
+
+
+class Explanation(NamedTuple):
+    """The importance of the elements, and what it is measured in."""
+
+    importance: list[np.ndarray]
+    """One array (n_i,) per set"""
+    unit: str
+    """Weight, log-odds, probability or prediction"""
+    names: list[Any]
+    """The class, or the number of the output, that is explained for each set; empty for the weights of a pool, which
+    are the same for all, and for the only output"""
+
+
+def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
+    """What :func:`element_importance` gives, with its unit."""
     sets = read_sets(X)
     model, inputs = opened(estimator, X)
     is_ours = isinstance(model, DeepSetsClassifier | DeepSetsRegressor)
     # an earlier step of a pipeline may take elements away
     is_ours = is_ours and np.array_equal(read_sets(inputs).sizes, sets.sizes)
     if method == "auto":
-        method = "attention" if is_ours and model.pool_type in ("attention", ("attention",)) else "occlusion"
+        only_attention = is_ours and model.pool_type in ("attention", ("attention",)) and hasattr(model, "attention")
+        method = "attention" if only_attention and target is None else "occlusion"
     if method == "attention":
         if not is_ours or not hasattr(model, "attention"):
             raise ValueError('method="attention" needs a Deep Sets estimator with pool_type="attention".')
         if target is not None:
             raise ValueError('method="attention" is the same for all targets; take "occlusion" or "gradient".')
-        return model.attention(inputs)
-    table = answers(estimator, X)
-    columns = choose_columns(estimator, X, table, target)
+        return Explanation(model.attention(inputs), "weight", [])
+    if method == "gradient" and not is_ours:
+        raise ValueError(f'method="gradient" needs a Deep Sets estimator, but got {type(model).__name__}.')
+    table, classes = answers(estimator, X), classes_of(estimator, X)
+    columns = choose_columns(table, classes, target)
+    names = (columns if classes is None else classes[columns]).tolist() if table.shape[1] > 1 else []
+    are_odds = hasattr(estimator, "predict_proba")
     if method == "gradient":
-        if not is_ours:
-            raise ValueError(f'method="gradient" needs a Deep Sets estimator, but got {type(model).__name__}.')
-        return model.integrated_gradients(inputs, columns)
-    if is_ours and hasattr(model, "leave_one_out"):
-        without = np.concatenate(model.leave_one_out(inputs)).reshape(-1, table.shape[1])
+        found = model.integrated_gradients(inputs, columns)
+        return Explanation(found, "probability" if are_odds else "prediction", names)
+    if is_ours and hasattr(model, "occlusion"):
+        found = model.occlusion(inputs, columns)
     else:
         without = _without_each(estimator, X, sets, table.shape[1])
-    of_element = np.repeat(columns, sets.sizes)
-    changes = table[sets.segments, of_element] - without[np.arange(len(without)), of_element]
-    return np.split(changes, sets.offsets[1:-1])
+        of_element = columns[sets.segments]
+        if are_odds:
+            whole = log_odds(table, columns, classes is None)[sets.segments]
+            changes = whole - log_odds(without, of_element, classes is None)
+        else:
+            changes = table[sets.segments, of_element] - without[np.arange(len(without)), of_element]
+        found = np.split(changes, sets.offsets[1:-1])
+    return Explanation(found, "log-odds" if are_odds else "prediction", names)
 
 
 def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.inspection._answers import read_known_targets, read_sets
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 
 
@@ -75,9 +76,12 @@ class EmbeddingDisplay:
         EmbeddingDisplay
         """
         check_is_fitted(estimator)
-        target = np.asarray(estimator.predict(X) if y is None else y)
+        target = np.asarray(estimator.predict(X)) if y is None else read_known_targets(y, read_sets(X))
         if target.ndim != 1:
-            raise ValueError(f"y has shape {target.shape}, but one colour per set is wanted: pass one of its columns.")
+            what = "The prediction" if y is None else "y"
+            raise ValueError(
+                f"{what} has shape {target.shape}, but one colour per set is wanted: pass one column of it as y."
+            )
         table = StandardScaler().fit_transform(np.asarray(estimator.transform(X), dtype=np.float64))
         pca = PCA(min(2, *table.shape), random_state=0)
         points = pca.fit_transform(table)

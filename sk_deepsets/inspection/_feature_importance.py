@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state
 
-from sk_deepsets.inspection._answers import like, of_elements, read_sets, regroup
+from sk_deepsets.inspection._answers import like, of_elements, read_sets, read_targets, regroup
 from sk_deepsets.sets import RaggedSets
 
 SIZE = "set size"
@@ -67,6 +67,7 @@ def feature_importance(
     ['x0' 'x1' 'set size'] x1
     """
     sets = read_sets(X)
+    y = y if y is None or of_elements(estimator) else read_targets(y, sets)
     scorer, random = check_scoring(estimator, scoring=scoring), check_random_state(random_state)
     numbers = np.arange(len(sets))
 
@@ -80,7 +81,7 @@ def feature_importance(
         changes.append(("size", SIZE, _permute_sizes))
     kinds = [kind for kind, _, _ in changes]
     places = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
-    as_it_is = score(sets)
+    as_it_is = scorer(estimator, X, y)
     pairs = list(zip(changes, places, strict=True))
     scores = [[score(change(sets, place, random)) for _ in range(n_repeats)] for (_, _, change), place in pairs]
     importances = as_it_is - np.array(scores).reshape(len(changes), n_repeats)
@@ -107,8 +108,7 @@ def _permute_element_column(sets: RaggedSets, place: int, random: np.random.Rand
 
 def _permute_context_column(sets: RaggedSets, place: int, random: np.random.RandomState) -> RaggedSets:
     """The sets with one column of the context permuted across the sets."""
-    context = _permuted(sets.context, place, random)
-    return RaggedSets(sets.elements, sets.offsets, context=context, feature_names=sets.feature_names)
+    return sets._with(context=_permuted(sets.context, place, random))
 
 
 def _permuted(table: Any, place: int, random: np.random.RandomState) -> Any:

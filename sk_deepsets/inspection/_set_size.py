@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.inspection._answers import last_step, of_elements, read_sets
+from sk_deepsets.inspection._answers import last_step, of_elements, read_known_targets, read_sets
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 
 
@@ -82,11 +82,16 @@ class SetSizeDisplay:
         check_is_fitted(estimator)
         if of_elements(estimator):
             raise TypeError("SetSizeDisplay is for one answer per set, but the estimator gives one per element.")
-        sizes, predicted, wanted = read_sets(X).sizes, np.asarray(estimator.predict(X)), np.asarray(y)
+        sets = read_sets(X)
+        sizes, predicted = sets.sizes, np.asarray(estimator.predict(X))
+        wanted = read_known_targets(y, sets, predicted.shape)
         if hasattr(estimator, "classes_"):
             errors, name = (predicted != wanted).reshape(len(sizes), -1).mean(axis=1), "share of wrong answers"
         else:
-            errors, name = np.abs(predicted - wanted).reshape(len(sizes), -1).mean(axis=1), "mean absolute error"
+            errors, name = (
+                np.abs(predicted - wanted.astype(np.float64)).reshape(len(sizes), -1).mean(axis=1),
+                "mean absolute error",
+            )
         display = cls(sizes, errors, name, getattr(last_step(estimator), "size_range_", None))
         return display.plot(ax, n_bins=n_bins, **errorbar_kwargs)
 

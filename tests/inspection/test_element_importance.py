@@ -34,8 +34,12 @@ def by_brute_force(estimator, bags, column_of_set, context=None):
 
     def answers(one_set, number):
         sets = RaggedSets(one_set, [0, len(one_set)], context=None if context is None else context[[number]])
-        found = estimator.predict_proba(sets) if hasattr(estimator, "predict_proba") else estimator.predict(sets)
-        return np.reshape(found, -1)[column_of_set[number]]
+        column = column_of_set[number]
+        if not hasattr(estimator, "predict_proba"):
+            return np.reshape(estimator.predict(sets), -1)[column]
+        (found,) = estimator.predict_proba(sets)
+        are_labels = estimator.predict(sets).ndim == 2
+        return np.log(found[column]) - np.log(1 - found[column] if are_labels else np.delete(found, column).sum())
 
     return [
         np.array([answers(bag, number) - answers(np.delete(bag, i, axis=0), number) for i in range(len(bag))])
@@ -45,7 +49,7 @@ def by_brute_force(estimator, bags, column_of_set, context=None):
 
 def assert_same(found, expected):
     assert [one.shape for one in found] == [one.shape for one in expected]
-    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=2e-6)
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=1e-5)
 
 
 def predicted(estimator, bags):
