@@ -7,11 +7,19 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV, cross_val_predict, train_test_split
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from sk_deepsets import DeepSetsClassifier, ElementTransformer, RaggedSets, SetAggregator, check_sets
+from sk_deepsets import (
+    DeepSetsClassifier,
+    DeepSetsRegressor,
+    ElementTransformer,
+    PaddedSets,
+    RaggedSets,
+    SetAggregator,
+    check_sets,
+)
 from tests.versions import needs_polars_output
 
 RNG = np.random.default_rng(0)
@@ -178,3 +186,43 @@ def test_embeddings_have_names_in_a_column_transformer():
     assert rows.columns.tolist() == both.get_feature_names_out().tolist() == [*names, "remainder__age"]
     with pytest.raises(ValueError, match="input_features"):
         both.named_transformers_["embed"].get_feature_names_out(["other"])
+
+
+IDS = pd.Index(np.random.default_rng(1).permutation(12))
+VALUES = np.random.default_rng(1).normal(size=(12, 3, 2))
+LABELLED = {
+    "ragged": RaggedSets(VALUES.reshape(36, 2), np.arange(13) * 3, index=IDS),
+    "padded": PaddedSets(VALUES, np.ones((12, 3)), index=IDS),
+    "context": RaggedSets(
+        VALUES.reshape(36, 2), np.arange(13) * 3, context=pd.DataFrame({"age": np.arange(12)}, index=IDS)
+    ),
+}
+LABELLED["series"] = LABELLED["ragged"].to_series()
+LABELLED["objects"] = pd.Series(list(VALUES), index=IDS)
+LABELLED["frame"] = LABELLED["series"].to_frame().assign(age=np.arange(12.0))
+
+
+@pytest.mark.parametrize("form", LABELLED)
+def test_every_transformer_gives_the_rows_their_labels(form):
+    X, y = LABELLED[form], np.arange(12) % 2
+    embed = DeepSetsClassifier(n_members=1, phi_hidden_dims=(3,), max_epochs=1, random_state=0)
+    values = DeepSetsRegressor(n_members=1, phi_hidden_dims=(2,), max_epochs=1, random_state=0)
+    steps = [embed, values, SetAggregator(("max",)), make_pipeline(ElementTransformer(StandardScaler()), clone(embed))]
+    union = make_union(*steps).set_output(transform="pandas").fit(X, y)
+    rows = union.transform(X)
+    assert rows.index.equals(IDS)
+    parts = [np.asarray(clone(step).set_output(transform="default").fit(X, y).transform(X)) for step in steps]
+    np.testing.assert_array_equal(rows.to_numpy(), np.hstack(parts))
+    np.testing.assert_array_equal(rows.filter(like="__max"), VALUES.max(axis=1))
+
+
+@pytest.mark.parametrize(
+    "index", [None, pd.Index([f"c{number}" for number in range(93)]), pd.RangeIndex(93, name="id")]
+)
+def test_cross_validation_refuses_targets_in_another_order(index):
+    table = X if index is None else X.set_axis(index)
+    y = pd.Series(Y, index=table.index)
+    with pytest.raises(ValueError, match=r"pass y\.loc\[X\.index\]"):
+        cross_val_score(clone(CLF), table, y.sample(frac=1, random_state=0), error_score="raise")
+    unlabelled = pd.Series(Y)  # beside a table in another order
+    assert np.isfinite(cross_val_score(clone(CLF), table.sample(frac=1, random_state=0), unlabelled, cv=2)).all()

@@ -19,7 +19,7 @@ from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
-from sk_deepsets.preprocessing import are_columns
+from sk_deepsets.preprocessing import are_columns, as_labelled
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
 
@@ -37,11 +37,12 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         Returns
         -------
-        ndarray of shape (n_sets, n_embedding_features), float32
+        ndarray of shape (n_sets, n_embedding_features), float32; or the DataFrame that ``set_output`` asks for
+            In pandas with the labels of the sets.
         """
         check_is_fitted(self)
         sets = self._read_sets(X)
-        return check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, self)
+        return as_labelled(self, check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, self), sets.index)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features of an embedding: the class in lower case, and a number.

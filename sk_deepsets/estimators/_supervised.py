@@ -1,9 +1,8 @@
 """What classifiers share, and regressors: partial_fit, one epoch for each call, and score."""
 
-import pandas as pd
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from sk_deepsets.sets import PaddedSets, RaggedSets, check_labels
+from sk_deepsets.sets import check_labels, labels_of
 
 
 class Scored:
@@ -21,9 +20,8 @@ class Scored:
         -------
         float
         """
-        index = X.index if isinstance(X, pd.DataFrame | pd.Series | RaggedSets | PaddedSets) else None
-        check_labels(y, index, "y")
-        check_labels(sample_weight, index, "sample_weight")
+        check_labels(y, labels_of(X), "y")
+        check_labels(sample_weight, labels_of(X), "sample_weight")
         return super().score(X, y, sample_weight)
 
 

@@ -3,7 +3,7 @@
 from sk_deepsets.preprocessing._aggregator import SetAggregator
 from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
-from sk_deepsets.preprocessing._features import are_columns, check_features, columns_of
+from sk_deepsets.preprocessing._features import are_columns, as_labelled, check_features, columns_of
 from sk_deepsets.preprocessing._padder import SetPadder
 from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, SetEncoder
 
@@ -14,6 +14,7 @@ __all__ = [
     "SetEncoder",
     "SetPadder",
     "are_columns",
+    "as_labelled",
     "check_features",
     "columns_of",
     "read_element_targets",

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import _fit_context
-from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
+from sk_deepsets.preprocessing._features import SetTransformer, are_columns, as_labelled, check_features
 from sk_deepsets.sets import RaggedSets, check_sets
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
@@ -112,12 +111,10 @@ class SetAggregator(SetTransformer):
         of_sets = SetStatistics(sets.elements.astype(np.float64, copy=False), sets.sizes)
         with np.errstate(all="ignore"):  # infinity and overflow give infinity or NaN
             rows = np.hstack([of_sets(statistic) for statistic in self.statistics], dtype=np.float64)
-        index = sets.index
         if sets.context is None:
-            # scikit-learn's wrapper keeps the index of a DataFrame, but knows none of an array made of sets
-            as_frame = index is not None and _get_output_config("transform", self)["dense"] == "pandas"
-            return pd.DataFrame(rows, index=index, columns=self.get_feature_names_out()) if as_frame else rows
-        table = pd.DataFrame(rows, index=context.index if index is None else index, columns=self._statistic_names())
+            return as_labelled(self, rows, sets.index)
+        index = context.index if sets.index is None else sets.index
+        table = pd.DataFrame(rows, index=index, columns=self._statistic_names())
         return pd.concat([table, context[names].set_axis(table.index)], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, _check_n_features
 
 from sk_deepsets.sets import RaggedSets, is_table
@@ -40,6 +41,16 @@ def are_columns(estimator: Any, input_features: Any) -> bool:
     """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes for features."""
     # what comes from a file may be older than the columns
     return input_features is not None and list(input_features) == getattr(estimator, "_columns", None)
+
+
+def as_labelled(estimator: Any, rows: np.ndarray, index: pd.Index | None) -> Any:
+    """Rows for sets as a DataFrame with the labels of these, where ``set_output`` asks for pandas.
+
+    scikit-learn's wrapper keeps the index of a DataFrame, but knows none of labels that sets have elsewhere.
+    """
+    if index is None or _get_output_config("transform", estimator)["dense"] != "pandas":
+        return rows
+    return pd.DataFrame(rows, index=index, columns=estimator.get_feature_names_out())
 
 
 class SetTransformer(TransformerMixin, BaseEstimator):

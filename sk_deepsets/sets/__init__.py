@@ -3,9 +3,10 @@
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, find_missing, is_category, is_dictionary, is_number
-from sk_deepsets.sets._labels import check_labels, join_values
+from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._rows import join_values
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 from sk_deepsets.sets._set_column import put_sets
 from sk_deepsets.sets._to_array import as_ndarray, check_no_times, check_unmasked
@@ -22,6 +23,7 @@ __all__ = [
     "check_no_times",
     "check_sets",
     "check_unmasked",
+    "counts_rows",
     "find_missing",
     "from_arrow",
     "is_arrow",
@@ -30,5 +32,6 @@ __all__ = [
     "is_number",
     "is_table",
     "join_values",
+    "labels_of",
     "put_sets",
 ]

@@ -13,6 +13,7 @@ from sk_deepsets.sets._arrow_lists import sets_from_arrow
 from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, is_number
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._from_objects import sets_from_objects
+from sk_deepsets.sets._labels import counts_rows
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
@@ -106,8 +107,9 @@ def _read(X: Any) -> tuple[RaggedSets, np.ndarray]:
     if isinstance(X, pd.Series | SetArray):
         return _from_column(X)
     if is_table(type(X)):
-        what = "DataFrame" if isinstance(X, pd.DataFrame) else type(X).__name__
-        return _from_table(read_table(X), what, "X.to_numpy()")
+        if isinstance(X, pd.DataFrame):
+            return _from_table(X, "DataFrame", "X.to_numpy()")
+        return _without_row_numbers(*_from_table(read_table(X), type(X).__name__, "X.to_numpy()"))
     if isinstance(X, list | tuple) and not hasattr(X, "_fields"):
         return sets_from_objects(list(X))
     if is_arrow(X):
@@ -148,6 +150,11 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
     return sets._with(context=context), missing
 
 
+def _without_row_numbers(sets: RaggedSets, missing: np.ndarray) -> tuple[RaggedSets, np.ndarray]:
+    """The same sets without the index that pandas has made for a table that had none."""
+    return sets if sets.index is None or not counts_rows(sets.index) else sets._with(index=None), missing
+
+
 def _first_object(X: pd.DataFrame) -> str:
     """What stands in place of the first set in a column of objects, if there is one."""
     places = [place for place, dtype in enumerate(X.dtypes) if isinstance(dtype, np.dtype) and dtype.hasobject]
@@ -166,7 +173,7 @@ def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     if array.dtype == object and array.ndim == 1:
         return sets_from_objects(list(array))
     if array.ndim == 2:  # what a ColumnTransformer makes of a table with a column of sets
-        return _from_table(pd.DataFrame(array).infer_objects(), "array", "X")
+        return _without_row_numbers(*_from_table(pd.DataFrame(array).infer_objects(), "array", "X"))
     if array.ndim != 3:
         raise ValueError(
             f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {type(X).__name__} "

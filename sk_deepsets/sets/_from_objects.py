@@ -12,8 +12,8 @@ from sk_deepsets.sets._arrow import is_table, to_pandas
 from sk_deepsets.sets._concat import concat_frames
 from sk_deepsets.sets._dtypes import FIRST_FEATURE, find_missing, is_missing
 from sk_deepsets.sets._from_arrays import find_odd, sets_from_arrays
-from sk_deepsets.sets._labels import number_rows
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._rows import number_rows
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of
 from sk_deepsets.sets._to_array import TEXT
 

@@ -1,101 +1,98 @@
-"""The labels of sets, and those of the rows that their elements were in the user's frame."""
+"""The labels of sets, and values that come with the same labels in another order."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
-
-def number_rows(numbers: np.ndarray, sizes: np.ndarray) -> pd.MultiIndex:
-    """Labels for elements that were rows of no frame: the number of the set, and that of the element in it."""
-    starts = np.cumsum(sizes) - sizes
-    within = np.arange(sizes.sum()) - np.repeat(starts, sizes)
-    levels: Any = [pd.RangeIndex(numbers.max(initial=-1) + 1), pd.RangeIndex(sizes.max(initial=0))]
-    codes: Any = [np.repeat(numbers, sizes), within]
-    return pd.MultiIndex(levels, codes, names=["set", "element"], verify_integrity=False)
-
-
-def label_answers(answers: Any, rows: pd.Index, sizes: np.ndarray, columns: Any = None) -> pd.Series | pd.DataFrame:
-    """One array of answers per set as a Series or DataFrame; the parameters are those of ``RaggedSets.to_rows``."""
-    flat = _join(answers, sizes)
-    if columns is not None and len(columns) != np.size(flat[:1], -1 if flat.ndim == 2 else None):
-        raise ValueError(f"There are {len(columns)} names of columns for answers of shape {flat.shape}.")
-    order: Any = slice(None)
-    if rows.is_unique and not rows.is_monotonic_increasing:
-        with suppress(TypeError):  # labels of several types have no order
-            order = rows.argsort()  # that of the frame for any default index
-    if flat.ndim == 1 and columns is None:
-        return pd.Series(flat[order], index=rows[order])
-    return pd.DataFrame(flat[order], index=rows[order], columns=columns)
+# In a fold, values in another order have about as large a part of its labels as the fold is of all sets: half and more
+# in training. By chance, few labels are the same.
+LEAST_IN_COMMON = 1 / 3
+# Labels of a fold that number rows are a part of 0, 1, 2, …; ids leave larger gaps.
+LEAST_PART_OF_NUMBERS = 1 / 6
+# Rows of a fold that come after the last of its sets.
+MOST_BEYOND = 0.02
 
 
-def check_labels(values: Any, index: pd.Index | None, name: str) -> None:
+@runtime_checkable
+class Labelled(Protocol):
+    """Pandas' tables and columns, and sets; lists have a method of that name."""
+
+    index: Any
+
+
+def labels_of(values: Any) -> pd.Index | None:
+    """The index of a table, of a column or of sets; None where there is none."""
+    return values.index if isinstance(values, Labelled) and isinstance(values.index, pd.Index) else None
+
+
+def counts_rows(index: pd.Index) -> bool:
+    """Whether an index is the one that pandas makes by default; a named one, such as that of ids, is not."""
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
+
+
+def check_labels(values: Any, index: pd.Index | None, name: str, of: str = "X{}.index") -> None:
     """Raise where values, one per set, carry the labels of the sets in another order.
 
     Values are matched to sets by position, as everywhere in scikit-learn. Nothing is said where one of the two has no
-    labels: no index, or the default range that pandas counts rows with.
+    labels: no index, or the default range that pandas counts rows with. In a fold, many labels are those of both, and
+    nothing is said where these have the same order, such as dates and the dates one day later, or may number rows.
 
     Parameters
     ----------
     values : object
-        Targets or weights; only those of a Series or DataFrame have labels.
+        Targets or weights; only those of a Series, a DataFrame or of sets have labels.
     index : Index or None
         Labels of the sets.
     name : str
         What the values are called in the message.
+    of : str
+        What the labels are called there; ``{}`` stands for the end of a name such as ``y_val``.
 
     Raises
     ------
     ValueError
         With the line that puts the values in the order of the sets.
     """
-    if not isinstance(values, pd.Series | pd.DataFrame) or index is None or len(values) != len(index):
+    labels = labels_of(values)
+    if labels is None or index is None or not are_in_another_order(labels, index):
         return
-    labels = values.index
-    if _counts_rows(labels) or _counts_rows(index) or labels.equals(index):
-        return
-    if set(labels) == set(index):  # not isin, which raises for labels of unrelated kinds
-        raise ValueError(
-            f"{name} has the labels of the sets in another order, but goes with them by position: pass "
-            f"{name}.loc[sets.index]."
-        )
+    of = of.format("_val" if name.endswith("_val") else "")
+    if not index.is_unique:
+        way_out = "labels occur more than once, so put both in one order before they get these labels"
+    elif isinstance(values, pd.Series | pd.DataFrame):
+        way_out = f"pass {name}.loc[{of}]"
+    else:
+        way_out = f"pass {name}[{name}.index.get_indexer({of})]"
+    raise ValueError(f"{name} has the labels of the sets in another order, but goes with them by position: {way_out}.")
 
 
-def _counts_rows(index: pd.Index) -> bool:
-    """Whether an index is the one that pandas makes by default; a named one, such as that of ids, is not."""
-    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
+def are_in_another_order(labels: pd.Index, index: pd.Index) -> bool:
+    """Whether these labels are those of the index, or in a fold many of them, in another order."""
+    if len(labels) != len(index) or counts_rows(labels) or labels.equals(index):
+        return False
+    place = dict(zip(index, range(len(index)), strict=True))  # not get_indexer, which casts unrelated kinds
+    found = np.array([place.get(label, -1) for label in labels])
+    if (found >= 0).all() and len(set(labels)) == len(place):
+        return True
+    common = found[found >= 0]
+    if not (labels.is_unique and index.is_unique) or len(common) < LEAST_IN_COMMON * len(labels):
+        return False
+    if (np.diff(common) > 0).all():
+        return False
+    if not _number_rows(labels, index):
+        return True
+    # One of the two may have no labels but these numbers, unless the sets are in their order, and the values have no
+    # numbers beyond, as rows of a longer table would have.
+    return index.is_monotonic_increasing and (labels > index[-1]).mean() <= MOST_BEYOND
 
 
-def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
-    """The answers of all elements, set by set: (n_elements,) or (n_elements, k)."""
-    answers = list(answers)
-    parts = [np.asarray(part) for part in answers]
-    if len(parts) != len(sizes):
-        raise ValueError(f"There are {len(parts)} arrays of answers for {len(sizes)} sets; wanted is one per set.")
-    given = np.array([len(part) if part.ndim else -1 for part in parts], dtype=np.int64)
-    wrong = np.flatnonzero(given != sizes)
-    if len(wrong):
-        number = wrong[0]
-        what = f"{given[number]} answers" if given[number] >= 0 else f"{answers[number]!r:.80} as answers"
-        raise ValueError(f"Set {number} has {sizes[number]} elements, but {what} ({len(wrong)} sets differ).")
-    if not parts:
-        return join_values(parts)
-    filled = np.flatnonzero(sizes) if sizes.any() else [0]
-    shape = parts[filled[0]].shape[1:]
-    other = next((number for number in filled if parts[number].shape[1:] != shape or len(shape) > 1), None)
-    if other is not None:
-        raise ValueError(
-            f"The answers of set {other} have shape {parts[other].shape}; wanted are (n_elements,) or (n_elements, k), "
-            "with one k for all sets."
-        )
-    return join_values([parts[number] for number in filled])
-
-
-def join_values(parts: list[np.ndarray]) -> np.ndarray:
-    """Arrays one after the other; strings beside others as objects, since NumPy would make strings of numbers."""
-    if len({part.dtype.kind in "US" for part in parts}) > 1:
-        parts = [part.astype(object) for part in parts]
-    return np.concatenate(parts) if parts else np.empty(0)
+def _number_rows(labels: pd.Index, index: pd.Index) -> bool:
+    """Whether one of the two may be a part of the default index that pandas counts rows with, which has no name."""
+    both = (labels, index)
+    if None not in {one.name for one in both} or not all(pd.api.types.is_integer_dtype(one.dtype) for one in both):
+        return False
+    numbers = labels.union(index)
+    return numbers[0] >= 0 and len(numbers) >= LEAST_PART_OF_NUMBERS * (numbers[-1] + 1)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sk_deepsets.sets._from_long import group_rows
 from sk_deepsets.sets._html import sets_html
-from sk_deepsets.sets._labels import label_answers, number_rows
+from sk_deepsets.sets._rows import label_answers, number_rows
 from sk_deepsets.sets._sequence import SetSequence, as_offsets, names_of_columns, offsets_of
 from sk_deepsets.sets._to_array import to_table
 
@@ -31,7 +31,8 @@ class RaggedSets(SetSequence):
     context : DataFrame or ndarray of shape (n_sets, n_context), optional
         What is known of each set as a whole.
     index : pandas Index of length n_sets, optional
-        Labels of the sets, kept through indexing.
+        Labels of the sets, kept through indexing. By default those of a DataFrame of context, unless they only count
+        its rows.
     feature_names : sequence of str, optional
         Names of the columns of ``elements``; a DataFrame has its own.
     rows : pandas Index of length n_elements, optional

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.sets._labels import check_labels, counts_rows
 from sk_deepsets.sets._to_array import as_ndarray, to_table
 
 OF_CONTEXT = "(n_sets, n_context)"
@@ -58,9 +59,14 @@ class SetSequence:
         context = None if context is None else to_table(context, "The context", OF_CONTEXT, strings=True)
         if context is not None and context.ndim != 2:
             raise ValueError(f"context must have shape {OF_CONTEXT}, but has shape {context.shape}.")
+        if index is not None:
+            index = index if isinstance(index, pd.Index) else pd.Index(index)
+        elif isinstance(context, pd.DataFrame) and not counts_rows(context.index):
+            index = context.index
         for what, value in (("context", context), ("index", index)):
             if value is not None and len(value) != n_sets:
                 raise ValueError(f"{what} has {len(value)} rows for {n_sets} sets.")
+        check_labels(context, index, "context", of="index")
         if feature_names is not None:
             feature_names = np.array(list(feature_names), dtype=object)
             if len(feature_names) != n_features:

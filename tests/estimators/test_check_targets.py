@@ -102,9 +102,9 @@ def test_score_refuses_labels_in_another_order(make):
     y = pd.Series([0, 1, 1], index=X.index)
     model = make(n_members=1, max_epochs=1, random_state=0).fit(X, y)
     assert model.score(X, y, y) == model.score(SETS, y.to_numpy(), y.to_numpy())
-    with pytest.raises(ValueError, match=r"pass y.loc\[sets.index\]"):
+    with pytest.raises(ValueError, match=r"pass y.loc\[X.index\]"):
         model.score(X, y[::-1])
-    with pytest.raises(ValueError, match=r"pass sample_weight.loc\[sets.index\]"):
+    with pytest.raises(ValueError, match=r"pass sample_weight.loc\[X.index\]"):
         model.score(X, y, y[::-1])
     for others in (
         pd.MultiIndex.from_product([range(3), ["p"]]),
@@ -118,7 +118,7 @@ def test_groups_in_another_order_are_refused():
     sets = RaggedSets(SETS.elements, SETS.offsets, index=pd.Index(["a", "b", "c"]))
     groups = pd.Series([0, 1, 1], index=["a", "b", "c"])
     np.testing.assert_array_equal(check_groups(groups, sets), [0, 1, 1])
-    with pytest.raises(ValueError, match=r"pass groups.loc\[sets.index\]"):
+    with pytest.raises(ValueError, match=r"pass groups.loc\[X.index\]"):
         check_groups(groups.iloc[::-1], sets)
 
 

@@ -238,13 +238,16 @@ def test_labels_that_belong_to_another_set_are_an_error():
         read(cut(IN_ORDER.set_axis(SETS.rows[::-1])), SETS)
     frame = pd.DataFrame({"id": [0, 1], "x": [0.0, 1.0]})
     X, y = (RaggedSets.from_frame(frame, "id", ids=ids) for ids in ([0, 1], [1, 0]))
+    with pytest.raises(ValueError, match=r"y_val\[y_val\.index\.get_indexer\(X_val\.index\)\]"):
+        read(y, X, "_val")
+    y.index = None
     with pytest.raises(ValueError, match="The row 0 is in set 0 of X_val, but in set 1 of y_val"):
         read(y, X, "_val")
 
 
 def test_labels_of_the_sets_in_another_order_are_an_error():
     parts = pd.Series(cut(IN_ORDER), index=SETS.index).sample(frac=1, random_state=0)
-    with pytest.raises(ValueError, match=r"y has the labels of the sets in another order.*y\.loc\[sets\.index\]"):
+    with pytest.raises(ValueError, match=r"y has the labels of the sets in another order.*y\.loc\[X\.index\]"):
         read(parts, SETS)
     np.testing.assert_array_equal(read(parts.loc[SETS.index], SETS), IN_ORDER)
     column = RaggedSets(IN_ORDER.to_numpy()[:, None], SETS.offsets, index=SETS.index).to_series()

@@ -319,7 +319,7 @@ def test_a_target_encoder_is_cross_fitted_in_fit_transform_only():
 def test_labels_of_the_sets_in_another_order_are_an_error():
     sets = sets_of([2, 1], index=pd.Index(["p", "q"]))
     y = pd.Series([0, 1], index=["q", "p"])
-    with pytest.raises(ValueError, match=r"y has the labels of the sets in another order.*y\.loc\[sets\.index\]"):
+    with pytest.raises(ValueError, match=r"y has the labels of the sets in another order.*y\.loc\[X\.index\]"):
         ElementTransformer(Frames()).fit(sets, y)
     fitted = ElementTransformer(Frames()).fit(sets, y.loc[sets.index])
     assert fitted.transformer_.labels_.tolist() == [1, 1, 0]

@@ -1,96 +1,11 @@
+"""Values that carry the labels of the sets in another order, whole and in folds; and where labels tell nothing."""
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score
 
-from sk_deepsets import RaggedSets, check_sets
+from sk_deepsets import PaddedSets, RaggedSets
 from sk_deepsets.sets import check_labels
-from sk_deepsets.sets._labels import number_rows
-
-SIZES = st.lists(st.integers(0, 4), min_size=1, max_size=6)
-
-
-@given(SIZES, st.data())
-def test_rows_of_no_frame_are_numbered_by_set_and_element(sizes, data):
-    numbers = data.draw(st.permutations(range(10, 10 + len(sizes))))
-    rows = number_rows(np.array(numbers), np.array(sizes))
-    assert rows.tolist() == [(n, e) for n, size in zip(numbers, sizes, strict=True) for e in range(size)]
-    assert rows.names == ["set", "element"]
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.booleans(), st.data())
-def test_answers_come_back_to_the_rows_of_the_frame_in_its_order(keys, several, data):
-    events = pd.DataFrame({"by": keys, "x": np.arange(float(len(keys)))})
-    chosen = data.draw(st.lists(st.sampled_from(sorted(set(keys))), min_size=1, unique=True))
-    sets = RaggedSets.from_frame(events, by="by")
-    part = sets[[sets.index.get_loc(key) for key in chosen]]
-    answers = [np.column_stack([one["x"], -one["x"]]) if several else one["x"].to_numpy() for one in part]
-    wanted = events.loc[events["by"].isin(chosen), "x"]
-    joined = part.to_rows(answers, columns=["up", "down"] if several else None)
-    if several:
-        pd.testing.assert_frame_equal(joined, pd.DataFrame({"up": wanted, "down": -wanted}))
-    else:
-        pd.testing.assert_series_equal(joined, wanted, check_names=False)
-
-
-def test_answers_beside_a_frame_are_scored_without_a_thought():
-    rng = np.random.default_rng(0)
-    events = pd.DataFrame({"by": rng.integers(0, 9, 50), "y": rng.integers(0, 2, 50)})
-    sets = RaggedSets.from_frame(events, by="by")
-    assert accuracy_score(events["y"], sets.to_rows([one["y"].to_numpy() for one in sets])) == 1
-    events["p"] = sets.to_rows([one["y"].tolist() for one in sets])
-    assert (events["p"] == events["y"]).all()
-
-
-@pytest.mark.parametrize("labels", [[1, 1, 0, 2], ["b", 1, "a", 2.5]], ids=["shared", "several types"])
-def test_labels_without_an_order_leave_the_elements_in_theirs(labels):
-    sets = RaggedSets(np.zeros((4, 1)), [0, 2, 2, 4], rows=pd.Index(labels, dtype=object))
-    answers = sets.to_rows([[5, 6], [], [7, 8]])
-    assert answers.index.tolist() == labels
-    assert answers.tolist() == [5, 6, 7, 8]
-
-
-def test_answers_of_every_form_are_read():
-    sets = check_sets(np.zeros((2, 3, 1)))
-    for answers in (np.arange(6).reshape(2, 3), [[0, 1, 2], [3, 4, 5]], [np.arange(3), np.arange(3, 6)]):
-        assert sets.to_rows(answers).tolist() == [0, 1, 2, 3, 4, 5]
-    objects = np.empty(2, dtype=object)
-    objects[:] = [np.array(["a", "b", "c"]), np.array(["d", "e", "longer"])]
-    assert sets.to_rows(objects)[(1, 2)] == "longer"
-    table = sets.to_rows(np.arange(12).reshape(2, 3, 2), columns=["no", "yes"])
-    assert table["yes"].tolist() == [1, 3, 5, 7, 9, 11]
-    assert sets.to_rows(np.zeros((2, 3)), columns=["p"]).shape == (6, 1)
-    empty = check_sets([[], [1.0]])
-    assert empty.to_rows([np.empty(0), [[1.0, 2.0]]]).to_numpy().tolist() == [[1, 2]]
-    assert empty[:1].to_rows([np.empty((0, 2))]).shape == (0, 2)
-    assert empty[:0].to_rows([]).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("answers", "message"),
-    [
-        ([[1, 2]], "There are 1 arrays of answers for 2 sets; wanted is one per set"),
-        ([[1, 2], [3, 4]], r"Set 1 has 1 elements, but 2 answers \(1 sets differ\)"),
-        ([[1, 2], None], "Set 1 has 1 elements, but None as answers"),
-        ([[1, 2], 3], "Set 1 has 1 elements, but 3 as answers"),
-        (np.array([1, 2, 3]), "There are 3 arrays of answers for 2 sets; wanted is one per set"),
-        (np.array([0.5, 1.5]), "Set 0 has 2 elements, but .*0.5.* as answers"),
-        ([[[1], [2]], [3]], r"The answers of set 1 have shape \(1,\); wanted are"),
-        ([[[[1]], [[2]]], [[[3]]]], r"The answers of set 0 have shape \(2, 1, 1\)"),
-    ],
-)
-def test_answers_that_do_not_fit_name_the_set(answers, message):
-    with pytest.raises(ValueError, match=message):
-        check_sets([[1.0, 2.0], [3.0]]).to_rows(answers)
-
-
-def test_another_number_of_columns_is_an_error():
-    with pytest.raises(ValueError, match=r"There are 1 names of columns for answers of shape \(3, 2\)"):
-        check_sets([[1.0, 2.0], [3.0]]).to_rows([np.zeros((2, 2)), np.zeros((1, 2))], columns=["p"])
-
 
 LABELS = pd.Index([30, 10, 20], name="id")
 
@@ -98,9 +13,16 @@ LABELS = pd.Index([30, 10, 20], name="id")
 @pytest.mark.parametrize("name", ["y", "sample_weight"])
 def test_labels_of_the_sets_in_another_order_are_an_error(name):
     for values in (pd.Series([1, 2, 3], index=[10, 20, 30]), pd.DataFrame({"a": [1, 2, 3]}, index=[20, 10, 30])):
-        with pytest.raises(ValueError, match=rf"{name} has the labels .* pass {name}\.loc\[sets\.index\]"):
+        with pytest.raises(ValueError, match=rf"{name} has the labels .* pass {name}\.loc\[X\.index\]"):
             check_labels(values, LABELS, name)
         check_labels(values.loc[LABELS], LABELS, name)
+
+
+def test_a_default_range_is_in_its_own_order_only():
+    shuffled = pd.Series([1, 2, 3], index=[2, 0, 1])
+    with pytest.raises(ValueError, match=r"pass y\.loc\[X\.index\]"):
+        check_labels(shuffled, pd.RangeIndex(3), "y")
+    check_labels(shuffled.reset_index(drop=True), shuffled.index, "y")
 
 
 def test_ids_that_count_from_zero_are_labels_too():
@@ -120,7 +42,6 @@ def test_ids_that_count_from_zero_are_labels_too():
         (pd.Series([1, 2, 3], index=[10, 20, 30]), None),
         (pd.Series([1, 2, 3], index=[10, 20, 30]), pd.RangeIndex(3)),
         (pd.Series([1, 2, 3]), LABELS),
-        (pd.Series([1, 2, 3], index=[2, 0, 1]), pd.RangeIndex(3)),
         (pd.Series([1, 2, 3], index=[10, 20, 40]), LABELS),
         (pd.Series([1, 2], index=[10, 20]), LABELS),
         (np.array([1, 2, 3]), LABELS),
@@ -130,3 +51,65 @@ def test_ids_that_count_from_zero_are_labels_too():
 )
 def test_where_labels_tell_nothing_position_counts(values, index):
     check_labels(values, index, "y")
+
+
+@pytest.mark.parametrize("ids", [np.arange(200), np.arange(200) * 7 + 3, [f"c{i}" for i in range(200)]])
+@pytest.mark.parametrize("of_sets", ["sorted", "shuffled"])
+@pytest.mark.parametrize("n_splits", [2, 5])
+def test_another_order_is_seen_in_every_fold(ids, of_sets, n_splits):
+    rng = np.random.default_rng(0)
+    name = "id" if of_sets == "shuffled" and ids[0] == 0 else None
+    index = pd.Index(ids if of_sets == "sorted" else rng.permutation(ids), name=name)
+    y = pd.Series(0, index=pd.Index(rng.permutation(ids), name=name))
+    for fold in range(n_splits):
+        train = np.arange(200) % n_splits != fold
+        check_labels(y.loc[index].iloc[train], index[train], "y")
+        with pytest.raises(ValueError, match=r"y_val\.loc\[X_val\.index\]"):
+            check_labels(y.iloc[train], index[train], "y_val")
+
+
+def test_labels_in_common_by_chance_or_by_design_are_no_other_order():
+    rng = np.random.default_rng(0)
+    for seed in range(50):
+        # rows of a larger table, beside sets that were numbered anew, whole and in folds
+        y = pd.Series(0, index=np.random.default_rng(seed).permutation(1000)[:750])
+        numbered = pd.RangeIndex(750)
+        for part in (slice(None), rng.permutation(750)[:600], np.sort(rng.permutation(750)[:600])):
+            check_labels(y.iloc[part], numbered[part], "y")
+            # values without labels, beside sets of a table that was shuffled
+            check_labels(pd.Series(0, index=numbered).iloc[part], pd.Index(rng.permutation(750))[part], "y")
+    days = pd.date_range("2026-01-01", periods=100)
+    check_labels(pd.Series(0, index=days[1:]), days[:-1], "y")  # what comes a day later
+
+
+def test_labels_that_occur_twice_have_no_loc():
+    twice = pd.Index(["a", "a", "b"])
+    check_labels(pd.Series(0, index=twice), twice, "y")
+    with pytest.raises(ValueError, match=r"in another order.* labels occur more than once"):
+        check_labels(pd.Series(0, index=twice[::-1]), twice, "y")
+
+
+def test_context_in_another_order_is_an_error_where_the_sets_are_made():
+    ids = pd.Index(["a", "b", "c"], name="id")
+    context = pd.DataFrame({"age": [3, 1, 2]}, index=["c", "a", "b"])
+    with pytest.raises(ValueError, match=r"context has the labels .* pass context\.loc\[index\]"):
+        RaggedSets(np.zeros((3, 1)), [0, 1, 2, 3], index=ids, context=context)
+    with pytest.raises(ValueError, match=r"pass context\.loc\[index\]"):
+        PaddedSets(np.zeros((3, 1, 1)), np.ones((3, 1)), index=ids, context=context)
+    sets = RaggedSets(np.zeros((3, 1)), [0, 1, 2, 3], index=ids, context=context.loc[ids])
+    assert sets.context["age"].tolist() == [1, 2, 3]
+
+
+def test_sets_have_the_labels_of_their_context():
+    context = pd.DataFrame({"age": [3, 1, 2]}, index=["c", "a", "b"])
+    sets = RaggedSets(np.zeros((3, 1)), [0, 1, 2, 3], context=context)
+    assert sets[[2, 0]].index.tolist() == sets[[2, 0]].to_series().index.tolist() == ["b", "c"]
+    assert RaggedSets(np.zeros((3, 1)), [0, 1, 2, 3], context=context.reset_index(drop=True)).index is None
+
+
+def test_targets_that_are_sets_have_labels_too():
+    targets = RaggedSets(np.zeros((3, 1)), [0, 1, 2, 3], index=pd.Index(["a", "b", "c"]))
+    index = pd.Index(["c", "a", "b"])
+    with pytest.raises(ValueError, match=r"pass y\[y\.index\.get_indexer\(X\.index\)\]"):
+        check_labels(targets, index, "y")
+    check_labels(targets[targets.index.get_indexer(index)], index, "y")
