@@ -29,7 +29,7 @@ def test_the_snippets_of_a_page_run(page):
         str(page), module_relative=False, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     )
     assert result.failed == 0
-    assert result.attempted > 0 or page == DOCS / "guide" / "index.rst"
+    assert result.attempted > 0 or page in (DOCS / "guide" / "glossary.rst", DOCS / "guide" / "index.rst")
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)

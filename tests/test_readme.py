@@ -30,12 +30,27 @@ def test_a_false_comment_is_found():
         run("a = 1\na + 1  # 3", {})
 
 
-def test_the_snippets_run_in_order(tmp_path, monkeypatch):
+def test_the_snippets_run_in_order_and_the_table_has_their_score(tmp_path, monkeypatch):
     assert len(BLOCKS) >= 3
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in BLOCKS:
         run(block, names)
+    in_table = re.search(r"is there a 9\?.*?\*\*(\.\d+)\*\*", TEXT).group(1)
+    assert float(in_table) == pytest.approx(names["clf"].score(names["test_bags"], names["test_y"]), abs=0.02)
+
+
+def test_the_gallery_asks_the_question_of_the_first_snippet():
+    # everything but the imports and the two expressions that show what comes out
+    script = ast.parse((README.parent / "examples" / "plot_01_quickstart.py").read_text())
+    statements = {ast.unparse(node) for node in script.body}
+    shown = [ast.unparse(node) for node in ast.parse(BLOCKS[0]).body if isinstance(node, ast.Assign)]
+    assert len(shown) >= 6
+    assert [statement for statement in shown if statement not in statements] == []
+    draw = next(node for node in ast.parse(BLOCKS[0]).body if isinstance(node, ast.FunctionDef))
+    same = next(node for node in script.body if isinstance(node, ast.FunctionDef))
+    assert ast.unparse(same.args) == ast.unparse(draw.args)
+    assert [ast.unparse(node) for node in same.body[1:]] == [ast.unparse(node) for node in draw.body]  # but a docstring
 
 
 def test_it_is_a_shop_window():
