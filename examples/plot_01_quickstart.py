@@ -55,7 +55,8 @@ print(f"mean and maximum, then boosting: test accuracy {table.score(test_bags, t
 # Some test bags, with the predicted probability that they hold a nine.
 
 probability = clf.predict_proba(test_bags)[:, list(clf.classes_).index("9")]
-figure, axes = plt.subplots(2, 3, figsize=(9, 2.3), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(9, 2), layout="constrained")
+figure.get_layout_engine().set(wspace=0.08)
 shown = [i for label in ("9", "no 9") for i in np.flatnonzero(np.array(test_y) == label)[:3]]
 for i, axis in zip(shown, axes.flat, strict=True):
     page = np.zeros((20, 8, 8))
