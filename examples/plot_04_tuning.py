@@ -1,12 +1,13 @@
 """
-Tuning and cross-validation, groups included
-============================================
+Tuning and cross-validation with groups
+=======================================
 
-A score is honest if it comes from sets that have nothing to do with those of training. Where several sets are of one
-patient, one day or one place, they belong to one *group*, and a group is trained on as a whole or held out as a whole.
+A score is unbiased only if the test sets are independent of the training sets. If several sets come from one
+patient, one day or one place, they form one *group*, and a group is either trained on or held out as a whole.
 
-Here 160 patients are made of the handwritten digits that come with scikit-learn: each owns 8 images, and in half of
-the patients two of them are nines. A set is a sample of 6 of a patient's images, and three samples are taken of each.
+Here 160 patients are made from the handwritten digits that come with scikit-learn: each has 8 images, and for half of
+the patients two of them are nines. A set is a sample of 6 of a patient's images, and there are three samples per
+patient.
 """
 
 import sys
@@ -35,8 +36,8 @@ for patient in rng.permutation(160):
 print(f"{len(sets)} sets of {len(sets[0])} images, of {len(set(patients))} patients")
 
 # %%
-# ``StratifiedGroupKFold`` keeps each patient in one part; ``KFold`` does not. Then other samples of a patient are known
-# from training, with the answer, and to recognise the patient is enough: the score is far too high.
+# ``StratifiedGroupKFold`` keeps each patient in one fold; ``KFold`` does not. Then other samples of a test patient, and
+# their labels, are in the training data, and recognising the patient is enough: the score is far too high.
 
 clf = DeepSetsClassifier(n_members=5, max_epochs=60, random_state=0)
 trees = make_pipeline(SetAggregator(("mean", "max")), ExtraTreesClassifier(300, random_state=0))
@@ -50,15 +51,14 @@ for (name, split), found in scores.items():
     print(f"{name:12} {split}: accuracy {found.mean():.3f}, standard error {found.std(ddof=1) / 2:.3f}")
 
 # %%
-# The members of a pack hold out parts of their own, which must not share patients either: give the groups to ``fit``,
-# and ``oof_score_``, the accuracy out of fold, is honest without any further cross-validation.
+# The members of an ensemble hold out folds of their own, which must not share patients either. Pass the groups to
+# ``fit``; then ``oof_score_``, the out-of-fold accuracy, is not inflated, without any further cross-validation.
 
 for name, groups in {"mixed": None, "apart": patients}.items():
     print(f"oof_score_ with patients {name}: {clf.fit(sets, y, groups=groups).oof_score_:.3f}")
 
 # %%
-# A grid search tunes the parameters as usual, and takes the groups, too. A plain net (``n_members=1``) is enough to
-# compare them.
+# A grid search accepts groups as well. A plain net (``n_members=1``) is enough to compare parameters.
 
 grid = {"pool_type": ["mean", "max"], "phi_hidden_dims": [(16,), (32, 32)]}
 net = DeepSetsClassifier(n_members=1, max_epochs=25, random_state=0)
@@ -66,7 +66,7 @@ search = GridSearchCV(net, grid, cv=StratifiedGroupKFold(4)).fit(sets, y, groups
 print(f"best: {search.best_params_}, accuracy {search.best_score_:.3f}")
 
 # %%
-# What the splits say of the two models, and of each combination of the grid.
+# The scores of the two models for both splits, and those of each combination in the grid.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 for place, name in enumerate(["Deep Sets", "extra trees"]):

@@ -2,8 +2,8 @@
 Which pool for which question?
 ==============================
 
-The pool is where the elements of a set become one vector, and it decides what the model can see. Five questions about
-bags of handwritten digits, real images, are put to four pools; and then to bags that are larger than those of training.
+The pool combines the elements of a set into one vector, so it determines what the model can see. This example compares
+four pools on five questions about bags of handwritten digits, first on bags of the training sizes, then on larger ones.
 """
 
 import sys
@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score
 from sk_deepsets import DeepSetsRegressor
 
 # %%
-# Bags of 5 to 15 images for training, of other images for testing, and larger ones of 20 to 40.
+# Bags of 5 to 15 images for training; for testing, bags of other images, of 5 to 15 and of 20 to 40.
 
 
 def make_bags(usable, sizes, rng):
@@ -42,7 +42,8 @@ questions = {
 pools = ["sum", "mean", "max", ("mean", "std")]
 
 # %%
-# One plain net for each pool and question. ``R²`` is 1 for perfect answers and 0 for the mean of all answers.
+# One plain net for each pool and question. ``R²`` is 1 for perfect predictions and 0 for a constant prediction of the
+# mean.
 
 
 def score(pool, question, *bags):
@@ -60,10 +61,10 @@ for question, row in zip(questions, results, strict=True):
     print(f"{question:22}", "  ".join(f"{value:5.2f}" for value in row[:, 0]))
 
 # %%
-# A mean does not know how many elements there are; a maximum finds the largest digit. The sum can say all of this in
-# bags like those of training. In larger bags, its answers leave the range that rho has learned. For totals over larger
-# sets there is a model that carries over by its form, ``pool_type="sum"`` with ``rho_hidden_dims=()``, since then the
-# answer is a sum over the elements:
+# A mean does not know how many elements there are; a maximum finds the largest digit. The sum does well on all five
+# questions, as long as the bags are of the training sizes. In larger bags, its values leave the range that rho was
+# trained on. For totals over larger sets there is an additive model, ``pool_type="sum"`` with ``rho_hidden_dims=()``,
+# whose prediction is a sum over the elements:
 
 total = [digits_of_bag.sum() for digits_of_bag in train_digits]
 additive = DeepSetsRegressor(pool_type="sum", rho_hidden_dims=(), n_members=1, max_epochs=150, random_state=0)

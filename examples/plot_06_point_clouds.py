@@ -2,9 +2,9 @@
 Point clouds: a digit from the points of its ink
 ================================================
 
-A point cloud has no order and no fixed number of points, so it is a set. Each of the handwritten digits that come with
-scikit-learn becomes one: the places of its pixels with ink, and how dark they are. The order of the points means
-nothing, and points may go missing: what is left of the accuracy then?
+A point cloud has no order and no fixed number of points, so it is a set. Here each of the handwritten digits that come
+with scikit-learn becomes a point cloud: the positions of the pixels with ink, and how dark they are. How much accuracy
+is lost when points are missing?
 """
 
 import sys
@@ -33,8 +33,8 @@ print(f"{len(clouds)} clouds of {min(sizes)} to {max(sizes)} points")
 train, test, y_train, y_test = train_test_split(clouds, y, test_size=0.4, stratify=y, random_state=0)
 
 # %%
-# A single net with a maximum as pool, as PointNet has (Qi et al., 2017). It trains on clouds that have lost up to half
-# of their points, three copies of each, and so learns not to lean on any one of them.
+# Single nets with a maximum as the pool, as in PointNet (Qi et al., 2017). The second one is trained on three copies of
+# each cloud, with all, three quarters and half of the points, so that it learns not to depend on any single point.
 
 
 def thin(cloud, share, rng):
@@ -64,7 +64,7 @@ for name, values in accuracy.items():
     print(f"{name:38} all points {values[0]:.3f}, half of them {values[5]:.3f}")
 
 # %%
-# One cloud of each of four digits, whole and with half of its points, and the accuracy by share of the points.
+# One cloud for each of four digits, complete and with half of its points; and the accuracy against the share of points.
 
 figure = plt.figure(figsize=(9, 3.2), layout="constrained")
 grid = figure.add_gridspec(2, 8)

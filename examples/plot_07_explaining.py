@@ -2,8 +2,8 @@
 Which element decided?
 ======================
 
-A model of sets can say what each element did. Here bags of handwritten digits are positive when they hold a nine, the
-labels do not say which image that is, and the explanation should find it.
+A prediction for a set can be attributed to its elements. Here bags of handwritten digits are positive if they hold a
+nine. The labels do not say which image it is, but the explanation should find it.
 """
 
 import sys
@@ -35,9 +35,8 @@ clf = DeepSetsClassifier(pool_type="max", n_members=5, max_epochs=60, random_sta
 print(f"test accuracy {clf.score(test_bags, test_y):.3f}")
 
 # %%
-# By default, ``element_importance`` is the probability of the class with the element minus that without it. It is
-# exact, and costs about as much as a prediction. In the positive bags, the image with the largest importance should be
-# the nine.
+# By default, ``element_importance`` compares the prediction with and without the element. It is exact, and needs no
+# extra pass through phi. In positive bags, the image with the largest importance should be the nine.
 
 importance = element_importance(clf, test_bags, target=True)
 positive = np.flatnonzero(test_y)
@@ -46,8 +45,8 @@ chance = np.mean([1 / len(test_digits[i]) for i in positive])
 print(f"the nine has the largest importance in {found:.3f} of the positive bags (chance {chance:.3f})")
 
 # %%
-# ``feature_importance`` permutes one column at a time, over all elements, and the set's size. Here the columns are the
-# pixels: those in which a nine differs from other digits.
+# ``feature_importance`` permutes one column over all elements at a time, and the set sizes. Here the columns are
+# pixels, and those in which a nine differs from other digits should matter.
 
 pixels = feature_importance(clf, test_bags, test_y, n_repeats=2, scoring="neg_log_loss", random_state=0)
 size = pixels.importances_mean[pixels.kinds == "size"][0]
@@ -57,13 +56,13 @@ print(
 )
 
 # %%
-# The order of the elements, the batch and padding must not change an answer. A module of your own may break that, and
-# this finds it.
+# The order of the elements, the other sets of a batch and padding must not change a prediction. A module of your own
+# may break this rule, and ``check_invariance`` detects it.
 
 print(check_invariance(clf, test_bags[:50]))
 
 # %%
-# Positive bags, each image with its importance; and the importance of the pixels.
+# Four positive bags with the importance of each image, and the importance of the pixels.
 
 figure = plt.figure(figsize=(9, 3.4), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=(3, 1))

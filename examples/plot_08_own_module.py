@@ -2,9 +2,9 @@
 Your own torch module, and callbacks
 ====================================
 
-Where the models of this package are not what you want, bring your own: any torch module that takes ``x`` and ``mask``.
-Checking the data, batches, early stopping, probabilities and pipelines stay. Here it is the gated attention of Ilse,
-Tomczak and Welling (2018, "Attention-based deep multiple instance learning"), for the question whether a bag of
+If the models of this package do not fit your problem, use your own: any torch module that takes ``x`` and ``mask``.
+Input checks, batches, early stopping, probabilities and pipelines remain. Here it is the gated attention of Ilse,
+Tomczak and Welling (2018, "Attention-based deep multiple instance learning"), which predicts whether a bag of
 handwritten digits holds a nine.
 """
 
@@ -38,8 +38,9 @@ valid_bags, valid_y = make_bags(np.arange(800, 1000), 300, rng)
 test_bags, test_y = make_bags(np.arange(1000, 1797), 1000, rng)
 
 # %%
-# The class is built with the number of features and outputs, and called with a batch ``x (b, m, d)`` and its mask
-# ``(b, m)``, which is True where there is an element. It returns one row of logits per set.
+# The class is built with the numbers of features and outputs, and called with a batch ``x (b, m, d)`` and its mask
+# ``(b, m)``, which is True where there is an element. It returns one row of logits per set. The guide has the whole
+# contract, under "A torch module of your own".
 
 
 class GatedAttention(nn.Module):
@@ -60,8 +61,8 @@ class GatedAttention(nn.Module):
 
 
 # %%
-# Bags that share images with those of training would say little, so the sets to validate on are given, of other images.
-# Callbacks are those of skorch: here a learning rate that follows a cosine, and the accuracy of each epoch.
+# Validation bags that share images with the training bags would tell little, so validation bags of other images are
+# passed to ``fit``. Callbacks are those of skorch: here a cosine schedule of the learning rate, and the accuracy.
 
 settings = {"n_members": 1, "max_epochs": 40, "lr": 2e-3, "n_iter_no_change": 40, "random_state": 0}
 accuracy = EpochScoring("accuracy", name="valid_accuracy", lower_is_better=False)
@@ -75,12 +76,12 @@ for name, model in models.items():
     print(f"{name:16} test accuracy {model.score(test_bags, test_y):.3f}, best epoch {model.best_iteration_}")
 
 # %%
-# A module of your own may depend on what it should not depend on, such as the order of the elements. This one does not:
+# By mistake, a module of your own may depend on the order of the elements or on padding. This one does not:
 
 print(check_invariance(models["gated attention"], test_bags[:50]))
 
 # %%
-# How the training went, from ``history_``: one row per epoch, with what the callbacks add.
+# Learning curves from ``history_``, which has one row per epoch, including what the callbacks record.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
 for axis, (name, model) in zip(axes, models.items(), strict=False):

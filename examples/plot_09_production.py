@@ -2,8 +2,8 @@
 From notebook to production: save, load, ONNX
 =============================================
 
-A fitted model leaves the notebook as one file. ``save`` and ``load`` keep the estimator, and run no code when they read
-a file. ``to_onnx`` makes a program for onnxruntime, which needs neither torch nor this package.
+``save`` and ``load`` write an estimator to one file and read it back without running any code from the file.
+``to_onnx`` exports a model for onnxruntime, which needs neither torch nor this package.
 """
 
 import sys
@@ -19,7 +19,7 @@ from sk_deepsets import DeepSetsClassifier, SetPadder
 from sk_deepsets.io import load, save, to_onnx
 
 # %%
-# Handwritten digits as point clouds: the places of the pixels with ink, and how dark they are.
+# Handwritten digits as point clouds: the positions of the pixels with ink, and how dark they are.
 
 images, y = load_digits(return_X_y=True)
 clouds = []
@@ -31,8 +31,8 @@ clf.fit(clouds[:1200], y[:1200])
 print(f"test accuracy {clf.score(clouds[1200:], y[1200:]):.3f}")
 
 # %%
-# The loaded estimator is the same to the last bit, and goes on like the first, in a grid search or with
-# ``partial_fit``. A pickle would do as well, but a pickle may run any code when it is loaded.
+# The loaded estimator gives the same predictions to the last bit, and can be used like the first one, in a grid search
+# or with ``partial_fit``. A pickle would do as well, but loading a pickle may run any code.
 
 folder = Path(tempfile.mkdtemp())
 save(clf, folder / "digits.safetensors")
@@ -41,7 +41,7 @@ probability = clf.predict_proba(clouds[1200:])
 print("the same probabilities after load:", np.array_equal(loaded.predict_proba(clouds[1200:]), probability))
 
 # %%
-# The ONNX program takes padded arrays, of which ``SetPadder`` makes one here; scaling and softmax are inside.
+# The ONNX model takes padded arrays, which ``SetPadder`` makes; it includes scaling and softmax.
 
 to_onnx(clf, folder / "digits.onnx")
 session = onnxruntime.InferenceSession(folder / "digits.onnx")
@@ -52,7 +52,7 @@ sizes = {file.name: f"{file.stat().st_size / 1024:.0f} KiB" for file in sorted(f
 print(sizes)
 
 # %%
-# The probability of the right class, as the estimator and the program give it.
+# The probability of the true class, from the estimator and from the ONNX model.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", width_ratios=(2, 3))
 right = np.arange(len(served)), y[1200:]

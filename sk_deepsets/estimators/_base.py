@@ -49,17 +49,20 @@ class DeepSetsBase(BaseEstimator):
         ----------
         X : sets
             Any form that :func:`check_sets` takes.
-        y : array-like of shape (n_sets,), or (n_sets, n_outputs) for a regressor
-            Targets. Of the element-wise estimators one target for each element: sets of one feature, such as a list
-            with one array per set; a flat Series, which is matched to the rows of the frame that the sets were made
-            of; or a flat array in the order of the elements, set by set.
+        y : array-like of shape (n_sets,), (n_sets, n_labels) or (n_sets, n_outputs)
+            Targets: one class or number per set; for a classifier with several labels, a column of zeros and ones for
+            each label; for a regressor with several outputs, a column for each output. For the element-wise estimators,
+            one target for each element: sets of one feature, such as a list with one array per set; a flat Series,
+            which is matched to the rows of the frame that the sets were made from; or a flat array in the order of
+            the elements, set by set.
         sample_weight : array-like of shape (n_sets,), default=None
-            Weights of the sets in the loss, in the validation loss and in what ``standardize`` learns. A weight
-            of 0 leaves the set out.
+            Weights of the sets in the loss, in the validation loss and in standardisation. Sets of weight 0 are left
+            out.
         X_val, y_val : sets and their targets, default=None
-            What early stopping, and the choice of members, look at, in place of parts of ``X``.
+            Validation sets, which are evaluated instead of held-out parts of ``X`` for early stopping and for the
+            selection of members.
         groups : array-like of shape (n_sets,), default=None
-            Sets of one group, such as those of one day or one patient, are trained on together or held out together.
+            Sets of one group, such as those of one day or one patient, are trained on or held out together.
 
         Returns
         -------

@@ -11,21 +11,33 @@ n_features_in_ : int
 feature_names_in_ : ndarray of shape (``n_features_in_``,)
     Names of the features, where the sets were DataFrames with string columns.
 n_context_features_ : int or None
-    Columns of the context; None where the sets have none.
+    Number of context columns; None if the sets have no context.
 size_range_ : tuple of int
-    Sizes of the smallest and of the largest set trained on, empty sets aside. ``predict`` warns of sets that are more
-    than four times as large, or as small.
+    Sizes of the smallest and the largest training set, not counting empty sets. ``predict`` warns of sets that are more
+    than four times larger or smaller.
 n_iter_ : int
-    Epochs trained.
+    Number of epochs trained.
 best_iteration_ : int
     The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
 history_ : list of dict
-    One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (the loss of the sets held out: log loss, or ``loss``
+    One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (the loss of the held-out sets: log loss, or ``loss``
     on the standardised target), ``dur``, ….
 net_ : skorch.NeuralNet
-    The trained net; ``net_.module_`` is the torch module, and takes raw, unstandardised ``x`` and ``mask``; a
-    ``module`` of your own is ``net_.module_.module``, behind the standardisation.
+    The trained net. ``net_.module_`` is the torch module, which takes unstandardised ``x`` and ``mask``; a
+    ``module`` of your own is ``net_.module_.module``, after the standardisation.
 padder_ : SetPadder
+    Checks ``max_set_size``. For sets without categories, ``padder_.transform(X)`` has the ``values`` and the ``mask``
+    that ``net_.module_`` takes, as tensors.
+"""
+
+# Of the estimators that may be ensembles.
+FITTED_OUT_OF_FOLD = """
+oof_prediction_ : ndarray of shape (n_sets, n_classes), (n_sets, n_labels), (n_sets,) or (n_sets, n_outputs)
+    Out-of-fold predictions: the probabilities, or values, of each training set, predicted by the members that were not
+    trained on it; NaN for sets of weight 0. Only of ensembles, and not with ``X_val`` or after ``partial_fit``.
+oof_score_ : float
+    Accuracy, or R², of ``oof_prediction_``. It is slightly optimistic, since the number of epochs and the weights of
+    the members were chosen on the same folds.
 """
 
 
@@ -38,11 +50,15 @@ def with_parameters(cls: type) -> type:
     """Make a class a dataclass whose ``__init__`` only stores its parameters, with their constraints and documentation.
 
     ``{parameters}`` in the docstring of the class stands for the list of all its parameters, ``{fitted}`` for the
-    attributes that all estimators have after ``fit``.
+    attributes that all estimators have after ``fit``, ``{out_of_fold}`` for those that ensembles have in addition.
     """
     cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
     cls._parameter_constraints = {one.name: one.metadata["constraints"] for one in fields(cls)}
-    texts = {"{parameters}": "\n".join(map(_entry, fields(cls))), "{fitted}": cleandoc(FITTED)}
+    texts = {
+        "{parameters}": "\n".join(map(_entry, fields(cls))),
+        "{fitted}": cleandoc(FITTED),
+        "{out_of_fold}": cleandoc(FITTED_OUT_OF_FOLD),
+    }
     for name, text in texts.items():
         cls.__doc__ = cls.__doc__.replace(name, indent(text, "    ").strip())
     return cls

@@ -157,7 +157,9 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+        The classes; with several labels, the numbers of the labels.
     {fitted}
+    {out_of_fold}
 
     See Also
     --------
@@ -235,6 +237,7 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
     Attributes
     ----------
     {fitted}
+    {out_of_fold}
 
     See Also
     --------

@@ -100,6 +100,7 @@ class SetArray(ExtensionArray):
     >>> import numpy as np
     >>> import pandas as pd
     >>> from sk_deepsets import RaggedSets
+    >>> from sk_deepsets.sets import SetArray
     >>> column = SetArray(RaggedSets(np.arange(8.0).reshape(4, 2), offsets=[0, 3, 3, 4]))
     >>> data = pd.DataFrame({"age": [30, 40, 50], "orders": column})
     >>> data.reindex([0, 1, 3])

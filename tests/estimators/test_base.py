@@ -7,7 +7,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from sk_deepsets import PaddedSets, RaggedSets, SetPadder, check_sets
+from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, RaggedSets, SetPadder, check_sets
 
 POOLS = ["sum", "mean", "max", "min", "std", "attention"]
 
@@ -249,3 +249,24 @@ def test_a_table_without_the_column_of_sets_is_not_one_of_missing_sets(case, bag
     )
     with pytest.raises(ValueError, match=r"X has the columns \['note', 'age'\], and no elements in any; in fit it had"):
         model.predict(gone.rename(columns={"bags": "note"}))
+
+
+@pytest.mark.parametrize("n_members", [1, 5])
+def test_the_padder_makes_what_the_torch_module_takes(n_members):
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(5, 2, size=(size, 2)) for size in rng.integers(0, 7, 60)]
+    y = np.array([int(one_set.sum() > 30) for one_set in sets])
+    clf = DeepSetsClassifier(n_members=n_members, max_epochs=3, random_state=0).fit(sets, y)
+    padded = clf.padder_.transform(sets)
+    with torch.no_grad():
+        logits = clf.net_.module_.eval()(torch.tensor(padded.values), torch.tensor(padded.mask))
+    np.testing.assert_allclose(logits.softmax(dim=1).numpy(), clf.predict_proba(sets), atol=1e-6)
+
+
+def test_every_fitted_attribute_is_documented():
+    sets, y = [np.ones((2, 1)), np.zeros((1, 1)), np.ones((3, 1)), np.zeros((2, 1))] * 5, [1, 0, 1, 0] * 5
+    for Estimator in (DeepSetsClassifier, DeepSetsRegressor):
+        fitted = Estimator(max_epochs=2, random_state=0).fit(sets, y)
+        public = [name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")]
+        assert "oof_score_" in public
+        assert [name for name in public if f"\n    {name} : " not in Estimator.__doc__] == []
