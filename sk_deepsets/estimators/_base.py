@@ -144,7 +144,7 @@ class DeepSetsBase(BaseEstimator):
         """Train the net; what came of it, and the callback that chose the epoch."""
         best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
         if hasattr(self.net_.module_, "n_members") and not partly:
-            best_epoch = MemberTraining(bool(self.early_stopping))
+            best_epoch = MemberTraining(bool(self.early_stopping), self._target.robust)
         training = train(
             self.net_,
             data,

@@ -1,5 +1,7 @@
 """DeepSetsElementClassifier and DeepSetsElementRegressor: one answer for each element, that knows its set."""
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import r2_score
@@ -13,15 +15,20 @@ from sk_deepsets.estimators._element_scorer import element_scorer
 from sk_deepsets.estimators._element_targets import (
     ChosenElementTarget,
     ElementClassTarget,
+    ElementPositiveTarget,
     ElementValueTarget,
     RankingTarget,
 )
 from sk_deepsets.estimators._parameters import ElementParameters, check_widths
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
-from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
+from sk_deepsets.estimators._supervised import LOSS, ClassifierOfSets, RegressorOfSets
 from sk_deepsets.nn import DeepSetsEquivariant
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import REGRESSION_LOSSES
+
+RANKING_LOSS = """ ``"listnet"`` learns to rank: targets are grades of relevance, the loss compares the elements of a
+set with each other (Cao et al., 2007, "Learning to rank: from pairwise approach to listwise approach"), and predictions
+are scores whose order within a set counts."""
 
 
 class SetAnswers(list):
@@ -232,13 +239,12 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
 
     loss: str = parameter(
         "squared_error",
-        '{"squared_error", "absolute_error", "huber", "listnet"}',
-        """On the standardised target. ``"huber"`` turns from squared to absolute at 1. ``"listnet"`` learns to rank:
-        targets are grades of relevance, the loss compares the elements of a set with each other (Cao et al., 2007,
-        "Learning to rank: from pairwise approach to listwise approach"), and predictions are scores whose order
-        within a set counts.""",
+        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile", "listnet"}',
+        LOSS + RANKING_LOSS,
         StrOptions({*REGRESSION_LOSSES, "listnet"}),
     )
+
+    _targets: ClassVar = {"identity": ElementValueTarget, "log": ElementPositiveTarget}
 
     def predict(self, X):
         """The value, or with ``loss="listnet"`` the score, of each element.
@@ -276,4 +282,4 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
         return element_scorer("ndcg")(self, X, y)
 
     def _make_target(self, y):
-        return RankingTarget() if self.loss == "listnet" else ElementValueTarget(self.loss, self.standardize)
+        return RankingTarget() if self.loss == "listnet" else super()._make_target(y)

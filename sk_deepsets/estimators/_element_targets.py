@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sk_deepsets.estimators._check_targets import check_squares, class_weights, weigh_by_class
-from sk_deepsets.estimators._scaling import mean_and_scale
+from sk_deepsets.estimators._check_targets import class_weights, weigh_by_class
 from sk_deepsets.estimators._targets import ClassTarget, Target
+from sk_deepsets.estimators._value_targets import PositiveTarget, ValueTarget
 from sk_deepsets.nn import PackedSets, softmax_over_sets
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import SetDataset
@@ -121,14 +121,10 @@ class ChosenElementTarget(ElementClassTarget):
         return self.classes[numbers]
 
 
-class ElementValueTarget(ElementTarget):
+class ElementValueTarget(ElementTarget, ValueTarget):
     """One number for each element."""
 
     output_dim = 1
-
-    def __init__(self, loss, standardize):
-        self.loss = loss
-        self.standardize = standardize
 
     def read(self, y, sets, name="", classes=None):
         """Values of the elements, (n_elements,)."""
@@ -142,33 +138,32 @@ class ElementValueTarget(ElementTarget):
             raise ValueError(f"y{name} must hold numbers: {error}") from error
         if np.isinf(values).any():
             raise ValueError(f"y{name} holds infinity (element {int(np.argmax(np.isinf(values)))}).")
-        check_squares(values, name, "element")
+        self.check_range(values, name, "element")
         if np.isnan(values).all():
             raise ValueError(f"No element has a target in y{name}.")
         return values
 
     def learn_scale(self, values, sets, weight):
-        """Learn mean and standard deviation of the targets."""
-        self.mean, self.scale = np.zeros(1), np.ones(1)
-        if self.standardize:
-            weights = self.element_weights(values, sets, weight)
-            self.mean, self.scale = mean_and_scale(np.nan_to_num(values)[:, None], weights)
+        """Learn the middle and the spread of the targets that there are."""
+        weights = self.element_weights(values, sets, weight)
+        taught = weights > 0
+        super().learn_scale(values[taught, None], sets, weights[taught])
 
     def dataset(self, values, sets, weight):
         """Standardised values (n_elements, 1), and weights of the elements."""
-        scaled = np.nan_to_num((values[:, None] - self.mean) / self.scale)
+        scaled = np.nan_to_num(self.scaled(values[:, None]))
         weights = self.element_weights(values, sets, weight)
         return SetDataset(sets, scaled, weights, y_of="element", weight_of="element")
 
-    def values(self, outputs, sets):
-        """Values (n_elements,) from outputs (n_elements, 1)."""
-        return (outputs * self.scale + self.mean)[:, 0]
+
+class ElementPositiveTarget(ElementValueTarget, PositiveTarget):
+    """A count, or a positive number, for each element."""
 
 
 class RankingTarget(ElementValueTarget):
     """Grades of relevance, which the loss compares within each set: ListNet of Cao et al. (2007)."""
 
-    loss = "listnet"
+    robust = False
 
     def __init__(self):
         super().__init__("listnet", standardize=False)

@@ -2,10 +2,13 @@
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 from sk_deepsets.nn import MixedColumns, Standardize
 
 ROWS_AT_ONCE = 65_536
+# Up to a tenth of the targets on either side may be outliers.
+TENTHS = (0.1, 0.5, 0.9)
 # Squares below are rounded, or 0: such columns are multiplied first, by a power of two, which rounds nothing.
 SMALLEST_SQUARES, MAGNIFIED = 1e-280, 2.0**512
 
@@ -55,6 +58,43 @@ def _mean(table, weight, function):
         total += (weights[counted, None] * function(rows[counted])).sum(axis=0)
         of_weights += weights.sum()
     return total / of_weights
+
+
+def median_and_scale(table, weight=None):
+    """Median and spread of the columns, which outliers do not move.
+
+    The spread is the distance between the outer tenths, as a share of that of a normal distribution of deviation 1.
+    Where these are the same, it is the median distance of the values that differ from the median; 1 where none does.
+
+    Parameters
+    ----------
+    table, weight
+        As for ``mean_and_scale``.
+    """
+    low, middle, high = weighted_quantiles(table, TENTHS, weight)
+    scale = (high - low) / (2 * ndtri(TENTHS[2]))
+    rounding = np.finfo(np.float64).eps * np.abs(middle)
+    for column in np.flatnonzero(scale <= rounding):
+        distance = np.abs(table[:, column] - middle[column])
+        differs = (distance > rounding[column]) & (True if weight is None else weight > 0)
+        of_these = None if weight is None else weight[differs]
+        scale[column] = weighted_quantiles(distance[differs, None], [0.5], of_these)[0, 0] if differs.any() else 1
+    return middle, scale
+
+
+def weighted_quantiles(table, shares, weight=None):
+    """Of each column the smallest values with at least these shares of the weight at or below, (n_shares, n_columns).
+
+    Integer weights are repetitions, and twice the weights are the same.
+    """
+    if weight is None:
+        weight = np.ones(len(table))
+    table, weight = table[weight > 0], weight[weight > 0] / weight.max()
+    order = np.argsort(table, axis=0)
+    below = weight[order].cumsum(axis=0)
+    # a share that is missed by no more than rounding is reached
+    places = [(below[:-1] < share * (1 - 1e-9) * below[-1]).sum(axis=0) for share in shares]
+    return np.take_along_axis(table, np.take_along_axis(order, np.array(places), axis=0), axis=0)
 
 
 def input_layers(sets, encoder, weight, *, standardize, centred=True):

@@ -1,10 +1,8 @@
 """DeepSetsClassifier and DeepSetsRegressor: one answer for each set."""
 
-from numbers import Real
-
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -17,11 +15,11 @@ from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
-from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget, ValueTarget
+from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
 from sk_deepsets.preprocessing import are_columns, as_labelled
 from sk_deepsets.sets import RaggedSets
-from sk_deepsets.training import REGRESSION_LOSSES, ModulePack, PaddedModule, SetDataset
+from sk_deepsets.training import ModulePack, PaddedModule, SetDataset
 
 
 class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
@@ -258,22 +256,6 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
     array([150.])
     """
 
-    loss: str = parameter(
-        "squared_error",
-        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}',
-        """The first three, and ``"quantile"``, are on the standardised target. ``"huber"`` turns from squared to
-        absolute at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbers, are half the deviances, up to a
-        constant; predictions are exponentials of the outputs.""",
-        StrOptions(set(REGRESSION_LOSSES)),
-    )
-    quantile: float | None = parameter(
-        None,
-        "float",
-        'Which quantile to predict with ``loss="quantile"``.',
-        Interval(Real, 0, 1, closed="both"),
-        None,
-    )
-
     def predict(self, X):
         """The value or values of each set.
 
@@ -287,13 +269,6 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
         ndarray of shape (n_sets,), or (n_sets, n_outputs) if y had two dimensions; float64
         """
         return self._answers(X, "values")
-
-    def _make_target(self, y):
-        if self.loss in ("poisson", "gamma"):
-            return PositiveTarget(self.loss, self.standardize)
-        if self.loss == "quantile" and self.quantile is None:
-            raise ValueError('loss="quantile" wants a quantile, such as quantile=0.9.')
-        return ValueTarget(self.loss, self.standardize, self.quantile)
 
     def __sklearn_tags__(self):
         """Several outputs are fine."""

@@ -1,8 +1,21 @@
 """What classifiers share, and regressors: partial_fit, one epoch for each call, and score."""
 
-from sklearn.base import ClassifierMixin, RegressorMixin
+from numbers import Real
+from typing import ClassVar
 
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sk_deepsets.estimators._documented import parameter, with_parameters
+from sk_deepsets.estimators._value_targets import PositiveTarget, ValueTarget
 from sk_deepsets.sets import check_labels, labels_of
+from sk_deepsets.training import REGRESSION_LOSSES
+
+LOSS = """``"squared_error"`` is on the target as ``standardize`` leaves it, with mean 0 and standard deviation 1.
+``"absolute_error"``, ``"huber"`` and ``"quantile"`` are for targets with outliers: there the median is 0, and the
+outer tenths are as far apart as those of a normal distribution of standard deviation 1. ``"huber"`` turns from squared
+to absolute at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbers, are half the deviances, up to a
+constant; predictions are exponentials of the outputs."""
 
 
 class Scored:
@@ -51,8 +64,26 @@ class ClassifierOfSets(Scored, ClassifierMixin):
         return self._partial_fit(X, y, sample_weight, classes)
 
 
+@with_parameters
 class RegressorOfSets(Scored, RegressorMixin):
     """What regressors of sets and of elements share."""
+
+    loss: str = parameter(
+        "squared_error",
+        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}',
+        LOSS,
+        StrOptions(set(REGRESSION_LOSSES)),
+    )
+    quantile: float | None = parameter(
+        None,
+        "float",
+        'Which quantile to predict with ``loss="quantile"``.',
+        Interval(Real, 0, 1, closed="both"),
+        None,
+    )
+
+    _targets: ClassVar = {"identity": ValueTarget, "log": PositiveTarget}
+    """The target for each link of a loss"""
 
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch, on from where training stands.
@@ -69,3 +100,8 @@ class RegressorOfSets(Scored, RegressorMixin):
         self : estimator
         """
         return self._partial_fit(X, y, sample_weight)
+
+    def _make_target(self, y):
+        if self.loss == "quantile" and self.quantile is None:
+            raise ValueError('loss="quantile" wants a quantile, such as quantile=0.9.')
+        return self._targets[REGRESSION_LOSSES[self.loss].link](self.loss, self.standardize, self.quantile)

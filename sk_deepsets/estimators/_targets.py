@@ -2,17 +2,14 @@
 
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
-from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sk_deepsets.estimators._check_targets import (
     check_one_type,
-    check_squares,
     check_targets,
     class_weights,
     weigh_by_class,
 )
-from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.training import SetDataset
 
 
@@ -29,9 +26,12 @@ class Target:
         How many outputs there are for each set, or element.
     of_elements : bool
         Whether there is one target for each element.
+    robust : bool
+        Whether outliers among the targets must not count much.
     """
 
     of_elements = False
+    robust = False
 
     link = "identity"
     loss_options = None
@@ -199,92 +199,6 @@ class LabelsTarget(Target):
     def labels(self, outputs, sets):
         """1 for what is more likely there than not, (n_sets, n_labels)."""
         return (outputs > 0).astype(np.int64)
-
-
-class ValueTarget(Target):
-    """One or several numbers for each set."""
-
-    def __init__(self, loss, standardize, quantile=None):
-        self.loss = loss
-        self.standardize = standardize
-        self.loss_options = {"quantile": quantile} if loss == "quantile" else None
-        self.output_dim = None
-
-    def read(self, y, sets, name="", classes=None):
-        """Values (n_sets, n_outputs) in float64."""
-        y = check_targets(y, sets, name, multi_output=True, y_numeric=True).astype(np.float64)
-        if self.output_dim is None:
-            self.is_flat = y.ndim == 1
-            self.output_dim = 1 if self.is_flat else y.shape[1]
-        y = y.reshape(len(y), -1)
-        check_squares(y, name, "set")
-        if y.shape[1] != self.output_dim:
-            raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} are expected.")
-        return y
-
-    def learn_scale(self, values, sets, weight):
-        """Learn mean and standard deviation of each output."""
-        self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
-        if self.standardize:
-            self.mean, self.scale = mean_and_scale(values, weight)
-
-    def prior(self, values, weight):
-        """The mean of the standardised targets, or the quantile that the loss asks for."""
-        scaled = (values - self.mean) / self.scale
-        if self.loss == "squared_error":
-            return np.average(scaled, axis=0, weights=weight)
-        share = (self.loss_options or {"quantile": 0.5})["quantile"]
-        return np.quantile(scaled, share, axis=0, weights=weight, method="inverted_cdf")
-
-    def dataset(self, values, sets, weight):
-        """Standardised targets."""
-        return SetDataset(sets, (values - self.mean) / self.scale, weight)
-
-    def values(self, outputs, sets=None):
-        """Values of the form of y from outputs (n, n_outputs)."""
-        values = outputs * self.scale + self.mean
-        return values[:, 0] if self.is_flat else values
-
-    def answers(self, outputs):
-        """The values."""
-        return self.values(outputs)
-
-    def explained(self, outputs, columns):
-        """One of the values of each row, (n,)."""
-        return self.values(outputs).reshape(len(outputs), -1)[np.arange(len(outputs)), columns]
-
-    def score(self, values, outputs, weight):
-        """R²."""
-        return r2_score(values, self.values(outputs).reshape(values.shape), sample_weight=weight)
-
-
-class PositiveTarget(ValueTarget):
-    """Counts, or positive numbers, whose mean is the exponential of the output: Poisson and gamma deviance."""
-
-    link = "log"
-
-    def read(self, y, sets, name="", classes=None):
-        """Values (n_sets, n_outputs) in float64."""
-        y = super().read(y, sets, name, classes)
-        if self.loss == "poisson" and (y < 0).any():
-            raise ValueError(f'loss="poisson" wants y{name} that is not negative, but there is {y.min()}.')
-        if self.loss == "gamma" and (y <= 0).any():
-            raise ValueError(f'loss="gamma" wants y{name} above 0, but there is {y.min()}.')
-        return y
-
-    def learn_scale(self, values, sets, weight):
-        """Learn the mean of each output, which is what they are measured in."""
-        self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
-        if not self.scale.all():
-            raise ValueError('loss="poisson" wants y that is not 0 for all sets to train on.')
-
-    def prior(self, values, weight):
-        """The logarithm of the mean, which is the unit."""
-        return np.zeros(self.output_dim)
-
-    def values(self, outputs, sets=None):
-        """Values of the form of y from outputs (n, n_outputs)."""
-        return super().values(np.exp(outputs))
 
 
 def _shown(classes):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._element_targets import ChosenElementTarget, ElementTarget
-from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, PositiveTarget
+from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget
 from sk_deepsets.training import ModulePack, PaddedModule, plain_torch, written_whole
 
 # What earlier versions export is right for sets of one size only.
@@ -161,8 +161,8 @@ class Served(nn.Module):
             return outputs.softmax(dim=-1)
         if isinstance(target, LabelsTarget):
             return outputs.sigmoid()
-        values = (outputs.exp() if isinstance(target, PositiveTarget) else outputs) * self.scale + self.mean
-        return values[..., 0] if isinstance(target, ElementTarget) or target.is_flat else values
+        values = (outputs.exp() if target.link == "log" else outputs) * self.scale + self.mean
+        return values[..., 0] if target.is_flat else values
 
 
 def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from skorch.callbacks import LRScheduler
@@ -25,13 +25,24 @@ OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
 }
 
-REGRESSION_LOSSES: dict[str, Callable[..., nn.Module]] = {
-    "squared_error": nn.MSELoss,
-    "absolute_error": nn.L1Loss,
-    "huber": nn.HuberLoss,
-    "poisson": partial(nn.PoissonNLLLoss, log_input=True),
-    "gamma": GammaNLLLoss,
-    "quantile": PinballLoss,
+
+class RegressionLoss(NamedTuple):
+    """A loss of values, of sets or of elements."""
+
+    criterion: Callable[..., nn.Module]
+    link: str = "identity"
+    """What the outputs stand for: values, or with "log" their logarithms"""
+    robust: bool = False
+    """Whether it is made for outliers among the targets, which must not set their scale then"""
+
+
+REGRESSION_LOSSES: dict[str, RegressionLoss] = {
+    "squared_error": RegressionLoss(nn.MSELoss),
+    "absolute_error": RegressionLoss(nn.L1Loss, robust=True),
+    "huber": RegressionLoss(nn.HuberLoss, robust=True),
+    "poisson": RegressionLoss(partial(nn.PoissonNLLLoss, log_input=True), link="log"),
+    "gamma": RegressionLoss(GammaNLLLoss, link="log"),
+    "quantile": RegressionLoss(PinballLoss, robust=True),
 }
 LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
     "log_loss": (ClassifierNet, nn.CrossEntropyLoss),
@@ -67,7 +78,7 @@ def build_net(
         The parameters of the estimators.
     """
     options = {f"criterion__{name}": value for name, value in (loss_options or {}).items()}
-    net, criterion = LOSSES.get(loss) or (RegressorNet, REGRESSION_LOSSES[loss])
+    net, criterion = LOSSES.get(loss) or (RegressorNet, REGRESSION_LOSSES[loss].criterion)
     if net is not SetNet:
         options["criterion__reduction"] = "none"
     if net is ClassifierNet:

@@ -62,6 +62,9 @@ class MemberTraining(Callback):
     Parameters
     ----------
     stops_early : bool, default=True
+    robust : bool, default=False
+        Whether the loss is made for outliers among the targets. Gains are then a share of the loss of a typical set,
+        since the mean may be that of the outliers alone.
 
     Attributes
     ----------
@@ -73,8 +76,9 @@ class MemberTraining(Callback):
         Its loss.
     """
 
-    def __init__(self, stops_early: bool = True) -> None:
+    def __init__(self, stops_early: bool = True, robust: bool = False) -> None:
         self.stops_early = stops_early
+        self.robust = robust
         self.sets_lr = True
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
@@ -95,7 +99,7 @@ class MemberTraining(Callback):
             self._look_at = [(X.train.subset(numbers), one) for one, numbers in parts.items()]
             # not the weights of the parts, each of which has a mean of 1
             together = X.train.subset(np.concatenate(list(parts.values())))
-        self._judge = _Judge(net, together.y, together.weights())
+        self._judge = _Judge(net, together.y, together.weights(), self.robust)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the training data, which each fit brings."""
@@ -154,8 +158,8 @@ class MemberTraining(Callback):
         for place, number in enumerate(self._numbers):
             state = {name: value.clone() for name, value in pack.of_kind(self._average, place).items()}
             candidates.append(Candidate(number, pack.kinds[place], state, outputs[place]))
-        weights, loss = self._judge.choose([one.outputs for one in candidates], pack.prior, pack.link)
-        gain, size = self._best_loss - loss, abs(loss)  # the loss of counts and of positive numbers may be negative
+        weights, loss, size = self._judge.choose([one.outputs for one in candidates], pack.prior, pack.link)
+        gain = self._best_loss - loss
         self._falls = gain > CLEAR_GAIN * size
         self._in_vain = 0 if gain > GAIN * size else self._in_vain + 1
         self._best_loss = min(loss, self._best_loss)
@@ -230,34 +234,46 @@ class MemberTraining(Callback):
 class _Judge:
     """The loss of outputs for the sets that are looked at."""
 
-    def __init__(self, net: Any, targets: Tensor, weights: Tensor | None) -> None:
-        self.criterion = net.criterion_
+    def __init__(self, net: Any, targets: Tensor, weights: Tensor | None, robust: bool) -> None:
+        self.criterion, self.robust = net.criterion_, robust
         self.targets, self.weights = targets.cpu(), None if weights is None else weights.double().cpu()
         # a part of very many sets tells candidates apart as well
         self.some = slice(None, None, max(1, len(targets) // MOST_JUDGES))
 
-    def __call__(self, outputs: Tensor, some: slice = slice(None)) -> Tensor:
-        """The loss of each of outputs (c, n, o), which are those of some sets."""
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """The loss of each of outputs (c, n, o)."""
+        return self._mean(self._losses(outputs, slice(None)), slice(None))
+
+    def _mean(self, losses: Tensor, some: slice) -> Tensor:
+        """The mean over some sets, (c,)."""
+        return losses.mean(dim=1) if self.weights is None else losses @ self.weights[some] / self.weights[some].sum()
+
+    def _size(self, losses: Tensor, loss: Tensor) -> float:
+        """What gains are a share of; the loss of counts, and of positive numbers, may be negative."""
+        return float(losses.median() if self.robust else loss.abs())
+
+    def _losses(self, outputs: Tensor, some: slice) -> Tensor:
+        """The losses of some sets, (c, n), of outputs (c, n, o)."""
         targets = self.targets[some]
         if targets.is_floating_point():
             targets = targets.to(outputs.dtype)
         repeated = targets.expand(len(outputs), *targets.shape).flatten(0, 1)
         losses = self.criterion(outputs.flatten(0, 1), repeated)
-        losses = (losses.mean(dim=1) if losses.dim() == 2 else losses).view(len(outputs), -1)
-        return losses.mean(dim=1) if self.weights is None else losses @ self.weights[some] / self.weights[some].sum()
+        return (losses.mean(dim=1) if losses.dim() == 2 else losses).view(len(outputs), -1)
 
-    def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float]:
-        """Weights of the prior and of candidates by greedy selection, and the loss of their mean."""
+    def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float, float]:
+        """Weights of the prior and of candidates by greedy selection, the loss of their mean, and its size."""
         to_answers, to_outputs = LINKS[link]
         of_candidates = torch.stack(outputs)[:, self.some]
         answers = to_answers(torch.cat([prior.double().cpu().expand(1, *of_candidates.shape[1:]), of_candidates]))
-        counts, total, best = np.zeros(len(answers)), torch.zeros_like(answers[0]), math.inf
+        counts, total, best, size = np.zeros(len(answers)), torch.zeros_like(answers[0]), math.inf, 0.0
         for n_before in range(MOST_ROUNDS):
-            losses = self(to_outputs((total + answers) / (n_before + 1)), self.some).nan_to_num(math.inf)
-            number = int(losses.argmin())
-            if losses[number] >= best - 1e-5 * abs(best):
+            losses = self._losses(to_outputs((total + answers) / (n_before + 1)), self.some)
+            means = self._mean(losses, self.some).nan_to_num(math.inf)
+            number = int(means.argmin())
+            if means[number] >= best - 1e-5 * size:
                 break
-            best = float(losses[number])
+            best, size = float(means[number]), self._size(losses[number], means[number])
             counts[number] += 1
             total = total + answers[number]
-        return counts / counts.sum(), best
+        return counts / counts.sum(), best, size

@@ -76,6 +76,8 @@ class SetNet(NeuralNet):
         """The weighted mean of the losses of the sets, or elements; of several outputs, their mean."""
         if self._trains_a_pack:
             return self._loss_of_members(y_pred, y_true, X)
+        if not training:  # beside an outlier in y, float32 has no digits for the others
+            y_pred, y_true = (one.double() if one.is_floating_point() else one for one in (y_pred, y_true))
         of_sets = isinstance(self.criterion_, LossOfSets)
         losses = self.criterion_(y_pred, y_true, X.packed) if of_sets else self.criterion_(y_pred, y_true)
         if losses.dim() == 2:  # (b, n_outputs)

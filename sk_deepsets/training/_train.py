@@ -75,7 +75,8 @@ def train(
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
         net.module_.eval()  # as users of net_.module_ expect it
-        outcome = _outcome(net, data.train, len(before.history), epochs, advice)
+        looked_at = data.train if data.valid is None else data.valid
+        outcome = _outcome(net, looked_at, len(before.history), epochs, advice)
         if resumable is not None and not outcome.interrupted:
             resumable.delete()
         return outcome
@@ -98,7 +99,8 @@ def _multiplications(net: SetNet, dataset: SetDataset) -> float:
     return sum(count * (sets_in_batch if is_of_sets else elements_in_batch) for is_of_sets, count in weights)
 
 
-def _outcome(net: SetNet, dataset: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
+def _outcome(net: SetNet, looked_at: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
+    """What came of a training; ``looked_at`` is what the losses of its epochs are of."""
     best = dict(net.callbacks_)["best_epoch"]
     while len(net.history) > n_before and net.history[-1].get("epoch", math.inf) > best.last_epoch_:
         net.history.pop()  # the epoch that was interrupted
@@ -114,7 +116,7 @@ def _outcome(net: SetNet, dataset: SetDataset, n_before: int, epochs: int, advic
     number = n_before + len(rows) if best.best_epoch_ is None else best.best_epoch_
     kept = next((row for row in rows if row["epoch"] == number), last)
     loss = kept.get("valid_loss", kept["train_loss"])
-    blew_up = loss if _is_far_out(net, dataset, loss) else None
+    blew_up = loss if _is_far_out(net, looked_at, loss) else None
     unfinished = len(rows) == epochs and best.falls_
     return Training(rows, best.best_epoch_, blew_up, diverged, net.interrupted_, unfinished)
 

@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import log_softmax, softmax
-from scipy.stats import spearmanr
-from sklearn.metrics import mean_absolute_error, r2_score
+from scipy.stats import norm, spearmanr
+from sklearn.metrics import (
+    mean_absolute_error,
+    mean_gamma_deviance,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    r2_score,
+)
 
 from sk_deepsets import DeepSetsElementRegressor
 
@@ -47,7 +53,9 @@ def test_the_first_loss_is_that_of_numpy_on_standardised_targets(loss, missing):
     model = make(loss=loss, **ONE_STEP).fit(BAGS, y)
     left = np.concatenate(left)
     flat, predicted = np.concatenate(VALUES)[left], np.concatenate(model.predict(BAGS))[left]
-    error = np.abs(predicted - flat) / flat.std()
+    low, high = np.quantile(flat, [0.1, 0.9], method="inverted_cdf")
+    scale = flat.std() if loss == "squared_error" else (high - low) / (2 * norm.ppf(0.9))
+    error = np.abs(predicted - flat) / scale
     of_error = {"squared_error": error**2, "absolute_error": error}
     of_error["huber"] = np.where(error < 1, error**2 / 2, error - 0.5)
     np.testing.assert_allclose(model.history_[0]["train_loss"], of_error[loss].mean(), rtol=1e-5)
@@ -162,3 +170,90 @@ def test_a_ranking_wants_all_or_no_grades_of_a_set():
     model = make(loss="listnet").fit(BAGS, y)
     assert len(model.predict(BAGS)[number]) == 5
     assert make().fit(BAGS, y).score(BAGS, y) < 1
+
+
+COUNTS = [np.random.default_rng(i).poisson(3, len(bag)).astype(float) for i, bag in enumerate(BAGS)]
+POSITIVE = [np.random.default_rng(i).gamma(2, 50, len(bag)) for i, bag in enumerate(BAGS)]
+ALIKE = [np.ones((len(bag), 2)) for bag in BAGS]
+LINEAR = {"hidden_dims": (), "max_epochs": 150, "lr": 0.03, "batch_size": 90, "early_stopping": False}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("loss", "y"), [("poisson", COUNTS), ("gamma", POSITIVE), ("squared_error", POSITIVE)])
+def test_of_elements_that_are_all_the_same_the_prediction_is_the_mean(loss, y, weighted):
+    weight = np.random.default_rng(1).uniform(0, 2, 90) if weighted else None
+    y, left = hide(y, np.random.default_rng(2))
+    reg = make(loss=loss, **LINEAR).fit(ALIKE, y, sample_weight=weight)
+    flat, left = np.concatenate(y), np.concatenate(left)
+    of_elements = None if weight is None else np.repeat(weight, [len(bag) for bag in BAGS])[left]
+    wanted = np.average(flat[left], weights=of_elements)
+    np.testing.assert_allclose(reg.predict(ALIKE)[0], wanted, rtol=0.02)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+def test_of_elements_that_are_all_the_same_the_prediction_is_the_quantile(quantile):
+    reg = make(loss="quantile", quantile=quantile, **{**LINEAR, "max_epochs": 300}).fit(ALIKE, POSITIVE)
+    share = np.mean(reg.predict(ALIKE)[0][0] > np.concatenate(POSITIVE))
+    assert share == pytest.approx(quantile, abs=0.03)
+
+
+DEVIANCES = {
+    "poisson": lambda y, p, mean: mean_poisson_deviance(y / mean, p / mean),
+    "gamma": lambda y, p, mean: mean_gamma_deviance(y / mean, p / mean),
+    "quantile": lambda y, p, mean: 2 * mean_pinball_loss(y, p, alpha=0.3),
+}
+
+
+@pytest.mark.parametrize("loss", DEVIANCES)
+def test_the_validation_losses_are_half_the_deviances_up_to_a_constant(loss):
+    y = COUNTS if loss == "poisson" else POSITIVE
+    flat, held_out = np.concatenate(y[:60]), np.concatenate(y[60:])
+    losses, deviances = [], []
+    for lr in (1e-3, 0.05):
+        reg = make(loss=loss, quantile=0.3, lr=lr).fit(BAGS[:60], y[:60], X_val=BAGS[60:], y_val=y[60:])
+        losses.append(reg.history_[reg.best_iteration_ - 1]["valid_loss"])
+        predicted = np.concatenate(reg.predict(BAGS[60:]))
+        deviances.append(DEVIANCES[loss](held_out, predicted, flat.mean()) / 2)
+    scale = np.diff(np.quantile(flat, [0.1, 0.9], method="inverted_cdf"))[0] / (2 * norm.ppf(0.9))
+    scale = scale if loss == "quantile" else 1
+    assert losses[1] != losses[0]
+    assert losses[1] - losses[0] == pytest.approx((deviances[1] - deviances[0]) / scale, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "y"), [("poisson", COUNTS), ("gamma", POSITIVE)])
+def test_positive_predictions_follow_the_units_of_y(loss, y):
+    plain = np.concatenate(make(loss=loss).fit(BAGS, y).predict(BAGS))
+    large = np.concatenate(make(loss=loss).fit(BAGS, [1000 * part for part in y]).predict(BAGS))
+    assert (plain > 0).all()
+    np.testing.assert_allclose(large, 1000 * plain, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "worst", "message"),
+    [
+        ("poisson", -1.0, r'loss="poisson" wants y that is not negative, but there is -1\.0 \(element 0\)'),
+        ("gamma", 0.0, r'loss="gamma" wants y above 0, but there is 0\.0 \(element 0\)'),
+    ],
+)
+def test_targets_out_of_range_are_an_error(loss, worst, message):
+    fine = [part + 1 for part in COUNTS]
+    wrong = [np.r_[worst, fine[0][1:]], *fine[1:]]
+    with pytest.raises(ValueError, match=message):
+        make(loss=loss).fit(BAGS, wrong)
+    with pytest.raises(ValueError, match=message.replace(" y ", " y_val ")):
+        make(loss=loss).fit(BAGS, fine, X_val=BAGS, y_val=wrong)
+    with pytest.raises(ValueError, match='loss="quantile" wants a quantile'):
+        make(loss="quantile").fit(BAGS, fine)
+    with pytest.raises(ValueError, match="not 0 for all sets"):
+        make(loss="poisson").fit(BAGS, [np.zeros(len(bag)) for bag in BAGS])
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
+@pytest.mark.parametrize(("n_outliers", "value"), [(1, 1e6), (20, -1e12)])
+def test_outliers_among_the_targets_take_nothing_from_the_rest(loss, n_outliers, value):
+    flat = np.concatenate([10 * bag[:, 0] for bag in BAGS])
+    spoiled = flat.copy()
+    spoiled[np.random.default_rng(1).choice(len(flat), n_outliers, replace=False)] = value
+    options = {"loss": loss, "quantile": 0.5, "max_epochs": 60, "lr": 0.02, "batch_size": 16, "early_stopping": True}
+    reg = make(**options).fit(BAGS, spoiled)
+    assert r2_score(flat, np.concatenate(reg.predict(BAGS))) > 0.8

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sk_deepsets.estimators import _scaling
-from sk_deepsets.estimators._scaling import mean_and_scale
+from sk_deepsets.estimators._scaling import mean_and_scale, median_and_scale, weighted_quantiles
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 4)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-1000, 1000))
@@ -104,3 +104,47 @@ def test_the_unit_of_the_weights_does_not_matter(unit):
     rng = np.random.default_rng(0)
     table, weight = rng.normal(size=(50, 2)) * [1e10, 1e-170], rng.uniform(0.1, 4, 50)
     np.testing.assert_allclose(mean_and_scale(table, weight * unit), mean_and_scale(table, weight), rtol=1e-12)
+
+
+SHARES = [0.0, 0.1, 0.25, 0.5, 0.9, 1.0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    column=st.lists(st.integers(-3, 3), min_size=1, max_size=30),
+    seed=st.integers(0, 99),
+    unit=st.sampled_from([1.0, 1e-3, 7.0, 1e300]),
+)
+def test_weighted_quantiles_are_those_of_repetitions_in_numpy(column, seed, unit):
+    rng = np.random.default_rng(seed)
+    table = np.c_[column, rng.normal(size=len(column))]
+    weight = rng.integers(0, 4, len(column)) + (np.arange(len(column)) == 0)
+    wanted = np.quantile(np.repeat(table, weight, axis=0), SHARES, axis=0, method="inverted_cdf")
+    np.testing.assert_array_equal(weighted_quantiles(table, SHARES, unit * weight), wanted)
+    plain = np.quantile(table, SHARES, axis=0, method="inverted_cdf")
+    np.testing.assert_array_equal(weighted_quantiles(table, SHARES), plain)
+
+
+def test_the_spread_is_that_of_a_normal_distribution_and_outliers_do_not_move_it():
+    y = np.random.default_rng(0).normal(50, 3, (20_000, 2))
+    np.testing.assert_allclose(median_and_scale(y), [[50, 50], [3, 3]], rtol=0.02)
+    spoiled = y.copy()
+    spoiled[:200, 1] = 1e12
+    np.testing.assert_allclose(median_and_scale(spoiled), [[50, 50], [3, 3]], rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted"),
+    [
+        ([5.0] * 10, (5, 1)),
+        ([5.0] * 19 + [1e6], (5, 1e6 - 5)),
+        ([0.0] * 95 + [100.0] * 4 + [1e6], (0, 100)),
+        ([0.3] * 19 + [0.1 + 0.2], (0.3, 1)),  # what differs by rounding is the same
+        ([7.0], (7, 1)),
+    ],
+)
+def test_where_the_tenths_are_the_same_the_others_tell_the_spread(column, wanted):
+    found = median_and_scale(np.array(column)[:, None])
+    np.testing.assert_allclose(np.ravel(found), wanted)
+    weighted = median_and_scale(np.r_[column, 1e9][:, None], np.r_[np.full(len(column), 0.1), 0])
+    np.testing.assert_allclose(np.ravel(weighted), wanted)

@@ -64,6 +64,7 @@ MODELS = {
     "labels": (DeepSetsClassifier, {**SINGLE, **ALL_POOLS}, "single-labels"),
     "several outputs": (DeepSetsRegressor, SINGLE, "several-outputs"),
     **{name: (None, {}, name) for name in ("each", "one-per-set", "listnet", "element-values", "element-context")},
+    **{f"element-{loss}": (None, {}, f"element-{loss}") for loss in ("poisson", "gamma", "quantile")},
 }
 
 
