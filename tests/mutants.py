@@ -106,7 +106,7 @@ MUTANTS = [
     *of(
         "training/_net.py",
         "tests/training/test_net.py tests/training/test_members.py",
-        ("(losses * X.weight).sum() / max(X.n_terms, 1)", "losses.mean()"),
+        ("losses.mean() if X.weight is None else losses.sum() / max(X.n_terms, 1)", "losses.mean()"),
         ("losses * ~own", "losses * own"),
     ),
     *of(

@@ -4,15 +4,27 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_object_dtype
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
-from sk_deepsets.sets import as_ndarray, check_labels, check_no_times, check_unmasked
+from sk_deepsets.sets import (
+    PaddedSets,
+    RaggedSets,
+    SetArray,
+    as_ndarray,
+    check_labels,
+    check_no_times,
+    check_unmasked,
+    is_arrow,
+)
 
 
 def check_targets(y, sets, name, **options):
     """Targets as an array of numbers or labels, one (or one row) for each set."""
     check_labels(y, sets.index, f"y{name}")
+    of_elements = "DeepSetsElementRegressor" if options.get("y_numeric") else "DeepSetsElementClassifier"
+    check_one_for_each_set(y, f"y{name}", of_elements)
     y = _check_present(y, f"y{name}")
     if options.get("y_numeric"):
         check_no_times(y, f"y{name}")
@@ -21,10 +33,26 @@ def check_targets(y, sets, name, **options):
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
+        way_out = f" One for each element is for {of_elements}." if len(checked) == len(sets.elements) else ""
         raise ValueError(
-            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: one for each set is wanted."
+            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: "
+            f"one for each set is wanted.{way_out}"
         )
     return checked
+
+
+def check_one_for_each_set(y, name, of_elements):
+    """Raise for targets of elements, of which each set has as many as it has elements."""
+    values = y.array if isinstance(y, pd.Series) else y
+    are_sets = isinstance(values, RaggedSets | PaddedSets | SetArray) or (isinstance(y, pd.Series) and is_arrow(y))
+    if not are_sets and (isinstance(values, list | tuple) or is_object_dtype(values)):
+        sizes = {len(one) for one in values if isinstance(one, list | tuple | np.ndarray | pd.Series) and np.ndim(one)}
+        are_sets = len(sizes) > 1
+    if are_sets:
+        raise ValueError(
+            f"{name} has several targets for each set, but one for each set is wanted. One for each element is for "
+            f"{of_elements}."
+        )
 
 
 def check_one_type(y, name):
@@ -102,17 +130,17 @@ def check_weight(sample_weight, sets):
     one_for_each = np.empty((len(sets), 1))
     with np.errstate(over="ignore"):  # scikit-learn sums them, too
         weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
-    return _check_sum(weight, "sample_weight")
+    return check_sum(weight, "sample_weight")
 
 
 def weigh_by_class(weight_of_class, numbers, weight):
     """The weight of the class of each set, or element, times its own, (n,)."""
     with np.errstate(over="ignore"):
         product = weight_of_class[numbers] * (1 if weight is None else weight)
-    return _check_sum(product, "class_weight and sample_weight together")
+    return check_sum(product, "class_weight and sample_weight together")
 
 
-def _check_sum(weight, what):
+def check_sum(weight, what):
     """Weights of which one at least is not 0, and whose sum is finite."""
     if not weight.any():
         raise ValueError(f"{what} must contain at least one non-zero number.")
@@ -144,6 +172,8 @@ def class_weights(class_weight, classes, numbers, weight):
     """
     if class_weight is None:
         return None
+    if isinstance(class_weight, list):
+        raise ValueError('class_weight is a list, which is for several labels; expected a dict or "balanced".')
     if class_weight != "balanced":
         for label, value in class_weight.items():
             if not _is_weight(value):

@@ -43,6 +43,14 @@ class SetAnswers(list):
         array[:] = list(self)
         return array
 
+    @property
+    def shape(self):
+        """None: what asks for it, such as a metric of probabilities, wants an array."""
+        raise AttributeError(
+            "The answers of an element-wise estimator are one array per set, which have no shape together. "
+            'scikit-learn\'s metrics see them as one sample by scoring=element_scorer("roc_auc"), or another name.'
+        )
+
 
 class ElementEstimator(DeepSetsBase):
     """Base of the estimators with one answer per element."""

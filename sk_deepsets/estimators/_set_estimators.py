@@ -15,7 +15,7 @@ from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
-from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget
+from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, has_several_labels
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
 from sk_deepsets.preprocessing import are_columns, as_labelled
 from sk_deepsets.sets import RaggedSets
@@ -178,11 +178,13 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
     True
     """
 
-    class_weight: dict | str | None = parameter(
+    class_weight: dict | list | str | None = parameter(
         None,
-        'dict, "balanced" or None',
-        "Weights of the classes, in the loss and in the validation loss.",
+        'dict, list of dicts, "balanced" or None',
+        """Weights of the classes, in the loss and in the validation loss. With several labels, a list of one dict for
+        each, such as ``[{0: 1, 1: 5}, {0: 1, 1: 2}]``; each weighs the loss of its label.""",
         dict,
+        list,
         StrOptions({"balanced"}),
         None,
     )
@@ -216,9 +218,26 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         """
         return self._answers(X, "probabilities")
 
+    @available_if(lambda self: isinstance(vars(self).get("_target"), LabelsTarget))
+    def decision_function(self, X):
+        """The log odds of each label; only with several labels.
+
+        By these, scikit-learn's ``"roc_auc"`` and ``"average_precision"`` score two labels, too, whose probabilities
+        they would take for those of two classes.
+
+        Parameters
+        ----------
+        X : sets
+            Any form that :func:`check_sets` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_sets, n_labels), float64
+        """
+        return self._answers(X, "log_odds")
+
     def _make_target(self, y):
-        shape = np.asarray(y, dtype=object).shape
-        return LabelsTarget() if len(shape) == 2 and shape[1] > 1 else ClassTarget()
+        return LabelsTarget() if has_several_labels(y) else ClassTarget()
 
 
 @with_parameters

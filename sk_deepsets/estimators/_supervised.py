@@ -6,6 +6,7 @@ from typing import ClassVar
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sk_deepsets.estimators._check_targets import check_one_for_each_set
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._value_targets import PositiveTarget, ValueTarget
 from sk_deepsets.sets import check_labels, labels_of
@@ -33,6 +34,7 @@ class Scored:
         -------
         float
         """
+        check_one_for_each_set(y, "y", self._for_elements)
         check_labels(y, labels_of(X), "y")
         check_labels(sample_weight, labels_of(X), "sample_weight")
         return super().score(X, y, sample_weight)
@@ -40,6 +42,8 @@ class Scored:
 
 class ClassifierOfSets(Scored, ClassifierMixin):
     """What classifiers of sets and of elements share."""
+
+    _for_elements = "DeepSetsElementClassifier"
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch, on from where training stands.
@@ -51,13 +55,14 @@ class ClassifierOfSets(Scored, ClassifierMixin):
         X, y, sample_weight
             As in ``fit``.
         classes : array-like of shape (n_classes,), default=None
-            All classes that later calls will bring. Needed in the first call.
+            All classes that later calls will bring. Needed in the first call; of several labels, which the columns of
+            ``y`` tell, it may be left out, or holds their numbers, as ``classes_`` does.
 
         Returns
         -------
         self : estimator
         """
-        if classes is None and not hasattr(self, "net_"):
+        if classes is None and not hasattr(self, "net_") and self._make_target(y).needs_classes:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if self.class_weight == "balanced":
             raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
@@ -82,6 +87,7 @@ class RegressorOfSets(Scored, RegressorMixin):
         None,
     )
 
+    _for_elements = "DeepSetsElementRegressor"
     _targets: ClassVar = {"identity": ValueTarget, "log": PositiveTarget}
     """The target for each link of a loss"""
 

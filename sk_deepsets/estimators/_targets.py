@@ -6,11 +6,14 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sk_deepsets.estimators._check_targets import (
     check_one_type,
+    check_sum,
     check_targets,
     class_weights,
     weigh_by_class,
 )
 from sk_deepsets.training import SetDataset
+
+AS_BEFORE = "expected, as in the y of the first fit. To begin anew, set warm_start=False or clone the estimator."
 
 
 class Target:
@@ -35,6 +38,8 @@ class Target:
 
     link = "identity"
     loss_options = None
+    needs_classes = False
+    """Whether part of the targets may not tell which classes there are"""
 
     def read(self, y, sets, name="", classes=None):
         """The targets as numbers; the first time, what they are is learned.
@@ -78,6 +83,7 @@ class ClassTarget(Target):
     loss = "log_loss"
     link = "softmax"
     classes = None
+    needs_classes = True
 
     @property
     def output_dim(self):
@@ -86,6 +92,8 @@ class ClassTarget(Target):
 
     def read(self, y, sets, name="", classes=None):
         """Numbers of the classes, (n_sets,)."""
+        if has_several_labels(y):
+            raise ValueError(f"y{name} has several columns, for several labels, but one class per set is {AS_BEFORE}")
         given, y = y, check_targets(y, sets, name)
         check_one_type(given, name)
         check_classification_targets(y)
@@ -155,32 +163,64 @@ class LabelsTarget(Target):
     link = "sigmoid"
 
     def __init__(self):
-        self.classes = self.output_dim = None
+        self.classes = self.output_dim = self.weight_of_class = None
 
     def read(self, y, sets, name="", classes=None):
         """Zeros and ones, (n_sets, n_labels), in float64."""
         y = check_targets(y, sets, name, multi_output=True)
+        if y.ndim == 1:
+            raise ValueError(f"y{name} has one class for each set, but {self.output_dim} labels are {AS_BEFORE}")
         if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
         if self.output_dim is None:
             self.output_dim = y.shape[1]
             self.classes = np.arange(self.output_dim)
         if y.shape[1] != self.output_dim:
-            raise ValueError(f"y{name} has {y.shape[1]} labels, but {self.output_dim} are expected.")
+            raise ValueError(f"y{name} has {y.shape[1]} labels, but {self.output_dim} are {AS_BEFORE}")
+        if classes is not None and not np.array_equal(np.sort(np.ravel(classes)), self.classes):
+            raise ValueError(
+                f"y{name} has {self.output_dim} labels, one in each column: classes=None, or their numbers "
+                f"{self.classes.tolist()}, expected, got {classes!r:.200}."
+            )
         return np.asarray(y, dtype=np.float64)
 
     def learn_weights(self, values, sets, weight, class_weight):
-        """Refuse weights: a set may have several labels, or none."""
-        if class_weight is not None:
+        """Learn the weights of 0 and of 1 of each label, (n_labels, 2)."""
+        self.weight_of_class = None
+        if class_weight is None:
+            return
+        of_labels = [class_weight] * self.output_dim if isinstance(class_weight, str) else class_weight
+        if isinstance(of_labels, dict) or len(of_labels) != self.output_dim:
             raise ValueError(
-                f"class_weight={class_weight!r}, but y has several labels for each set: use sample_weight."
+                f"class_weight={class_weight!r:.200}, but y has {self.output_dim} labels for each set: expected "
+                '"balanced", or a list of one dict for each label, such as '
+                f"[{', '.join(['{0: 1, 1: 5}'] * min(self.output_dim, 3))}{', …' * (self.output_dim > 3)}]."
             )
+        numbers = values.astype(np.int64).T
+        both = np.array([0, 1])
+        self.weight_of_class = np.array(
+            [class_weights(one, both, of_label, weight) for one, of_label in zip(of_labels, numbers, strict=True)]
+        )
+        weights = check_sum(self.weights(values, weight), "class_weight and sample_weight together")
+        self.weight_of_class /= weights.sum() / (1 if weight is None else weight.mean()) / weights.size
+
+    def weights(self, values, weight):
+        """The weight of each label of each set, (n_sets, n_labels)."""
+        weight = np.ones(len(values)) if weight is None else weight
+        if self.weight_of_class is None:
+            return np.broadcast_to(weight[:, None], values.shape)
+        of_values = self.weight_of_class[np.arange(values.shape[1]), values.astype(np.int64)]
+        return of_values * weight[:, None]
 
     def prior(self, values, weight):
         """Log odds of the labels."""
-        weight = np.ones(len(values)) if weight is None else weight
-        share = (weight @ values + 0.5) / (weight.sum() + 1)
+        weights = self.weights(values, weight)
+        share = ((weights * values).sum(axis=0) + 0.5) / (weights.sum(axis=0) + 1)
         return np.log(share / (1 - share))
+
+    def dataset(self, values, sets, weight):
+        """Zeros and ones, with the weights of the labels where these have some of their own."""
+        return SetDataset(sets, values, weight if self.weight_of_class is None else self.weights(values, weight))
 
     def probabilities(self, outputs, sets=None):
         """Probabilities (n_sets, n_labels)."""
@@ -196,9 +236,19 @@ class LabelsTarget(Target):
         """Accuracy: the share of the sets of which all labels are right."""
         return float(np.average(((outputs > 0) == values).all(axis=1), weights=weight))
 
+    def log_odds(self, outputs, sets):
+        """The outputs are log odds, (n_sets, n_labels)."""
+        return outputs
+
     def labels(self, outputs, sets):
         """1 for what is more likely there than not, (n_sets, n_labels)."""
         return (outputs > 0).astype(np.int64)
+
+
+def has_several_labels(y):
+    """Whether the targets of a classifier are a table of labels."""
+    shape = np.shape(y) if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
+    return len(shape) == 2 and shape[1] > 1
 
 
 def _shown(classes):

@@ -5,7 +5,7 @@ from sklearn.metrics import r2_score
 
 from sk_deepsets.estimators._check_targets import check_squares, check_targets
 from sk_deepsets.estimators._scaling import mean_and_scale, median_and_scale, weighted_quantiles
-from sk_deepsets.estimators._targets import Target
+from sk_deepsets.estimators._targets import AS_BEFORE, Target
 from sk_deepsets.training import REGRESSION_LOSSES, SetDataset
 
 # Outliers beyond it are all alike: in float64 the mean of their losses has digits left for those of the others.
@@ -43,10 +43,13 @@ class ValueTarget(Target):
         if self.output_dim is None:
             self.is_flat = y.ndim == 1
             self.output_dim = 1 if self.is_flat else y.shape[1]
+        if self.is_flat != (y.ndim == 1):
+            wanted = "(n_sets,)" if self.is_flat else f"(n_sets, {self.output_dim})"
+            raise ValueError(f"y{name} has the shape {y.shape}, but {wanted} {AS_BEFORE}")
         y = y.reshape(len(y), -1)
         self.check_range(y, name, "set")
         if y.shape[1] != self.output_dim:
-            raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} are expected.")
+            raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} {AS_BEFORE}")
         return y
 
     def check_range(self, values, name, what):

@@ -10,7 +10,7 @@ from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
 from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
 from sk_deepsets.nn._links import LINKS, linked_mean
-from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses
+from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses, row_losses
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._pack import Kind, Pack, State
@@ -53,5 +53,6 @@ __all__ = [
     "pack",
     "pad",
     "random_generator",
+    "row_losses",
     "softmax_over_sets",
 ]

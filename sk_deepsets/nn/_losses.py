@@ -32,20 +32,33 @@ class PinballLoss(nn.Module):
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
 
 
-def member_losses(criterion: nn.Module, outputs: Tensor, target: Tensor, label_smoothing: Sequence[float]) -> Tensor:
+def row_losses(losses: Tensor, weight: Tensor | None) -> Tensor:
+    """The mean over the outputs, (k, b), of losses (k, b, o) times weights (b,), or (b, o) of each output."""
+    if weight is not None:
+        losses = losses * (weight if weight.dim() == 2 else weight.unsqueeze(1))
+    return losses.mean(dim=2)
+
+
+def member_losses(
+    criterion: nn.Module,
+    outputs: Tensor,
+    target: Tensor,
+    label_smoothing: Sequence[float],
+    weight: Tensor | None = None,
+) -> Tensor:
     """The loss of each set for each member, (K, b), of outputs (K, b, o) for targets that all members share.
 
     ``label_smoothing`` is that of each member: which share of the probability is given to all classes alike.
+    ``weight`` is that of the sets (b,), or of each of their outputs (b, o).
     """
     repeated = target.expand(len(outputs), *target.shape).flatten(0, 1)
-    losses = criterion(outputs.flatten(0, 1), repeated)
-    losses = (losses.mean(dim=1) if losses.dim() == 2 else losses).view(outputs.shape[:2])
+    losses = criterion(outputs.flatten(0, 1), repeated).view(*outputs.shape[:2], -1)
     classifies = isinstance(criterion, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
-    if not classifies or not any(label_smoothing):
-        return losses
-    if isinstance(criterion, nn.CrossEntropyLoss):
-        alike = -outputs.log_softmax(dim=2).mean(dim=2)
-    else:
-        alike = criterion(outputs, torch.full_like(outputs, 0.5)).mean(dim=2)
-    share = torch.tensor(label_smoothing, device=outputs.device)[:, None]
-    return (1 - share) * losses + share * alike
+    if classifies and any(label_smoothing):
+        if isinstance(criterion, nn.CrossEntropyLoss):
+            alike = -outputs.log_softmax(dim=2).mean(dim=2, keepdim=True)
+        else:
+            alike = criterion(outputs, torch.full_like(outputs, 0.5))
+        share = torch.tensor(label_smoothing, device=outputs.device)[:, None, None]
+        losses = (1 - share) * losses + share * alike
+    return row_losses(losses, weight)

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,8 @@ class SetBatch:
     context: Tensor | None = None
     """(b, c)"""
     weight: Tensor | None = None
-    """(b,) weights of the sets in the loss, or (n,) of the elements, 1 on average over the data set"""
+    """(b,) weights of the sets in the loss, (b, o) of each of their outputs, or (n,) of the elements; 1 on average over
+    the data set"""
     fold: Tensor | None = None
     """(b,) of each set, the fold whose members are not trained on it"""
 
@@ -52,7 +54,7 @@ class SetDataset(Dataset):
     sets : RaggedSets
         With context as a numeric array, if there is any.
     y : ndarray of shape (n_sets, ...) or (n_elements, ...), optional
-    weight : ndarray of shape (n_sets,) or (n_elements,), optional
+    weight : ndarray of shape (n_sets,), (n_sets, n_outputs) or (n_elements,), optional
         An element, or set, of weight 0 is part of the input but not of the loss.
     y_of, weight_of : {"set", "element"}, default="set"
         What has a target, and what has a term of the loss, which the weight is of.
@@ -83,7 +85,7 @@ class SetDataset(Dataset):
         self._offsets = torch.from_numpy(sets.offsets)
         self._context = None if sets.context is None else as_tensor(sets.context)
         self._y = None if y is None else in_default_dtype(y)
-        self._weight = None if weight is None else in_default_dtype(weight / weight[weight > 0].mean())
+        self._weight = None if weight is None else in_default_dtype(weight / weight[has_weight(weight)].mean())
 
     def subset(self, numbers: np.ndarray) -> SetDataset:
         """The sets of these numbers, without a copy of their elements."""
@@ -92,7 +94,7 @@ class SetDataset(Dataset):
         part.numbers = chosen
         of_part = part.weights()
         if self._weight is not None and of_part is not None:
-            part._weight = self._weight / of_part[of_part > 0].mean()
+            part._weight = self._weight / of_part[has_weight(of_part)].mean()
         return part
 
     def __len__(self) -> int:
@@ -167,13 +169,18 @@ class SetDataset(Dataset):
         weight = None if self._weight is None else self._weight[rows if self.weight_of == "element" else key]
         batch = SetBatch(
             PackedSets(elements, segments, sizes),
-            len(sizes) if weight is None else int((weight > 0).sum()),
+            len(sizes) if weight is None else int(has_weight(weight).sum()),
             None if self._context is None else self._context[key],
             weight,
             None if self.fold is None else self.fold[key],
         )
         # skorch, too, stands 0 for "no target"
         return batch, 0 if self._y is None else self._y[rows if self.y_of == "element" else key]
+
+
+def has_weight(weight: Any) -> Any:
+    """Which rows of weights (n,) or (n, o) are not 0 as a whole, (n,)."""
+    return (weight if weight.ndim == 1 else weight.sum(1)) > 0
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

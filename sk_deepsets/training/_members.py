@@ -10,7 +10,7 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from sk_deepsets.nn import LINKS, Kind, linked_mean
+from sk_deepsets.nn import LINKS, Kind, linked_mean, row_losses
 
 WARM_UP = 20
 """Steps in which the learning rate rises to its value"""
@@ -246,20 +246,23 @@ class _Judge:
 
     def _mean(self, losses: Tensor, some: slice) -> Tensor:
         """The mean over some sets, (c,)."""
-        return losses.mean(dim=1) if self.weights is None else losses @ self.weights[some] / self.weights[some].sum()
+        if self.weights is None:
+            return losses.mean(dim=1)
+        weights = self.weights[some]
+        return losses.sum(dim=1) / (weights if weights.dim() == 1 else weights.mean(dim=1)).sum()
 
     def _size(self, losses: Tensor, loss: Tensor) -> float:
         """What gains are a share of; the loss of counts, and of positive numbers, may be negative."""
         return float(losses.median() if self.robust else loss.abs())
 
     def _losses(self, outputs: Tensor, some: slice) -> Tensor:
-        """The losses of some sets, (c, n), of outputs (c, n, o)."""
+        """The losses of some sets times their weights, (c, n), of outputs (c, n, o)."""
         targets = self.targets[some]
         if targets.is_floating_point():
             targets = targets.to(outputs.dtype)
         repeated = targets.expand(len(outputs), *targets.shape).flatten(0, 1)
-        losses = self.criterion(outputs.flatten(0, 1), repeated)
-        return (losses.mean(dim=1) if losses.dim() == 2 else losses).view(len(outputs), -1)
+        losses = self.criterion(outputs.flatten(0, 1), repeated).view(*outputs.shape[:2], -1)
+        return row_losses(losses, None if self.weights is None else self.weights[some])
 
     def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float, float]:
         """Weights of the prior and of candidates by greedy selection, the loss of their mean, and its size."""

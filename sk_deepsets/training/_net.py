@@ -9,7 +9,7 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
-from sk_deepsets.nn import LossOfSets, Pack, member_losses
+from sk_deepsets.nn import LossOfSets, Pack, member_losses, row_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._members import MemberTraining
@@ -80,19 +80,18 @@ class SetNet(NeuralNet):
             y_pred, y_true = (one.double() if one.is_floating_point() else one for one in (y_pred, y_true))
         of_sets = isinstance(self.criterion_, LossOfSets)
         losses = self.criterion_(y_pred, y_true, X.packed) if of_sets else self.criterion_(y_pred, y_true)
-        if losses.dim() == 2:  # (b, n_outputs)
-            losses = losses.mean(dim=1)
+        losses = row_losses(losses.view(1, len(losses), -1), X.weight)
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
-        return losses.mean() if X.weight is None else (losses * X.weight).sum() / max(X.n_terms, 1)
+        return losses.mean() if X.weight is None else losses.sum() / max(X.n_terms, 1)
 
     def _loss_of_members(self, outputs: Tensor, target: Tensor, batch: SetBatch) -> Tensor:
         """The sum over members of the mean loss of the sets that are not of a member's own fold."""
         n_folds = self.module_.n_folds
-        losses = member_losses(self.criterion_, outputs, target, self.module_.label_smoothing)  # (K, b)
+        losses = member_losses(self.criterion_, outputs, target, self.module_.label_smoothing, batch.weight)  # (K, b)
         if batch.fold is not None:
             own = batch.fold == torch.arange(len(outputs), device=outputs.device)[:, None] % n_folds
             losses = losses * ~own * (n_folds / (n_folds - 1))
-        return (losses if batch.weight is None else losses * batch.weight).sum() / max(batch.n_terms, 1)
+        return losses.sum() / max(batch.n_terms, 1)
 
     def train_step(self, batch: tuple[SetBatch, Tensor], **fit_params: Any) -> dict[str, Tensor]:
         """One step, which the training of members looks at."""

@@ -173,3 +173,35 @@ def test_the_set_whose_target_is_no_array_is_named():
     y = [[1.0], torch.ones(2, dtype=torch.bfloat16), [1.0]]
     with pytest.raises(TypeError, match=r"The target of set 1 in y is a torch tensor of torch\.bfloat16"):
         DeepSetsElementRegressor(max_epochs=1).fit(SETS, y)
+
+
+OF_ELEMENTS = [np.arange(size) % 2 for size in (3, 2, 4, 1)]
+FOUR = [np.ones((len(part), 2)) * len(part) for part in OF_ELEMENTS]
+AS_SETS = RaggedSets(np.concatenate(OF_ELEMENTS)[:, None], [0, 3, 5, 9, 10])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        OF_ELEMENTS,
+        tuple(OF_ELEMENTS),
+        [part.tolist() for part in OF_ELEMENTS],
+        np.array(OF_ELEMENTS, dtype=object),
+        pd.Series(OF_ELEMENTS),
+        AS_SETS,
+        AS_SETS.to_series(),
+        np.concatenate(OF_ELEMENTS),
+    ],
+    ids=["list", "tuple", "lists", "objects", "Series", "RaggedSets", "column of sets", "flat"],
+)
+@pytest.mark.parametrize("make", [DeepSetsClassifier, DeepSetsRegressor])
+def test_targets_of_elements_name_the_estimator_that_takes_them(make, y):
+    kind = make.__name__.removeprefix("DeepSets")
+    model = make(n_members=1, max_epochs=1).fit(FOUR, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=f"one for each set is wanted.*DeepSetsElement{kind}"):
+        make(n_members=1).fit(FOUR, y)
+    with pytest.raises(ValueError, match=f"DeepSetsElement{kind}"):
+        model.fit(FOUR, [0, 1, 0, 1], X_val=FOUR, y_val=y)
+    if len(y) == 4:
+        with pytest.raises(ValueError, match=f"y has several targets for each set.*DeepSetsElement{kind}"):
+            model.score(FOUR, y)

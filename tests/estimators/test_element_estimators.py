@@ -124,3 +124,10 @@ def test_targets_that_are_sets_go_through_model_selection():
     np.testing.assert_array_equal(scores, arrays)
     search = GridSearchCV(CLASSIFIER, {"pool_type": ["max", "sum"]}, cv=FOLDS).fit(SETS, labels)
     assert search.best_score_ == pytest.approx(search.cv_results_["mean_test_score"].max())
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "neg_log_loss", "average_precision"])
+def test_a_metric_of_probabilities_names_the_scorer_of_elements(scoring):
+    y = [(one_set["a"] > 0).to_numpy().astype(int) for one_set in SETS]
+    with pytest.raises(AttributeError, match=r'scoring=element_scorer\("roc_auc"\)'):
+        cross_val_score(CLASSIFIER, SETS, y, cv=FOLDS, scoring=scoring, error_score="raise")

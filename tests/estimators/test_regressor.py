@@ -136,3 +136,20 @@ def test_a_sum_of_raw_elements_counts_large_equal_ones():
     y = [len(one_set) for one_set in sets]
     reg = DeepSetsRegressor(phi_hidden_dims=(), rho_hidden_dims=(), pool_type="sum", lr=0.05, random_state=0)
     np.testing.assert_allclose(reg.fit(sets, y).predict([np.full((100, 1), 1e6)]), 100, rtol=0.02)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("n_members", [1, 4])
+def test_training_does_not_go_on_with_y_of_another_form(make_regressor, bags, values, method, n_members):
+    make = {"warm_start": True, "n_members": n_members}
+    flat, column = (make_regressor(**make).fit(bags, y) for y in (values, values[:, None]))
+    before = flat.predict(bags), column.predict(bags)
+    with pytest.raises(ValueError, match=r"shape \(90, 1\), but \(n_sets,\) expected.*warm_start=False"):
+        getattr(flat, method)(bags, values[:, None])
+    with pytest.raises(ValueError, match=r"shape \(90,\), but \(n_sets, 1\) expected.*warm_start=False"):
+        getattr(column, method)(bags, values)
+    with pytest.raises(ValueError, match="y has 2 outputs, but 1 expected"):
+        getattr(column, method)(bags, np.c_[values, values])
+    for reg, wanted in zip((flat, column), before, strict=True):
+        np.testing.assert_array_equal(reg.predict(bags), wanted)
+        assert reg.n_iter_ == 3
