@@ -66,7 +66,7 @@ def test_the_ways_out_work(sets):
 
 
 def test_of_a_module_that_is_an_instance():
-    with pytest.raises(TypeError, match="module is an instance of Mean, but the class is wanted: module=Mean"):
+    with pytest.raises(TypeError, match="module is an instance of Mean, but expected the class: module=Mean"):
         classifier(module=Mean()).fit(SETS, Y)
     classifier(module=Mean).fit(SETS, Y)
 

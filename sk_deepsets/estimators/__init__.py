@@ -1,4 +1,4 @@
-"""The doors: scikit-learn estimators of sets, with one answer per set or one per element."""
+"""scikit-learn estimators on sets, with one prediction per set or one per element."""
 
 from sk_deepsets.estimators._element_estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
 from sk_deepsets.estimators._element_scorer import element_scorer

@@ -67,8 +67,8 @@ class DeepSetsBase(BaseEstimator):
         Returns
         -------
         self : estimator
-            Left as it was when an error is raised. After an interrupt (Ctrl-C) it has the best of the epochs that
-            were finished, if there are any, and the KeyboardInterrupt goes on to the caller.
+            Unchanged if an error is raised. After an interrupt (Ctrl-C) it has the weights of the best finished epoch,
+            if there is one, and the KeyboardInterrupt is passed on.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
         training = self._fit(X, y, sample_weight, X_val, y_val, groups, goes_on=goes_on, epochs=self.max_epochs)

@@ -61,7 +61,7 @@ def check_one_type(y, name):
         kinds = set(map(type, y))
         if len({issubclass(kind, str) for kind in kinds}) > 1:
             names = ", ".join(sorted(kind.__name__ for kind in kinds))
-            raise ValueError(f"y{name} holds labels of several types, {names}; wanted one type.")
+            raise ValueError(f"y{name} holds labels of several types, {names}; expected one type.")
 
 
 def check_groups(groups, sets):
@@ -177,7 +177,7 @@ def class_weights(class_weight, classes, numbers, weight):
     if class_weight != "balanced":
         for label, value in class_weight.items():
             if not _is_weight(value):
-                raise ValueError(f"class_weight of {label!r} is {value!r}; wanted a finite number of at least 0.")
+                raise ValueError(f"class_weight of {label!r} is {value!r}; expected a finite number of at least 0.")
         return compute_class_weight(class_weight, classes=classes, y=classes)
     # not scikit-learn's, which counts what has weight 0
     counts = np.bincount(numbers, weights=weight, minlength=len(classes))

@@ -1,4 +1,4 @@
-"""Parameters of an estimator said once: the default, the constraints and the documentation of each."""
+"""Parameters of an estimator, each declared once: its default, its constraints and its documentation."""
 
 from dataclasses import dataclass, field, fields
 from inspect import cleandoc
@@ -7,9 +7,9 @@ from typing import Any
 
 FITTED = """
 n_features_in_ : int
-    Features of an element.
+    Number of features of an element.
 feature_names_in_ : ndarray of shape (``n_features_in_``,)
-    Names of the features, where the sets were DataFrames with string columns.
+    Names of the features, if the sets are DataFrames whose column names are strings.
 n_context_features_ : int or None
     Number of context columns; None if the sets have no context.
 size_range_ : tuple of int

@@ -1,4 +1,4 @@
-"""DeepSetsElementClassifier and DeepSetsElementRegressor: one answer for each element, that knows its set."""
+"""DeepSetsElementClassifier and DeepSetsElementRegressor: one prediction for each element, given its set."""
 
 from typing import ClassVar
 
@@ -34,7 +34,7 @@ are scores whose order within a set counts."""
 class SetAnswers(list):
     """A list with one array per set, which NumPy reads as an object array of these arrays.
 
-    So that scikit-learn's ``cross_val_predict``, which concatenates what the folds give, can do so.
+    scikit-learn's ``cross_val_predict`` needs this to concatenate the predictions of the folds.
     """
 
     def __array__(self, dtype=None, copy=None):
@@ -53,7 +53,7 @@ class SetAnswers(list):
 
 
 class ElementEstimator(DeepSetsBase):
-    """Base of the estimators with one answer per element."""
+    """Base of the estimators with one prediction per element."""
 
     def _answers(self, X, kind):
         """One array per set; an array where X is one."""
@@ -93,10 +93,10 @@ class ElementEstimator(DeepSetsBase):
 
 @with_parameters
 class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParameters):
-    """Deep Sets classifier of elements: one class for each, which depends on the whole set.
+    """Deep Sets classifier of elements: one class for each element, given its whole set.
 
     A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
-    elements of a set permutes the answers. For one class per set, see :class:`DeepSetsClassifier`.
+    elements of a set permutes the predictions. For one class per set, see :class:`DeepSetsClassifier`.
 
     Parameters
     ----------
@@ -110,12 +110,12 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
     See Also
     --------
     DeepSetsElementRegressor : A number for each element, or a ranking of the elements.
-    element_scorer : Any metric of scikit-learn, on all elements.
-    RaggedSets.to_rows : Puts the answers beside the rows of the frame that the sets were made of.
+    element_scorer : Any scikit-learn metric, on all elements.
+    RaggedSets.to_rows : Aligns predictions with the rows of the frame from which the sets were made.
 
     Notes
     -----
-    An element whose target is missing (None, NaN or masked) is seen by the others, and left out of the loss and the
+    An element with a missing target (None, NaN or masked) is visible to the others, but left out of the loss and the
     score.
 
     Examples
@@ -137,10 +137,10 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
     target: str = parameter(
         "each",
         '{"each", "one_per_set"}',
-        """``"each"``: every element has a class by itself. ``"one_per_set"``: of the two classes, exactly one element
-        of each set has the chosen one; its probabilities are a softmax over the elements of the set, as in discrete
-        choice (McFadden, 1974). The chosen class is the one that ``y`` has once in each set; where both are (all sets
-        have two elements), the second by order: 1 of 0 and 1, True of False.""",
+        """``"each"``: every element has a class of its own. ``"one_per_set"``: there are two classes, and exactly one
+        element of each set belongs to the chosen one; its probabilities are a softmax over the elements of the set, as
+        in discrete choice models (McFadden, 1974). The chosen class is the one that occurs once per set in ``y``; if
+        both do (all sets have two elements), it is the greater one: 1 rather than 0, True rather than False.""",
         StrOptions({"each", "one_per_set"}),
     )
     class_weight: dict | str | None = parameter(
@@ -207,10 +207,10 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
 
 @with_parameters
 class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParameters):
-    """Deep Sets regressor of elements: one number for each, which depends on the whole set.
+    """Deep Sets regressor of elements: one number for each element, given its whole set.
 
     A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
-    elements of a set permutes the answers.
+    elements of a set permutes the predictions.
 
     Parameters
     ----------
@@ -223,11 +223,11 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
     See Also
     --------
     DeepSetsElementClassifier : A class for each element.
-    RaggedSets.to_rows : Puts the answers beside the rows of the frame that the sets were made of.
+    RaggedSets.to_rows : Aligns predictions with the rows of the frame from which the sets were made.
 
     Notes
     -----
-    An element whose target is NaN or masked is seen by the others and left out of the loss and the score.
+    An element whose target is NaN or masked is visible to the others, but left out of the loss and the score.
 
     Examples
     --------

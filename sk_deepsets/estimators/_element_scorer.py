@@ -1,4 +1,4 @@
-"""element_scorer: any metric of scikit-learn for answers that are cut into sets."""
+"""element_scorer: any scikit-learn metric for predictions per element."""
 
 import copy
 import re
@@ -17,20 +17,20 @@ from sk_deepsets.sets import check_sets
 
 
 def element_scorer(scoring):
-    """A scorer that sees all elements that have a target as one flat sample.
+    """Make a scorer that pools the elements of all sets into one sample; those without a target are left out.
 
     Parameters
     ----------
     scoring : str or scorer
-        A name that :func:`sklearn.metrics.get_scorer` knows, such as ``"roc_auc"``, or what ``make_scorer`` gives.
+        A name that :func:`sklearn.metrics.get_scorer` knows, such as ``"roc_auc"``, or what ``make_scorer`` returns.
         For rankings ``"ndcg"``, or ``"ndcg@5"`` for the first five: the mean over the sets, see :func:`mean_ndcg`.
 
     Returns
     -------
     callable
         ``scorer(estimator, X, y, sample_weight=None)``, for ``scoring=`` in ``cross_val_score`` and ``GridSearchCV``.
-        The weights are those of sets, and not for rankings. With scikit-learn's metadata routing,
-        ``set_score_request(sample_weight=True)`` of other scorers asks for them.
+        ``sample_weight`` holds weights of the sets, and is not supported for rankings. With scikit-learn's metadata
+        routing, scorers request it with ``set_score_request(sample_weight=True)``.
 
     Examples
     --------
@@ -51,27 +51,27 @@ def element_scorer(scoring):
 def mean_ndcg(relevance, scores, segments, k=None):
     """Normalised discounted cumulative gain (Järvelin and Kekäläinen, 2002), the mean over sets.
 
-    Elements with equal scores share what their places are worth, as in :func:`sklearn.metrics.ndcg_score`.
+    Elements with equal scores share the discounts of their ranks, as in :func:`sklearn.metrics.ndcg_score`.
 
     Parameters
     ----------
     relevance : ndarray of shape (n_elements,)
-        Grades, not negative, which are the gains as they are; NaN where there is none.
+        Non-negative grades, which are used as gains; NaN for elements without a grade.
     scores : ndarray of shape (n_elements,)
     segments : ndarray of int, shape (n_elements,)
-        The set of each element, never falling.
+        The set of each element, in ascending order.
     k : int, optional
-        How many of the first elements count; None: all.
+        Number of top-ranked elements that count; None: all.
 
     Returns
     -------
     float
-        Of the sets with two graded elements or more, not all of them 0; NaN if there are none.
+        The mean over sets with two or more graded elements that are not all 0; NaN if there are none.
     """
     graded = ~np.isnan(relevance)
     relevance, scores, segments = relevance[graded], scores[graded], segments[graded]
     if (relevance < 0).any():
-        raise ValueError(f"ndcg wants grades that are not negative, but there is {relevance.min()}.")
+        raise ValueError(f"ndcg requires grades of at least 0, but got {relevance.min()}.")
     sizes = np.bincount(segments)
     place = np.arange(len(segments)) - np.repeat(sizes.cumsum() - sizes, sizes)
     worth = np.where(place < (k or np.inf), 1 / np.log2(place + 2), 0)

@@ -96,7 +96,7 @@ class ChosenElementTarget(ElementClassTarget):
             raise ValueError(
                 f"Set {wrong[0]} has {counts[self.chosen, wrong[0]]:.0f} elements of the class "
                 f"{self.classes.tolist()[self.chosen]!r} in y{name} ({len(wrong)} sets do not have exactly one): "
-                'target="one_per_set" wants one in each set.'
+                'target="one_per_set" requires one in each set.'
             )
         return values
 
@@ -186,7 +186,7 @@ def check_whole_sets(values, sets, name):
     if len(wrong):
         raise ValueError(
             f"Set {wrong[0]} has targets in y{name} for {count[wrong[0]]:.0f} of its {sets.sizes[wrong[0]]} elements "
-            f"({len(wrong)} sets are like that): all or none are wanted."
+            f"({len(wrong)} sets are like that): expected all or none."
         )
 
 

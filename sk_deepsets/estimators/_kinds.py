@@ -13,9 +13,9 @@ from sk_deepsets.training import SetBatches, SetDataset
 
 KINDS = (
     Kind(("intervals",), ("clipped",), dropout=0.3),
-    # a hundred sets with hundreds of features want less: no statistics, and less certain classes
+    # a hundred sets with hundreds of features need less: no statistics, and less confident classes
     Kind(("standard",), dropout=0.3, label_smoothing=0.1),
-    # targets without noise want no dropout, and some are sums over the elements
+    # targets without noise need no dropout, and some are sums over the elements
     Kind(("clipped", "intervals"), ("clipped", "quantiles"), sums=True),
     Kind(("quantiles",), ("clipped", "quantiles"), dropout=0.3),
 )

@@ -39,12 +39,12 @@ class SetArchitecture:
         list,
     )
     context_in_rho: bool = parameter(
-        True, "bool", "Whether rho sees the context of the set, too, where the sets have one.", "boolean"
+        True, "bool", "Whether rho receives the context of the set, too, if the sets have one.", "boolean"
     )
     encoder: str = parameter(
         "elementwise",
         '{"elementwise", "equivariant"}',
-        "Whether phi sees each element by itself, or in layers that show it the maximum over its set.",
+        "Whether phi processes each element by itself, or in layers that also receive the maximum over its set.",
         StrOptions({"elementwise", "equivariant"}),
     )
     module: Callable | None = parameter(
@@ -52,8 +52,8 @@ class SetArchitecture:
         "callable",
         """A torch module class of your own, built as ``module(input_dim=..., output_dim=...)`` (and
         ``context_dim=...`` where there is context) and called as ``forward(x, mask)`` (and ``context=...``) with
-        ``x (b, m, d)`` and ``mask (b, m)``; it returns ``(b, output_dim)``. It takes the place of the other
-        parameters of the model.""",
+        ``x (b, m, d)`` and ``mask (b, m)``; it returns ``(b, output_dim)``. It replaces the other parameters of the
+        model.""",
         callable,
         None,
     )
@@ -93,16 +93,16 @@ class ElementArchitecture:
         Integral,  # has an error of its own, which shows the sequence
     )
     pool_type: str = parameter(
-        "max", '{"max", "sum"}', "How an element sees the others of its set.", StrOptions({"max", "sum"})
+        "max", '{"max", "sum"}', "How the elements of a set are pooled in each layer.", StrOptions({"max", "sum"})
     )
     dropout: float = parameter(
         0.0, "float", "Share of the hidden units dropped in training.", Interval(Real, 0, 1, closed="left")
     )
     residual: bool = parameter(
-        False, "bool", "Whether a layer between two of the same width adds to its input.", "boolean"
+        False, "bool", "Whether to add skip connections between layers of the same width.", "boolean"
     )
     layer_norm: bool = parameter(
-        False, "bool", "Whether the hidden features of an element are normalised before each activation.", "boolean"
+        False, "bool", "Whether to normalise the hidden features of each element before each activation.", "boolean"
     )
 
 
@@ -113,14 +113,14 @@ class SharedArchitecture:
     fusion_type: str = parameter(
         "concat",
         '{"concat", "add", "film"}',
-        """How the elements see the context of their set, where the sets have one; see
+        """How the context of a set is combined with its elements, if there is one; see
         :class:`~sk_deepsets.nn.DeepSetsConditional`.""",
         StrOptions({"concat", "add", "film"}),
     )
     activation: str = parameter(
         "relu",
         '{"relu", "gelu", "silu", "elu", "tanh"}',
-        "What follows each hidden layer.",
+        "The activation function after each hidden layer.",
         StrOptions(set(ACTIVATIONS)),
     )
 
@@ -132,10 +132,10 @@ class Data:
     categorical_features: Any = parameter(
         "from_dtype",
         '"from_dtype", array-like or None',
-        """Which features of the elements are categories, each with an embedding that is learned: those of a
-        categorical or string dtype, where elements stand in DataFrames; these, by name, position or mask, such as
-        ids below 2**53 in an array of integers; none. A category that ``fit`` has not seen has the embedding zero.
-        Categories among the context are always found by dtype.""",
+        """Which features of the elements are categories, whose embeddings are learned. ``"from_dtype"``: columns of a
+        categorical or string dtype in DataFrames. array-like: names, positions or a mask, such as for ids below
+        2**53 in an array of integers. None: no feature. A category that did not occur in ``fit`` has an embedding of
+        zeros. Categories of the context are always found by dtype.""",
         "array-like",
         StrOptions({"from_dtype"}),
         None,
@@ -143,28 +143,29 @@ class Data:
     standardize: bool = parameter(
         True,
         "bool",
-        """Whether to subtract the mean of each feature over all elements and divide by its standard deviation; of
-        each context column and regression target, too.""",
+        """Whether to subtract the mean of each feature over all elements and divide by its standard deviation;
+        likewise for context columns and regression targets.""",
         "boolean",
     )
     max_set_size: int | None = parameter(
         None,
         "int",
-        """Largest set to accept; a larger one is an error. A :class:`SetPadder` before the estimator cuts sets.""",
+        """Size of the largest set accepted; larger sets are an error. A :class:`SetPadder` before the estimator can
+        truncate them.""",
         Interval(Integral, 1, None, closed="left"),
         None,
     )
     empty_sets: str = parameter(
         "zero",
         '{"zero", "error"}',
-        "What an empty set is: pooled to a vector of zeros (and without an answer for any element), or an error.",
+        "How to treat empty sets: pool them to a vector of zeros (no element gets a prediction), or raise an error.",
         StrOptions({"zero", "error"}),
     )
     missing_sets: str = parameter(
         "error",
         '{"error", "empty"}',
-        """What a missing set (None, NaN, NA) is: an error, or, where a left join leaves rows without elements, an
-        empty set.""",
+        """How to treat missing sets (None, NaN, NA): raise an error, or read them as empty, for instance where a left
+        join leaves rows without elements.""",
         StrOptions({"error", "empty"}),
     )
 
@@ -183,53 +184,51 @@ class TrainingParameters:
     lr: float = parameter(
         5e-3,
         "float",
-        """Learning rate to begin with. With early stopping it falls to three tenths each time the validation loss
-        has not fallen for half of ``n_iter_no_change`` epochs, unless a skorch ``LRScheduler`` is among the
+        """Initial learning rate. With early stopping it is multiplied by 0.3 each time the validation loss
+        has not decreased for half of ``n_iter_no_change`` epochs, unless a skorch ``LRScheduler`` is among the
         callbacks.""",
         Interval(Real, 0, None, closed="neither"),
     )
     weight_decay: float = parameter(
-        0.1, "float", "Weight decay of the optimizer; biases have none.", Interval(Real, 0, None, closed="left")
+        0.1, "float", "Weight decay; not applied to biases.", Interval(Real, 0, None, closed="left")
     )
     batch_size: int | str = parameter(
         "auto",
         'int or "auto"',
-        """Sets in a mini-batch. ``"auto"``: about a sixteenth of the sets, 32 to 256; fewer, down to 8, where these
-        have more than 16,384 elements together.""",
+        """Number of sets in a mini-batch. ``"auto"``: about a sixteenth of the sets, 32 to 256; fewer, down to 8, if
+        these have more than 16,384 elements in total.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )
-    max_epochs: int = parameter(
-        200, "int", "Most passes over the training sets.", Interval(Integral, 1, None, closed="left")
-    )
+    max_epochs: int = parameter(200, "int", "Maximum number of epochs.", Interval(Integral, 1, None, closed="left"))
     early_stopping: bool | str = parameter(
         "auto",
         'bool or "auto"',
         """Whether to hold out a part of the sets (the same share of each class), to stop when their loss has not
-        fallen for ``n_iter_no_change`` epochs, and to go back to the weights of the best epoch. ``"auto"``: with at
+        decreased for ``n_iter_no_change`` epochs, and to restore the weights of the best epoch. ``"auto"``: with at
         least 1,000 targets, or with ``X_val``; with fewer, probabilities may be overconfident. The best epoch is
-        restored whenever there is something to validate on; ``False`` then only keeps training from stopping
-        early. A pack holds out a fold from each member at any number of sets, and stops when its looks at the folds
-        gain no more.""",
+        restored whenever there are held-out sets; ``False`` then only means that all ``max_epochs`` are trained.
+        An ensemble holds out one fold per member whatever the number of sets, and stops when the out-of-fold loss no
+        longer improves.""",
         "boolean",
         StrOptions({"auto"}),
     )
     validation_fraction: float = parameter(
-        0.1, "float", "Share of the sets held out.", Interval(Real, 0, 1, closed="neither")
+        0.1, "float", "Share of the training sets to hold out.", Interval(Real, 0, 1, closed="neither")
     )
     n_iter_no_change: int = parameter(
         10,
         "int",
-        "Epochs without a new minimum of the validation loss after which training stops early.",
+        "Number of epochs without a new minimum of the validation loss after which training stops.",
         Interval(Integral, 1, None, closed="left"),
     )
     warm_start: bool = parameter(
         False,
         "bool",
-        """Whether ``fit`` goes on from the weights of the last ``fit``. What the model is built of must be the same
-        then; what belongs to the training may change. Only with ``warm_start=True``, and in ``partial_fit``, does the
-        optimizer keep its state from one call to the next, which makes an estimator and its pickle about three times
-        as large.""",
+        """Whether ``fit`` continues from the weights of the previous ``fit``. The parameters of the model must not
+        change; those of the training may. The state of the optimizer is kept from one call to the next only with
+        ``warm_start=True`` and in ``partial_fit``, which makes an estimator and its pickle about three times as
+        large.""",
         "boolean",
     )
     callbacks: Sequence | None = parameter(
@@ -245,10 +244,10 @@ class TrainingParameters:
     checkpoint: str | PathLike | None = parameter(
         None,
         "str or Path",
-        """A folder in which each epoch leaves the state of the training, so a fit that is killed loses one epoch at
-        most. The next ``fit`` with the same data and parameters goes on from there, on the CPU to the same model to the
-        last bit. At the end of a fit its file is deleted; several fits, as of a grid search, share a folder. Files are
-        pickles: use a folder that only you can write to. Wants an int as ``random_state``.""",
+        """A folder in which the state of the training is saved after each epoch, so that a fit that is killed loses at
+        most one epoch. The next ``fit`` with the same data and parameters resumes there, on the CPU with the same
+        result to the last bit. The file is deleted at the end of the fit; several fits, as in a grid search, can share
+        a folder. Files are pickles: use a folder that only you can write to. Requires an int as ``random_state``.""",
         str,
         PathLike,
         None,
@@ -262,17 +261,17 @@ class Run:
     device: str | torch.device = parameter(
         "cpu",
         "str or torch.device",
-        """Where to train. ``"auto"``: on the accelerator of this machine, or else on the CPU. Apple's has no float64,
-        in which sets are standardised; there, too, it is the CPU.""",
+        """The device to train on. ``"auto"``: the accelerator of this machine, if there is one, else the CPU; also the
+        CPU with Apple's accelerator, which has no float64, in which sets are standardised.""",
         str,
         torch.device,
     )
     random_state: Any = parameter(
         None,
         "int, RandomState instance or None",
-        """Of the weights, the batches, the dropout and the sets held out. With an int, two fits on the CPU with the
-        same number of threads are equal to the last bit, in threads and processes side by side, too. The global
-        generators of NumPy and torch are left as they are.""",
+        """Controls the randomness of the initial weights, the batches, the dropout and the held-out sets. With an int,
+        two fits on the CPU with the same number of threads are equal to the last bit, even in parallel threads or
+        processes. The global random number generators of NumPy and torch are not changed.""",
         "random_state",
     )
     verbose: int = parameter(0, "int", "1: a progress bar for the fit. 2: a line for each epoch.", "verbose")

@@ -52,7 +52,7 @@ def checkpoint_of(estimator, data, built_with):
         return None
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
-            f"checkpoint wants an int as random_state, to begin alike, but it is {estimator.random_state}."
+            f"checkpoint requires an int as random_state, so that fits begin alike, but got {estimator.random_state}."
         )
     names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params().keys())
     parameters = {name: comparable(getattr(estimator, name)) for name in names}

@@ -1,4 +1,4 @@
-"""DeepSetsClassifier and DeepSetsRegressor: one answer for each set."""
+"""DeepSetsClassifier and DeepSetsRegressor: one prediction per set."""
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -23,10 +23,10 @@ from sk_deepsets.training import ModulePack, PaddedModule, SetDataset
 
 
 class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
-    """Base of the estimators with one answer per set."""
+    """Base of the estimators with one prediction per set."""
 
     def transform(self, X):
-        """Embed sets: what the pool gives and rho reads.
+        """Embed sets: the pooled vectors, which are the input of rho.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         input_features : array-like of str, default=None
-            What a pipeline or a ``ColumnTransformer`` passes: the features of an element, or the columns of the table.
+            The features of an element or the columns of the table, as pipelines and ``ColumnTransformer`` pass them.
 
         Returns
         -------
@@ -91,8 +91,8 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if isinstance(self.module, nn.Module):
             name = type(self.module).__name__
             raise TypeError(
-                f"module is an instance of {name}, but the class is wanted: module={name}, which is then built with "
-                "input_dim=... and output_dim=...; functools.partial gives it further arguments."
+                f"module is an instance of {name}, but expected the class: module={name}, which is then built with "
+                "input_dim=... and output_dim=...; pass further arguments with functools.partial."
             )
         phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
         pool_type = ("mean", "max") if self.pool_type == "auto" else self.pool_type
@@ -144,9 +144,9 @@ SetEstimator.get_feature_names_out = available_if(_has_embedding)(SetEstimator.g
 class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
     """Deep Sets classifier: one class for each set of elements.
 
-    Each element goes through a network phi, a pool makes one vector of each set, and a network rho makes a
-    class of it: f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets". The result does not
-    depend on the order of the elements, and sets may have any size.
+    Each element goes through a network phi, a pool combines the results into one vector per set, and a network rho
+    turns this vector into class probabilities: f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep
+    Sets". The prediction does not depend on the order of the elements, and sets may have any size.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
 class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
     """Deep Sets regressor: one or several numbers for each set of elements.
 
-    f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets": the result does not depend on
+    f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets": the prediction does not depend on
     the order of the elements, and sets may have any size.
 
     Parameters
@@ -263,7 +263,7 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
 
     Examples
     --------
-    The sum over a set, learned from sets of at most 10 numbers and right on sets of 50:
+    The sum over a set, learned from sets of at most 10 numbers and correct on sets of 50:
 
     >>> import numpy as np
     >>> from sk_deepsets import DeepSetsRegressor
@@ -290,7 +290,7 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
         return self._answers(X, "values")
 
     def __sklearn_tags__(self):
-        """Several outputs are fine."""
+        """Several outputs are allowed."""
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

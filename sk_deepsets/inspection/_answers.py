@@ -82,7 +82,7 @@ def read_targets(y: Any, sets: RaggedSets) -> Any:
     shape = np.shape(y)
     if not shape or shape[0] != len(sets):
         given = f"has {shape[0]} targets" if shape else f"is {y!r:.80}"
-        raise ValueError(f"X has {len(sets)} sets, but y {given}: one for each set is wanted.")
+        raise ValueError(f"X has {len(sets)} sets, but y {given}: expected one for each set.")
     if len(shape) == 2 and shape[1] == 1:
         return y.iloc[:, 0] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, 0]
     return y

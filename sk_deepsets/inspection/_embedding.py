@@ -80,7 +80,7 @@ class EmbeddingDisplay:
         if target.ndim != 1:
             what = "The prediction" if y is None else "y"
             raise ValueError(
-                f"{what} has shape {target.shape}, but one colour per set is wanted: pass one column of it as y."
+                f"{what} has shape {target.shape}, but expected one colour per set: pass one column of it as y."
             )
         table = StandardScaler().fit_transform(np.asarray(estimator.transform(X), dtype=np.float64))
         pca = PCA(min(2, *table.shape), random_state=0)

@@ -88,7 +88,7 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     module, target = estimator.net_.module_, estimator._target
     if isinstance(module, PaddedModule | ModulePack):
         raise TypeError(
-            "to_onnx does not know how a module of your own wants to be exported. It is net_.module_.module, behind "
+            "to_onnx does not know how to export a module of your own. It is net_.module_.module, after "
             "the standardisation net_.module_.input_layer: give both to torch.onnx.export."
         )
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]

@@ -82,7 +82,7 @@ def save(estimator: Any, path: str | Path) -> None:
 
 
 def load(path: str | Path, module: Any = None) -> Any:
-    """Load an estimator that :func:`save` wrote; no code is run, whatever the file holds.
+    """Load an estimator from a file that :func:`save` wrote, without running any code from it.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def load(path: str | Path, module: Any = None) -> Any:
     Returns
     -------
     estimator
-        With the parameters, and the answers to the last bit, that it had on such a machine. Its net is on the CPU
-        where this machine has no such device as ``device`` says.
+        With its parameters and, on a machine of the same kind, predictions that are equal to the last bit. Its net
+        is on the CPU if this machine does not have its ``device``.
 
     Raises
     ------
@@ -104,8 +104,8 @@ def load(path: str | Path, module: Any = None) -> Any:
 
     Notes
     -----
-    The checksum in the file finds damage. It is no signature: who can change the file on purpose can change the
-    checksum, too, and so the predictions, though not make anything run.
+    The checksum in the file detects damage. It is not a signature: whoever can modify the file can also modify the
+    checksum, and so change the predictions, but cannot make the file run any code.
     """
     settings, arrays = read_file(path)
     here, versions = _version("sk-deepsets"), settings.get("versions")
@@ -115,7 +115,7 @@ def load(path: str | Path, module: Any = None) -> Any:
             f"format {FORMAT}. Load it with the version that wrote it."
         )
     if (wanted := settings.get("module")) is not None and module is None:
-        raise ValueError(f"{path} holds weights of the module {wanted}: load(path, module=...) wants its class.")
+        raise ValueError(f"{path} holds weights of the module {wanted}: pass its class, load(path, module=...).")
     if wanted is None and module is not None:
         raise ValueError(f"{path} holds an estimator without a module of your own: load it without module.")
     try:

@@ -197,7 +197,7 @@ class DeepSetsPack(Pack):
         return phi
 
     def _as_sums(self, pooled: Tensor, sizes: Tensor) -> Tensor:
-        """Pooled vectors (K * b, k) of sets of these sizes, with means made sums in the kinds that want sums."""
+        """Pooled vectors (K * b, k) of sets of these sizes, in which means become sums in the kinds with sums."""
         if not any(kind.sums for kind in self.kinds):
             return pooled
         sums = self.sums.view(len(self.kinds), -1)[:, : self._n_present // len(self.kinds)].reshape(-1, 1)

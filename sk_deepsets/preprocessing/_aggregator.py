@@ -1,4 +1,4 @@
-"""SetAggregator: one row of statistics for each set, the baseline that any classifier of tables can read."""
+"""SetAggregator: one row of statistics for each set, a baseline for any scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ class SetAggregator(SetTransformer):
     Parameters
     ----------
     statistics : tuple or list, default=("size", "mean", "std", "min", "max")
-        Of "size", "sum", "mean", "std" (of the population, ``ddof=0``), "min", "max", "median", and quantiles
-        as numbers from 0 to 1 (interpolated linearly).
+        Any of "size", "sum", "mean", "std" (of the population, ``ddof=0``), "min", "max", "median", and quantiles
+        as numbers from 0 to 1 (with linear interpolation).
 
     Attributes
     ----------
     n_features_in_ : int
-        Features of an element.
+        Number of features of an element.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
-        Names of the features, where they are strings.
+        Names of the features, if they are strings.
 
     See Also
     --------
     ElementTransformer : Encodes or imputes elements first.
-    DeepSetsClassifier : Learns what to add up instead.
+    DeepSetsClassifier : Learns how to aggregate elements instead.
 
     Notes
     -----
-    Missing elements (NaN) are left out, except from "size". A column of which a set has NaN only gives NaN; an
-    empty set gives NaN, too, but a "size" and "sum" of 0.
+    Missing values (NaN) are ignored, except by "size". If all values of a column are missing in a set, its statistics
+    are NaN there. An empty set has a "size" and a "sum" of 0; its other statistics are NaN.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class SetAggregator(SetTransformer):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> SetAggregator:
-        """Learn the number and names of the features and of the context; no value is learned.
+        """Learn the number and the names of the features and of the context columns; nothing else is learned.
 
         Parameters
         ----------
@@ -98,9 +98,9 @@ class SetAggregator(SetTransformer):
         Returns
         -------
         ndarray of shape (n_sets, n_statistics), float64, or DataFrame
-            For each statistic in turn all columns, of which "size" has one. Where the sets have a context, a
-            DataFrame: the statistics, then the context as it is (``context0``, ``context1``, ... if it is an
-            array), with the index of the sets.
+            For each statistic, one column per feature; one column for "size". If the sets have a context, a
+            DataFrame with the statistics, the unchanged context (``context0``, ``context1``, ... if it is an
+            array) and the index of the sets.
         """
         check_is_fitted(self)
         sets = check_sets(X, ensure_all_finite=False, ensure_min_elements=0)
@@ -133,7 +133,7 @@ class SetAggregator(SetTransformer):
             number = isinstance(statistic, Real) and not isinstance(statistic, bool)
             if not (0 <= statistic <= 1 if number else isinstance(statistic, str) and statistic in STATISTICS):
                 raise ValueError(
-                    f"statistics has {statistic!r}; wanted are {', '.join(map(repr, STATISTICS))} and quantiles as "
+                    f"statistics has {statistic!r}; expected {', '.join(map(repr, STATISTICS))} and quantiles as "
                     "numbers from 0 to 1."
                 )
         names = [s if isinstance(s, str) else f"q{float(s)}" for s in self.statistics]

@@ -76,7 +76,7 @@ def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
         check_labels(y, sets.index, "y")
         return np.asarray(column)[sets.segments]
     if not of_each and len(column) != len(sets.elements):
-        raise ValueError(f"X has {len(sets)} sets, but y has {len(column)} targets: one for each set is wanted.")
+        raise ValueError(f"X has {len(sets)} sets, but y has {len(column)} targets: expected one for each set.")
     return column if table else read_element_targets(y, sets)
 
 
@@ -187,7 +187,7 @@ def _check_sizes(sizes: np.ndarray, sets: RaggedSets, name: str) -> None:
         number = wrong[0]
         raise ValueError(
             f"Set {number} of X{name} has {sets.sizes[number]} elements, but {sizes[number]} targets in y{name} "
-            f"({len(wrong)} sets differ): one target for each element is wanted."
+            f"({len(wrong)} sets differ): expected one target for each element."
         )
 
 

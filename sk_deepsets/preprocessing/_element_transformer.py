@@ -34,33 +34,33 @@ def _transformer_has(method: str) -> Callable[[Any], bool]:
 class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Apply a transformer of rows to the elements of sets.
 
-    The elements of all sets make one table, one row per element; the transformer is fitted to it and its output
-    is cut into the same sets. Context and index of the sets stay, and so do the labels of the rows.
+    The elements of all sets form one table with one row per element; the transformer is fitted to it, and its output
+    is split into the same sets. The context, the index and the labels of the rows are kept.
 
     Parameters
     ----------
     transformer : transformer or "passthrough"
-        Any that gives one row for each row. It gets a DataFrame where the features have names (so that a
-        ``ColumnTransformer`` finds its columns), and then gives one, too, where it can, so that columns keep their
-        dtypes; an array elsewhere. Its own ``set_output(transform="default")`` makes it give an array in any case.
-        Missing values are its business.
+        Any scikit-learn transformer that returns one row per row. If the features have names, its input is a DataFrame
+        (so that a ``ColumnTransformer`` finds its columns), and so is its output if it supports that, so that columns
+        keep their dtypes; otherwise both are arrays. Call its own ``set_output(transform="default")`` to get an array
+        in any case. Missing values are passed on to it.
 
     Attributes
     ----------
     transformer_ : transformer or "passthrough"
-        The fitted clone; where it gives a DataFrame, with outputs that are dense.
+        The fitted clone; if it returns a DataFrame, with dense output.
     n_features_in_ : int
-        Features of an element.
+        Number of features of an element.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
-        Names of the features, where they are strings.
+        Names of the features, if they are strings.
 
     See Also
     --------
-    SetAggregator : Makes one row of each set.
+    SetAggregator : Turns each set into one row.
 
     Notes
     -----
-    Large sets have more elements, and with them more weight in what the transformer learns. A supervised
+    Large sets have more elements, and so more influence on what the transformer learns. A supervised
     transformer gets the label of the set for each of its elements: the elements of one set are not independent
     samples, and its own cross-fitting (as in ``TargetEncoder``) may separate them.
 
@@ -81,7 +81,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
     array([[0., 0., 1.],
            [1., 1., 0.]])
 
-    Columns that only pass through keep their dtypes: the estimators embed categories themselves.
+    Columns that are passed through keep their dtypes: the estimators embed categories themselves.
 
     >>> scale = make_column_transformer((MinMaxScaler(), ["price"]), remainder="passthrough")
     >>> ElementTransformer(scale).fit_transform(sets).elements
@@ -107,8 +107,8 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         X : sets
             Any form that :func:`check_sets` takes.
         y : array-like of shape (n_sets,) or (n_sets, n_outputs), or list of arrays, default=None
-            Labels of the sets; the transformer gets that of its set for each element. Or labels of the elements: one
-            array per set, or one flat array or Series.
+            Labels of the sets, which are repeated for their elements; or labels of the elements: one array per set, or
+            one flat array or Series.
 
         Returns
         -------
@@ -119,7 +119,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit the transformer and transform the same sets, with its own ``fit_transform`` where it has one.
+        """Fit the transformer and transform the same sets, with its own ``fit_transform`` if it has one.
 
         Parameters
         ----------
@@ -246,10 +246,10 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         output = _dense(output)
         name = type(self.transformer_).__name__
         if output.ndim != 2:
-            raise ValueError(f"{name} gave an array of shape {output.shape}; wanted one row for each element.")
+            raise ValueError(f"{name} gave an array of shape {output.shape}; expected one row for each element.")
         if len(output) != len(sets.elements):
             raise ValueError(
-                f"{name} made {len(output)} rows of {len(sets.elements)} elements; one for each is wanted, as the "
+                f"{name} made {len(output)} rows of {len(sets.elements)} elements; expected one for each, as the "
                 "rows could not be told apart by sets."
             )
         if isinstance(output, pd.DataFrame):

@@ -1,4 +1,4 @@
-"""SetPadder: sets to padded arrays and their masks, and back."""
+"""SetPadder: sets as padded arrays with masks, and back."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from sk_deepsets.sets import PaddedSets, RaggedSets, check_sets
 
 
 class SetPadder(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    """Fill sets up to one size, with a mask that tells elements from filling.
+    """Pad sets to one size, with a mask that tells elements from padding.
 
-    The estimators of this package take unpadded sets and pad inside each mini-batch; a ``SetPadder`` of your own
-    is for fixed shapes (an exported model, another library) and for cutting very large sets down.
+    The estimators of this package take unpadded sets. A ``SetPadder`` makes padded arrays for other code (a torch
+    module of your own, an exported model, another library), and truncates very large sets.
 
     Parameters
     ----------
     max_set_size : int, default=None
-        Size to fill up to. None: the largest set of those transformed.
+        Size to pad to. None: the size of the largest set passed to ``transform``.
     truncate : {"random", "first"}, default=None
-        What to do with a set larger than ``max_set_size``: keep its first elements, or a random choice of them
+        What to do with a set larger than ``max_set_size``: keep its first elements, or a random selection of them
         in their order. None: such a set is an error.
     pad_value : float, default=0.0
-        What to fill with.
+        Value of the padding.
     random_state : int, RandomState instance or None, default=None
-        Of the random choice. An int gives the same choice in every call.
+        Controls the random selection. An int gives the same selection in every call.
 
     Attributes
     ----------
     n_features_in_ : int
-        Features of an element.
+        Number of features of an element.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
-        Names of the features, where the sets were DataFrames with string columns.
+        Names of the features, if the sets are DataFrames whose column names are strings.
 
     See Also
     --------
@@ -54,6 +54,14 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[cal
     >>> padded.mask.astype(int)
     array([[1, 1, 0],
            [1, 0, 0]])
+
+    In front of a torch module:
+
+    >>> import torch
+    >>> from sk_deepsets.nn import DeepSetsInvariant
+    >>> x, mask = torch.tensor(padded.values, dtype=torch.float32), torch.tensor(padded.mask)
+    >>> DeepSetsInvariant(1, [8], [8], output_dim=1)(x, mask).shape
+    torch.Size([2, 1])
     """
 
     _parameter_constraints = {  # noqa: RUF012 - scikit-learn's name and form
@@ -124,7 +132,7 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[cal
         return PaddedSets.from_ragged(sets, self.max_set_size, self.pad_value)
 
     def inverse_transform(self, X: PaddedSets) -> RaggedSets:
-        """Take the filling away.
+        """Remove the padding.
 
         Parameters
         ----------

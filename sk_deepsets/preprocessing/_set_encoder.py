@@ -123,7 +123,7 @@ class ColumnEncoder:
         for name, dtype in table.dtypes.iloc[self.numbers].items():
             if not is_number(dtype):
                 raise ValueError(
-                    f"{self.what} column {name!r} has dtype {dtype}; wanted numbers, booleans, categories or "
+                    f"{self.what} column {name!r} has dtype {dtype}; expected numbers, booleans, categories or "
                     "strings. Turn it into one of these first."
                 )
         self.categories = {place: self._known(table.columns[place], table.iloc[:, place]) for place in sorted(chosen)}

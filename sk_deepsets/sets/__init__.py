@@ -1,4 +1,4 @@
-"""What a set is: the containers and the front door (NumPy and pandas only)."""
+"""Containers of sets, and the check of all input (NumPy and pandas only)."""
 
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets

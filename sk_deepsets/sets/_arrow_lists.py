@@ -43,7 +43,7 @@ def sets_from_arrow(X: Any, *, as_written: bool = False) -> tuple[RaggedSets, np
     if kind_of(array.type) == "struct":  # of lists; flatten hands nulls down to its fields
         names, lists = [field.name for field in array.type], [_storage(field) for field in array.flatten()]
     if not lists or any(kind_of(one.type) != "list" for one in lists):
-        raise ValueError(f"X holds {array.type}; wanted {WANTED}.")
+        raise ValueError(f"X holds {array.type}; expected {WANTED}.")
     cuts = _cuts(lists, names)
     fields = [_storage(one.flatten()) for one in lists]
     dtypes = [None for _ in fields]
@@ -107,7 +107,7 @@ def _storage(array: Any) -> Any:
     """What an array of an extension type, such as Awkward Array's, is made of; other arrays themselves."""
     while hasattr(array, "storage"):
         if len(getattr(array.type, "shape", ())) > 1:
-            raise ValueError(f"X holds tensors of shape {array.type.shape}; wanted {WANTED}.")
+            raise ValueError(f"X holds tensors of shape {array.type.shape}; expected {WANTED}.")
         array = array.storage
     return array
 
@@ -140,7 +140,7 @@ def _as_ndarray(values: Any, cuts: RaggedSets, dtype: Any) -> np.ndarray:
     if kind_of(values.type) == "null":  # nothing tells what the elements would be: all sets are empty
         return np.empty((0, 0), dtype=np.float32)
     if kind_of(values.type) != "number":
-        raise ValueError(f"X holds {dtype}; wanted {WANTED}.")
+        raise ValueError(f"X holds {dtype}; expected {WANTED}.")
     return _plain(values).reshape(len(cuts.elements), width)
 
 
@@ -150,7 +150,7 @@ def _as_column(field: Any, cuts: RaggedSets, name: str) -> Any:
     is_category = kind_of(field.type) == "dictionary"
     values = _storage(field.dictionary) if is_category else field
     if kind_of(values.type) not in ("number", "string"):
-        raise ValueError(f"Field {name!r} holds {field.type}; wanted numbers, booleans, strings or a dictionary.")
+        raise ValueError(f"Field {name!r} holds {field.type}; expected numbers, booleans, strings or a dictionary.")
     if is_category:  # Arrow allows nulls and repetitions in a dictionary, pandas does not: encode it once more
         values = values.cast(import_pyarrow().large_string()) if kind_of(values.type) == "string" else values
         values = values.dictionary_encode()

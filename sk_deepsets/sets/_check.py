@@ -1,4 +1,4 @@
-"""check_sets: the one front door. Whatever holds sets becomes a RaggedSets here, or an error that says why not."""
+"""check_sets: reads every accepted form of X as a RaggedSets, or raises an error that says why it cannot."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_sets(
 ) -> RaggedSets:
     """Read sets of any accepted form as a :class:`RaggedSets`, and check every value.
 
-    To this package what :func:`sklearn.utils.check_array` is to scikit-learn.
+    This is to sets what :func:`sklearn.utils.check_array` is to arrays.
 
     Parameters
     ----------
@@ -49,25 +49,25 @@ def check_sets(
           polars, Awkward Array;
         - a :class:`RaggedSets` or a :class:`PaddedSets`.
     dtype : "numeric" or None, default="numeric"
-        Whether elements must be numbers. None keeps the kinds of the columns, where elements are DataFrames.
+        Whether elements must be numbers. None keeps the dtypes of the columns, if elements are DataFrames.
     ensure_all_finite : bool, default=True
         Whether missing values, NaN, infinity and values beyond float32 are errors.
     ensure_min_elements : int, default=1
-        How many elements all sets together must have at least.
+        Minimum number of elements of all sets together.
     missing_sets : {"error", "empty"}, default="error"
-        What to do with a set that is missing (None, NaN, NA, a null of Arrow, a label that pandas filled in), which is
-        not an empty set. "empty" reads it as one: for rows that a left join has left without elements.
+        What to do with missing sets (None, NaN, NA, an Arrow null, a label that pandas filled in): raise an error,
+        since a missing set is not an empty one, or read them as empty, for rows without elements after a left join.
 
     Returns
     -------
     sets : RaggedSets
         With float32 or float64 elements: float64 is kept, so that standardising can use its precision. With
-        ``dtype=None``, tables are DataFrames. ``rows`` are the labels that the rows of DataFrames had.
+        ``dtype=None``, tables are DataFrames. ``rows`` holds the row labels of DataFrames.
 
     Raises
     ------
     ValueError, TypeError
-        For anything else; the message names the set, what arrived and what was wanted.
+        For anything else; the message names the set, and says what was expected and what was passed.
 
     Examples
     --------
@@ -210,7 +210,7 @@ def _as_floating(sets: RaggedSets) -> RaggedSets:
         for name, dtype in table.dtypes.items():
             if not is_number(dtype):
                 raise ValueError(
-                    f"The column {name!r} of the elements has dtype {dtype}; wanted numbers. Encode it first, for "
+                    f"The column {name!r} of the elements has dtype {dtype}; expected numbers. Encode it first, for "
                     "instance with ElementTransformer(OneHotEncoder()), or keep its kind with "
                     "check_sets(X, dtype=None), as the estimators do, which embed categories themselves."
                 )

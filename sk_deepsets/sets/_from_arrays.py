@@ -44,7 +44,7 @@ def _to_two_dimensions(array: np.ndarray, number: int) -> np.ndarray:
     if array.ndim != 2:
         padded = " Of padded arrays with their mask, PaddedSets(x, mask) makes sets." if array.ndim == 3 else ""
         raise ValueError(
-            f"Set {number} has shape {array.shape}; wanted (n_elements, n_features), or (n_elements,) for scalars."
+            f"Set {number} has shape {array.shape}; expected (n_elements, n_features), or (n_elements,) for scalars."
             f"{padded}"
         )
     return array
@@ -56,12 +56,12 @@ def _to_numbers(array: np.ndarray, number: int) -> np.ndarray:
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported\nSet {number} has dtype {array.dtype}.")
     if array.dtype.kind != "O":
-        raise ValueError(f"Set {number} has dtype {array.dtype}; wanted numbers.")
+        raise ValueError(f"Set {number} has dtype {array.dtype}; expected numbers.")
     for kind in set(map(type, array.ravel())):
         if issubclass(kind, TEXT):
-            raise ValueError(f"Set {number} holds strings; wanted numbers. Encode categories first.")
+            raise ValueError(f"Set {number} holds strings; expected numbers. Encode categories first.")
         if issubclass(kind, NOT_NUMBERS):
-            raise ValueError(f"Set {number} holds values of type {kind.__name__}; wanted numbers.")
+            raise ValueError(f"Set {number} holds values of type {kind.__name__}; expected numbers.")
     try:
         return array.astype(np.float64)
     except OverflowError as error:

@@ -44,9 +44,14 @@ def _from_frames(items: list[Any]) -> RaggedSets:
         if isinstance(item, list | tuple) and not item:
             item = example.iloc[:0]
         elif not is_table(type(item)):
-            raise ValueError(f"Set {first} is a table, but set {number} is {type(item).__name__}; wanted all or none.")
+            raise ValueError(
+                f"Set {first} is a table, but set {number} is {type(item).__name__}; expected all sets to be "
+                "tables, or none."
+            )
         elif isinstance(item, pd.DataFrame) != in_pandas:
-            raise ValueError(f"Sets {first} and {number} are tables of different libraries; wanted are those of one.")
+            raise ValueError(
+                f"Sets {first} and {number} are tables of different libraries; expected tables of one library."
+            )
         frames.append(to_pandas(item))
     columns = [frame.columns.tolist() for frame in frames]
     if any(own != columns[0] for own in columns):
@@ -77,7 +82,7 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
     for number, item in enumerate(items):
         if not _is_sequence(item):
             raise ValueError(
-                f"Set {number} is {item!r:.80}; wanted a sequence of {WANTED[kind]}, as the sets before it."
+                f"Set {number} is {item!r:.80}; expected a sequence of {WANTED[kind]}, as in the sets before it."
             )
     sizes = np.fromiter(map(len, items), np.int64, len(items))
     values = list(chain.from_iterable(items))
@@ -85,7 +90,7 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
     row = next((row for row, value in enumerate(values) if not isinstance(value, kind) and not is_missing(value)), None)
     if row is not None:
         number, _ = cuts.locate(row)
-        raise ValueError(f"Set {number} holds {values[row]!r:.80}; wanted {WANTED[kind]}, as the sets before it hold.")
+        raise ValueError(f"Set {number} holds {values[row]!r:.80}; expected {WANTED[kind]}, as in the sets before it.")
     if kind is dict:
         table = pd.DataFrame.from_records([{} if is_missing(value) else value for value in values])
     else:

@@ -1,4 +1,4 @@
-"""PaddedSets: sets filled up to one size, and the mask that tells elements from filling."""
+"""PaddedSets: sets padded to one size, and the mask that tells elements from padding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sk_deepsets.sets._to_array import to_array
 
 
 class PaddedSets(SetSequence):
-    """Sets filled up to a common size.
+    """Sets padded to a common size.
 
     Parameters
     ----------
     values : ndarray of shape (n_sets, max_set_size, n_features)
-        The elements, filled up.
+        The elements and the padding.
     mask : ndarray of shape (n_sets, max_set_size)
-        True (or 1) where there is an element; the other values never matter.
+        True (or 1) where there is an element; the other values are ignored.
     context, index, feature_names
         As in :class:`RaggedSets`.
 
@@ -65,7 +65,7 @@ class PaddedSets(SetSequence):
 
     @classmethod
     def from_ragged(cls, sets: RaggedSets, max_set_size: int | None = None, pad_value: float = 0.0) -> PaddedSets:
-        """Fill sets up to ``max_set_size``, or to the largest of them when that is None."""
+        """Pad sets to ``max_set_size``, or to the size of the largest set if that is None."""
         if isinstance(sets.elements, pd.DataFrame):
             raise TypeError(
                 "Elements in a DataFrame cannot be padded; check_sets makes an array of columns of numbers."
@@ -82,7 +82,7 @@ class PaddedSets(SetSequence):
         return cls(values, mask, context=sets.context, index=sets.index, feature_names=sets.feature_names)
 
     def to_ragged(self) -> RaggedSets:
-        """The elements without the filling."""
+        """The elements without the padding."""
         return RaggedSets(self.values[self.mask], offsets_of(self.mask.sum(axis=1)), **self._attached(slice(None)))
 
     @property

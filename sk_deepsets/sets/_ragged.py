@@ -1,4 +1,4 @@
-"""RaggedSets: many sets of unequal size, stored as one table of elements and the offsets that cut it."""
+"""RaggedSets: sets of unequal size, stored as one table of elements and the offsets at which each set begins."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from sk_deepsets.sets._to_array import to_table
 class RaggedSets(SetSequence):
     """A sequence of sets, stored without padding.
 
-    All elements of all sets are in one table; set ``i`` is the rows ``offsets[i]`` to ``offsets[i + 1]``
-    of it. Indexing is vectorised and never loops over sets; a slice with step 1 copies no element.
+    The elements of all sets form one table; set ``i`` consists of its rows ``offsets[i]`` to ``offsets[i + 1]``.
+    Indexing is vectorised and never loops over sets; a slice with step 1 does not copy elements.
 
     Parameters
     ----------
     elements : ndarray or DataFrame of shape (n_elements, n_features)
-        The elements of set 0, then those of set 1, and so on. A DataFrame keeps the kinds of its columns.
+        The elements of set 0, then those of set 1, and so on. A DataFrame keeps its dtypes.
     offsets : ndarray of shape (n_sets + 1,)
-        Where each set begins; rises from 0 to ``n_elements``. Two equal neighbours are an empty set.
+        The row at which each set begins, from 0 to ``n_elements``. Two equal offsets in a row are an empty set.
     context : DataFrame or ndarray of shape (n_sets, n_context), optional
-        What is known of each set as a whole.
+        What is known about each set as a whole.
     index : pandas Index of length n_sets, optional
-        Labels of the sets, kept through indexing. By default those of a DataFrame of context, unless they only count
-        its rows.
+        Labels of the sets, kept through indexing. By default the index of the context, if that is a DataFrame with
+        labels that are not just row numbers.
     feature_names : sequence of str, optional
         Names of the columns of ``elements``; a DataFrame has its own.
     rows : pandas Index of length n_elements, optional
-        Labels of the elements: which row of a longer frame each one was. By default the index of a DataFrame.
+        Labels of the elements: the row of a longer frame that each one was. By default the index of a DataFrame.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class RaggedSets(SetSequence):
 
     See Also
     --------
-    check_sets : Makes a ``RaggedSets`` of lists, arrays and Series, with every check.
+    check_sets : Makes a ``RaggedSets`` from lists, arrays and Series, with every check.
 
     Examples
     --------
@@ -99,8 +99,8 @@ class RaggedSets(SetSequence):
     ) -> RaggedSets:
         """Group the rows of a long table, one row per element, into sets.
 
-        Grouping turns many rows into fewer, so it cannot be a step of a pipeline, where scikit-learn passes as many
-        targets as rows: group first, then split the sets.
+        Grouping reduces the number of rows, so it cannot be a step of a pipeline, which needs one target per
+        row: group first, then split the sets.
 
         Parameters
         ----------
@@ -108,12 +108,12 @@ class RaggedSets(SetSequence):
         by : str, or list of str
             The columns or index levels that tell which set a row belongs to.
         columns : list of str, optional
-            The features of an element, with their kinds. None: all columns but those of ``by`` and ``context``.
+            The features of an element, which keep their dtypes. None: all columns but those of ``by`` and ``context``.
         ids : Index or array-like, optional
             The sets and their order. An id without rows is an empty set. None: the ids in ``frame``, sorted.
         context : DataFrame or list of str, optional
-            What is known of the sets: a frame whose index holds the ids, or columns of ``frame`` with one value per
-            set.
+            What is known about the sets: a frame whose index holds the ids, or columns of ``frame`` with one value
+            per set.
 
         Returns
         -------
@@ -143,9 +143,9 @@ class RaggedSets(SetSequence):
         Parameters
         ----------
         elements : ndarray or DataFrame of shape (n_elements, n_features)
-            One row for each element that there is.
+            One row for each element.
         feature_names : "keep", sequence of str or None, default="keep"
-            Names of the columns of an array; "keep" is the names that there are, if their number fits.
+            Names of the columns of an array; "keep" keeps the present names, if their number fits.
 
         Returns
         -------
@@ -167,7 +167,7 @@ class RaggedSets(SetSequence):
 
     @property
     def rows(self) -> pd.Index:
-        """The label of each element: its row in a frame or, if it was in none, the numbers of its set and its place."""
+        """The label of each element: its row in the frame, or else the number of its set and its position there."""
         return number_rows(self._numbers, self.sizes) if self._rows is None else self._rows
 
     @property
@@ -209,26 +209,26 @@ class RaggedSets(SetSequence):
         return pd.Series(pd.array(sets, dtype="sets", copy=False), index=self.index, name="sets")
 
     def to_rows(self, answers: Any, columns: Any = None) -> pd.Series | pd.DataFrame:
-        """Answers for the elements, labelled by the rows that these were.
+        """Label predictions for the elements with the rows of the frame from which the sets were made.
 
         Parameters
         ----------
         answers : list or object array with one array per set, or array of shape (n_sets, set_size) or more
-            One answer per element, of shape ``(n_i,)``, or several, ``(n_i, k)``: what ``predict`` and
-            ``predict_proba`` of an element-wise estimator give.
+            One prediction per element, of shape ``(n_i,)``, or several, ``(n_i, k)``, as ``predict`` and
+            ``predict_proba`` of an element-wise estimator return them.
         columns : sequence of str, optional
-            Names of the columns of several answers.
+            Names of the columns, if there are several predictions per element.
 
         Returns
         -------
-        Series, or DataFrame for several answers per element
+        Series, or DataFrame for several predictions per element
             In the order of the labels where these differ and can be sorted, as in the frame that the sets were made
             of; otherwise in the order of ``elements``.
 
         Raises
         ------
         ValueError
-            For another number of sets, or of answers for a set, which the message names.
+            If the number of sets, or the number of predictions for a set, does not match; the message names the set.
 
         Examples
         --------
@@ -249,7 +249,7 @@ class RaggedSets(SetSequence):
 
     @property
     def shape(self) -> tuple[int]:
-        """``(n_sets,)``: a one-dimensional array of sets, as far as scikit-learn is concerned."""
+        """``(n_sets,)``: to scikit-learn, a one-dimensional array of sets."""
         return (len(self),)
 
     def __len__(self) -> int:

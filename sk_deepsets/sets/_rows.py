@@ -37,7 +37,7 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
     answers = list(answers)
     parts = [np.asarray(part) for part in answers]
     if len(parts) != len(sizes):
-        raise ValueError(f"There are {len(parts)} arrays of answers for {len(sizes)} sets; wanted is one per set.")
+        raise ValueError(f"There are {len(parts)} arrays of answers for {len(sizes)} sets; expected one per set.")
     given = np.array([len(part) if part.ndim else -1 for part in parts], dtype=np.int64)
     wrong = np.flatnonzero(given != sizes)
     if len(wrong):
@@ -51,7 +51,7 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
     other = next((number for number in filled if parts[number].shape[1:] != shape or len(shape) > 1), None)
     if other is not None:
         raise ValueError(
-            f"The answers of set {other} have shape {parts[other].shape}; wanted are (n_elements,) or (n_elements, k), "
+            f"The answers of set {other} have shape {parts[other].shape}; expected (n_elements,) or (n_elements, k), "
             "with one k for all sets."
         )
     return join_values([parts[number] for number in filled])

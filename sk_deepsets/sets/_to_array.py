@@ -54,12 +54,12 @@ def to_array(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = Fa
     if isinstance(value, set | frozenset):
         value = list(value)
     if isinstance(value, TEXT) or not hasattr(type(value), "__len__"):
-        raise ValueError(f"{what} is {value!r:.80}; wanted an array of shape {shape}.")
+        raise ValueError(f"{what} is {value!r:.80}; expected an array of shape {shape}.")
     refused = BYTES if strings else TEXT
     if isinstance(value, list | tuple) and any(issubclass(kind, refused) for kind in set(map(type, value)) - PLAIN):
         if strings:
-            raise ValueError(f"{what} holds bytes; wanted numbers or strings.")
-        raise ValueError(f"{what} holds strings; wanted numbers. Encode categories first.")
+            raise ValueError(f"{what} holds bytes; expected numbers or strings.")
+        raise ValueError(f"{what} holds strings; expected numbers. Encode categories first.")
     return as_ndarray(value, what)
 
 
@@ -74,7 +74,7 @@ def check_no_times(values: Any, what: str) -> None:
     kinds = {array.dtype.type} if array.dtype != object else set(map(type, array.ravel()))
     time = next((kind for kind in kinds if issubclass(kind, TIMES)), None)
     if time is not None:
-        raise ValueError(f"{what} holds values of type {time.__name__}; wanted numbers.")
+        raise ValueError(f"{what} holds values of type {time.__name__}; expected numbers.")
 
 
 def check_unmasked(value: Any, what: str) -> None:

@@ -119,7 +119,7 @@ def make_callbacks(
         name, callback = one if isinstance(one, tuple | list) and len(one) == 2 else ("", one)
         if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
             raise TypeError(
-                f"callbacks[{number}] is {one!r:.80}; wanted a skorch callback, its class, or a pair of a name and one."
+                f"callbacks[{number}] is {one!r:.80}; expected a skorch callback, a class or a pair (name, callback)."
             )
         if name in taken:
             raise ValueError(

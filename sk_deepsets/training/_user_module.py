@@ -43,7 +43,7 @@ class PaddedModule(nn.Module):
             self.dims["context_dim"] = context_dim
         made = module(**self.dims)
         if not isinstance(made, nn.Module) or not any(weight.requires_grad for weight in made.parameters()):
-            raise TypeError(f"module made {made!r:.80}; wanted a torch module with weights to train.")
+            raise TypeError(f"module made {made!r:.80}; expected a torch module with weights to train.")
         self.module = made
         self.input_layer = input_layer
         self.context_layer = context_layer
@@ -54,7 +54,7 @@ class PaddedModule(nn.Module):
         wanted = (len(packed.sizes), self.dims["output_dim"])
         if output.shape != wanted:
             raise ValueError(
-                f"module returned an output of shape {tuple(output.shape)}; wanted (b, output_dim), {wanted}."
+                f"module returned an output of shape {tuple(output.shape)}; expected (b, output_dim), {wanted}."
             )
         return output
 

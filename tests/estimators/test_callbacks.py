@@ -229,12 +229,12 @@ def test_an_interrupt_while_members_are_looked_at_ends_the_fit_with_the_epochs_b
 @pytest.mark.parametrize(
     ("callback", "message"),
     [
-        (3, "callbacks.0. is 3; wanted a skorch callback, its class, or a pair"),
-        (None, "callbacks.0. is None; wanted"),
-        (print, "callbacks.0. is <built-in function print>; wanted"),
-        (("a",), "callbacks.0. is .'a',.; wanted"),
-        ((3, Count()), "callbacks.0. is .3, .*; wanted"),
-        (("a", Count(), 1), "callbacks.0. is .'a', .*; wanted"),
+        (3, "callbacks.0. is 3; expected a skorch callback, a class or a pair"),
+        (None, "callbacks.0. is None; expected"),
+        (print, "callbacks.0. is <built-in function print>; expected"),
+        (("a",), "callbacks.0. is .'a',.; expected"),
+        ((3, Count()), "callbacks.0. is .3, .*; expected"),
+        (("a", Count(), 1), "callbacks.0. is .'a', .*; expected"),
         (("best_epoch", Count()), "callbacks.0. has the name 'best_epoch', which a callback of this package has"),
         (("epoch_timer", Count()), "callbacks.0. has the name 'epoch_timer', which a callback of this package has"),
     ],

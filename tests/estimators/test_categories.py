@@ -78,7 +78,7 @@ def test_categorical_features_may_be_chosen(chosen):
         (["price"], r"categorical_features names \['price'\], but the features are \['amount', 'item', 'gift'\]"),
         ([3], "categorical_features names feature 3, but there are 3"),
         ([True], "categorical_features has 1 booleans for 3 features"),
-        (None, r"Element column 'item' has dtype category; wanted numbers"),
+        (None, r"Element column 'item' has dtype category; expected numbers"),
     ],
 )
 def test_a_wrong_choice_is_an_error(chosen, message):

@@ -29,10 +29,10 @@ def fit_values(y, **weights):
     ("y", "message"),
     [
         (np.ma.array([1.0, 2.0, 3.0], mask=GONE), "y has masked values"),
-        (np.array(["2020", "2021", "2022"], dtype="M8[Y]"), "y holds values of type datetime64; wanted numbers"),
-        (pd.Series(pd.to_timedelta([1, 2, 3])), "y holds values of type timedelta64; wanted numbers"),
+        (np.array(["2020", "2021", "2022"], dtype="M8[Y]"), "y holds values of type datetime64; expected numbers"),
+        (pd.Series(pd.to_timedelta([1, 2, 3])), "y holds values of type timedelta64; expected numbers"),
         ([datetime.timedelta(1), datetime.timedelta(2), datetime.timedelta(3)], "y holds values of type timedelta"),
-        (pd.Series(pd.date_range("2020", periods=3, tz="UTC")), "y holds values of type Timestamp; wanted numbers"),
+        (pd.Series(pd.date_range("2020", periods=3, tz="UTC")), "y holds values of type Timestamp; expected numbers"),
         (pd.Series([None, 1, 2], dtype="Int64"), "y is missing for 1 of 3 sets; the first is set 0"),
         ([1.0, None, None], "y is missing for 2 of 3 sets; the first is set 1"),
         (pd.DataFrame({"a": [1, 2, None], "b": [1, 2, None]}, dtype="Int64"), "y is missing for 1 of 3 sets"),
@@ -60,7 +60,7 @@ def test_tensors_may_have_a_gradient():
     ("weight", "message"),
     [
         (np.ma.array([1.0, 2.0, 3.0], mask=GONE), "sample_weight has masked values"),
-        (np.array([1, 2, 3], dtype="m8[s]"), "sample_weight holds values of type timedelta64; wanted numbers"),
+        (np.array([1, 2, 3], dtype="m8[s]"), "sample_weight holds values of type timedelta64; expected numbers"),
         (np.full(3, 1.7e308), r"The sum of sample_weight overflows; the largest is 1.7e\+308"),
     ],
 )
@@ -71,7 +71,7 @@ def test_weights_that_would_be_misread_are_refused(weight, message):
 
 @pytest.mark.parametrize("value", [-1, np.inf, np.nan, "a", None, 10**400], ids=lambda value: f"{value!r:.5}")
 def test_class_weights_are_numbers_that_are_not_negative(value):
-    with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; wanted a finite number of at least 0"):
+    with pytest.raises(ValueError, match=f"class_weight of 'no' is {value!r}; expected a finite number of at least 0"):
         class_weights({"no": value, "yes": 1}, np.array(["no", "yes"]), np.array([0, 1, 1]), None)
 
 
@@ -90,7 +90,7 @@ def test_a_single_target_is_no_list_of_them():
 
 @pytest.mark.parametrize("labels", [[1, "a", 1], ["a", 1, "a"], ["a", None, 1]])
 def test_labels_of_several_types_are_refused(labels):
-    message = "y is missing for 1" if None in labels else "y holds labels of several types, .*str; wanted one type"
+    message = "y is missing for 1" if None in labels else "y holds labels of several types, .*str; expected one type"
     for y in (labels, np.array(labels, dtype=object), pd.Series(labels, dtype=object)):
         with pytest.raises(ValueError, match=message):
             DeepSetsClassifier(n_members=1, max_epochs=1).fit(SETS, y)

@@ -105,7 +105,7 @@ def test_missing_context_names_the_column(value, when):
 
 def test_a_kind_that_cannot_be_encoded_names_the_column():
     dates = pd.DataFrame({"since": pd.date_range("2020-01-01", periods=120)})
-    with pytest.raises(ValueError, match=r"Context column 'since' has dtype datetime64.*; wanted numbers"):
+    with pytest.raises(ValueError, match=r"Context column 'since' has dtype datetime64.*; expected numbers"):
         DeepSetsClassifier(**SHORT).fit(with_context(dates), Y)
 
 

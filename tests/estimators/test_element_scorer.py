@@ -184,7 +184,7 @@ def test_mean_ndcg_is_the_mean_of_scikit_learns_over_the_sets(sizes, k, ties, se
 
 
 def test_negative_grades_have_no_ndcg():
-    with pytest.raises(ValueError, match=r"grades that are not negative, but there is -1.0"):
+    with pytest.raises(ValueError, match=r"ndcg requires grades of at least 0, but got -1.0"):
         mean_ndcg(np.array([1.0, -1.0]), np.zeros(2), np.zeros(2, dtype=int))
 
 

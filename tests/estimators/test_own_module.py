@@ -63,12 +63,12 @@ def test_a_module_without_embed_has_no_transform(case, bags):
 
 @pytest.mark.parametrize("made", [3, nn.Identity()])
 def test_what_makes_no_module_with_weights_is_an_error(case, bags, made):
-    with pytest.raises(TypeError, match=r"module made .*; wanted a torch module with weights to train"):
+    with pytest.raises(TypeError, match=r"module made .*; expected a torch module with weights to train"):
         case.make(module=lambda **dims: made).fit(bags, case.y)
 
 
 def test_a_module_that_returns_the_wrong_shape_is_an_error(case, bags):
-    with pytest.raises(ValueError, match=r"module returned an output of shape \(\d+,\); wanted \(b, output_dim\)"):
+    with pytest.raises(ValueError, match=r"module returned an output of shape \(\d+,\); expected \(b, output_dim\)"):
         case.make(module=FlatModule).fit(bags, case.y)
 
 

@@ -239,9 +239,9 @@ def test_targets_are_one_for_each_set_and_a_column_is_flat():
     assert read_known_targets(pd.array([1] * N_SETS, dtype="Int64"), sets).dtype == np.int64
     with pytest.raises(ValueError, match=r"y has shape \(12, 2\); expected \(12,\)"):
         read_known_targets(two, sets, (N_SETS,))
-    with pytest.raises(ValueError, match="X has 12 sets, but y has 11 targets: one for each set is wanted"):
+    with pytest.raises(ValueError, match="X has 12 sets, but y has 11 targets: expected one for each set"):
         feature_importance(Sees(), sets, AGE[1:])
-    with pytest.raises(ValueError, match="but y is None: one for each set is wanted"):
+    with pytest.raises(ValueError, match="but y is None: expected one for each set"):
         read_targets(None, sets)
     with pytest.raises(ValueError, match="y is missing for 1 of 12 sets; the first is set 3"):
         read_known_targets(np.where(np.arange(N_SETS) == 3, np.nan, AGE), sets)

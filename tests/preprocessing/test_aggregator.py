@@ -237,11 +237,11 @@ def test_as_a_frame_it_counts_rows_where_sets_have_no_labels():
 @pytest.mark.parametrize(
     ("statistics", "message"),
     [
-        (("mean", "mode"), "statistics has 'mode'; wanted are 'size', 'sum', .* and quantiles as numbers from 0 to 1"),
-        ((1.5,), r"statistics has 1\.5; wanted"),
-        ((-0.1,), r"statistics has -0\.1; wanted"),
-        ((np.nan,), "statistics has nan; wanted"),
-        ((True,), "statistics has True; wanted"),
+        (("mean", "mode"), "statistics has 'mode'; expected 'size', 'sum', .* and quantiles as numbers from 0 to 1"),
+        ((1.5,), r"statistics has 1\.5; expected"),
+        ((-0.1,), r"statistics has -0\.1; expected"),
+        ((np.nan,), "statistics has nan; expected"),
+        ((True,), "statistics has True; expected"),
         ((np.mean,), "statistics has <function mean"),
         ((), "at least one"),
         (("mean", "mean"), "must be different ones"),

@@ -334,9 +334,9 @@ def test_labels_of_another_number_are_an_error():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda X: X[1:], r"Rows made 4 rows of 5 elements; one for each is wanted"),
+        (lambda X: X[1:], r"Rows made 4 rows of 5 elements; expected one for each"),
         (lambda X: np.concatenate([X, X]), r"Rows made 10 rows of 5 elements"),
-        (lambda X: X[:, 0], r"Rows gave an array of shape \(5,\); wanted one row for each element"),
+        (lambda X: X[:, 0], r"Rows gave an array of shape \(5,\); expected one row for each element"),
     ],
 )
 def test_another_number_of_rows_is_an_error(method, function, message):

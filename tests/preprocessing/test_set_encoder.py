@@ -48,7 +48,7 @@ def test_a_context_that_does_not_fit_names_the_column(context, message):
 def test_what_is_neither_number_nor_category_is_an_error_in_fit():
     times = pd.DataFrame({"when": pd.to_datetime(["2020-01-01"] * 3)})
     for what, sets in (("Context", sets_of(times)), ("Element", sets_of(elements=times))):
-        with pytest.raises(ValueError, match=f"{what} column 'when' has dtype .*; wanted numbers, booleans"):
+        with pytest.raises(ValueError, match=f"{what} column 'when' has dtype .*; expected numbers, booleans"):
             SetEncoder().fit(sets)
     with pytest.raises(ValueError, match="Context column 'town' has 1 missing values"):
         SetEncoder().fit(sets_of(CONTEXT.assign(town=["a", None, "b"])))

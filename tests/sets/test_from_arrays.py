@@ -106,14 +106,14 @@ def test_a_single_array_is_not_copied():
         ([np.ones((1, 3)), [1.0], np.ones((1, 3)), [2.0]], "Set 1 has 1 feature; the sets before it have 3"),
         ([[1.0], [[1.0, 2.0], [3.0]]], "Set 1 is not an array: its elements have unequal lengths"),
         ([[1.0], [[1.0, [2.0]]]], "Set 1 is not an array: its elements have unequal lengths"),
-        ([[1.0], [[[1.0]], [[2.0]]]], r"Set 1 has shape \(2, 1, 1\); wanted \(n_elements, n_features\)"),
-        ([np.ones((1, 1)), np.array(3.0)], r"Set 1 has shape \(\); wanted \(n_elements, n_features\)"),
-        ([[1.0], 2.0], r"Set 1 is 2\.0; wanted an array"),
-        ([[1.0], "abc"], "Set 1 is 'abc'; wanted an array"),
-        ([[1.0], b"abc"], "Set 1 is b'abc'; wanted an array"),
-        ([[1.0], ["a", "b"]], "Set 1 holds strings; wanted numbers"),
-        ([[1.0], np.array([1.0, "b"], dtype=object)], "Set 1 holds strings; wanted numbers"),
-        ([[1.0], np.array(["2020-01-01"], dtype="datetime64[D]")], r"Set 1 has dtype datetime64\[D\]; wanted numbers"),
+        ([[1.0], [[[1.0]], [[2.0]]]], r"Set 1 has shape \(2, 1, 1\); expected \(n_elements, n_features\)"),
+        ([np.ones((1, 1)), np.array(3.0)], r"Set 1 has shape \(\); expected \(n_elements, n_features\)"),
+        ([[1.0], 2.0], r"Set 1 is 2\.0; expected an array"),
+        ([[1.0], "abc"], "Set 1 is 'abc'; expected an array"),
+        ([[1.0], b"abc"], "Set 1 is b'abc'; expected an array"),
+        ([[1.0], ["a", "b"]], "Set 1 holds strings; expected numbers"),
+        ([[1.0], np.array([1.0, "b"], dtype=object)], "Set 1 holds strings; expected numbers"),
+        ([[1.0], np.array(["2020-01-01"], dtype="M8[D]")], r"Set 1 has dtype datetime64\[D\]; expected numbers"),
         ([[1.0], [1j]], "Complex data not supported\nSet 1 has dtype complex128"),
         ([[1.0], [10**400]], "Set 1 holds"),
     ],
@@ -143,15 +143,15 @@ TIMES = [
 @pytest.mark.parametrize("time", TIMES, ids=lambda time: type(time).__name__)
 def test_times_are_not_numbers_in_any_form(time):
     for item in ([time], (3.0, time), np.array([[1.0, time]], dtype=object), pd.Series([time]), pd.array([time])):
-        with pytest.raises((TypeError, ValueError), match=r"Set 1 .*wanted numbers"):
+        with pytest.raises((TypeError, ValueError), match=r"Set 1 .*expected numbers"):
             sets_from_arrays([[1.0], item])
 
 
 @pytest.mark.parametrize("item", [bytearray(b"12"), memoryview(b"12"), b"12"])
 def test_bytes_are_neither_sets_nor_numbers(item):
-    with pytest.raises(ValueError, match=r"Set 1 is .*; wanted an array"):
+    with pytest.raises(ValueError, match=r"Set 1 is .*; expected an array"):
         sets_from_arrays([[1.0], item])
-    with pytest.raises(ValueError, match="Set 1 holds strings; wanted numbers"):
+    with pytest.raises(ValueError, match="Set 1 holds strings; expected numbers"):
         sets_from_arrays([[1.0], [item]])
 
 

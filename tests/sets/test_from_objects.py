@@ -77,15 +77,15 @@ def test_any_strings(items):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ([["a"], [1.0]], "Set 1 holds 1.0; wanted strings"),
-        ([["a"], ["b", 2]], "Set 1 holds 2; wanted strings"),
-        ([["a"], [["b", "c"]]], r"Set 1 holds \['b', 'c'\]; wanted strings"),
-        ([["a"], "bc"], "Set 1 is 'bc'; wanted a sequence of strings"),
-        ([["a"], np.array([["b"]])], r"Set 1 is array\(.*; wanted a sequence of strings"),
-        (["a", "b"], "Set 0 is 'a'; wanted an array"),
-        ([[1.0], ["a"]], "Set 1 .*string|Set 1 has dtype <U1; wanted numbers"),
+        ([["a"], [1.0]], "Set 1 holds 1.0; expected strings"),
+        ([["a"], ["b", 2]], "Set 1 holds 2; expected strings"),
+        ([["a"], [["b", "c"]]], r"Set 1 holds \['b', 'c'\]; expected strings"),
+        ([["a"], "bc"], "Set 1 is 'bc'; expected a sequence of strings"),
+        ([["a"], np.array([["b"]])], r"Set 1 is array\(.*; expected a sequence of strings"),
+        (["a", "b"], "Set 0 is 'a'; expected an array"),
+        ([[1.0], ["a"]], "Set 1 .*string|Set 1 has dtype <U1; expected numbers"),
         ([["a", None]], "Set 0 has no value in column 'x0' \\(element 1"),
-        ([[b"a"]], "Set 0 holds strings; wanted numbers"),
+        ([[b"a"]], "Set 0 holds strings; expected numbers"),
     ],
 )
 def test_what_is_no_basket_names_the_set(X, message):
@@ -94,7 +94,7 @@ def test_what_is_no_basket_names_the_set(X, message):
 
 
 def test_where_numbers_are_wanted_strings_are_an_error():
-    with pytest.raises(ValueError, match=r"column 'x0' of the elements has dtype (str|object).*; wanted numbers"):
+    with pytest.raises(ValueError, match=r"column 'x0' of the elements has dtype (str|object).*; expected numbers"):
         check_sets(BASKETS)
 
 
@@ -131,7 +131,7 @@ def test_what_is_missing_does_not_hide_the_kind():
 def test_dicts_that_lack_a_feature_name_the_set():
     with pytest.raises(ValueError, match=r"Set 1 holds NaN \(element 0, feature 'b'\)"):
         check_sets([[{"a": 1, "b": 2.5}], [{"a": 3}]])
-    with pytest.raises(ValueError, match="Set 1 holds 'x'; wanted dicts"):
+    with pytest.raises(ValueError, match="Set 1 holds 'x'; expected dicts"):
         check_sets([[{"a": 1}], ["x"]])
 
 
@@ -177,10 +177,10 @@ def test_tables_of_other_libraries_are_matched_by_column_and_have_no_labels(libr
         ([FRAME[["a"]], FRAME, FRAME], r"Set 0 has the columns \['a'\]; the sets after it have \['a', 'b'\]"),
         ([FRAME, FRAME[["a"]]], r"Set 1 has the columns \['a'\]; the sets before it have \['a', 'b'\]"),
         ([[], FRAME, FRAME[["b", "a"]]], r"Set 2 has the columns \['b', 'a'\]; the sets before it have \['a', 'b'\]"),
-        ([FRAME, np.ones((1, 2))], "Set 0 is a table, but set 1 is ndarray; wanted all or none"),
-        ([np.ones((1, 2)), FRAME], "Set 1 is a table, but set 0 is ndarray; wanted all or none"),
+        ([FRAME, np.ones((1, 2))], "Set 0 is a table, but set 1 is ndarray; expected all sets to be tables, or none"),
+        ([np.ones((1, 2)), FRAME], "Set 1 is a table, but set 0 is ndarray; expected all sets to be tables, or none"),
         ([FRAME.set_axis(["a", "a"], axis=1)] * 2, r"1 column names stand for several columns each: \['a'\]"),
-        ([FRAME, FRAME.assign(b="x")], "The column 'b' of the elements has dtype object; wanted numbers"),
+        ([FRAME, FRAME.assign(b="x")], "The column 'b' of the elements has dtype object; expected numbers"),
     ],
 )
 def test_frames_that_do_not_go_together_name_the_set(items, message):

@@ -333,7 +333,7 @@ def test_columns_of_several_kinds_are_read_as_they_are(sizes, data):
     assert list(sets.feature_names) == list(items[0])
     if name not in ("dicts", "dicts in arrays"):
         assert isinstance(sets.elements["kind"].dtype, pd.CategoricalDtype)
-    with pytest.raises(ValueError, match=r"The column 'name' of the elements has dtype .*; wanted numbers"):
+    with pytest.raises(ValueError, match=r"The column 'name' of the elements has dtype .*; expected numbers"):
         check_sets(X, missing_sets="empty")
 
 

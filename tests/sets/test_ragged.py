@@ -313,7 +313,7 @@ def test_masked_context_is_refused(context):
 
 
 def test_bytes_are_no_numbers():
-    with pytest.raises(ValueError, match="The table of elements holds strings; wanted numbers"):
+    with pytest.raises(ValueError, match="The table of elements holds strings; expected numbers"):
         RaggedSets([bytearray(b"12"), bytearray(b"34")], [0, 2])
 
 
@@ -358,9 +358,9 @@ def test_offsets_may_be_objects():
 @pytest.mark.parametrize(
     ("context", "message"),
     [
-        (3, "The context is 3; wanted an array of shape .n_sets, n_context."),
+        (3, "The context is 3; expected an array of shape .n_sets, n_context."),
         (["a", "b"], "context must have shape .n_sets, n_context., but has shape .2,."),
-        ([bytearray(b"a"), bytearray(b"b")], "The context holds bytes; wanted numbers or strings"),
+        ([bytearray(b"a"), bytearray(b"b")], "The context holds bytes; expected numbers or strings"),
     ],
 )
 def test_what_is_no_context_is_shown(context, message):

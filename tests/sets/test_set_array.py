@@ -342,7 +342,7 @@ def test_sequences_of_every_form_are_read(mixed):
     assert SetArray._from_sequence([[["a"]], []][1:]).sets.sizes.tolist() == [0]
     with pytest.raises(ValueError, match="is one set, not many"):
         SetArray._from_sequence(np.ones((3, 2)))
-    with pytest.raises(ValueError, match="wanted an array"):
+    with pytest.raises(ValueError, match="expected an array"):
         SetArray._from_sequence(["a"])
 
 

@@ -35,11 +35,11 @@ def test_a_set_of_python_is_its_values():
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (None, ValueError, "It is None; wanted an array"),
-        (1.5, ValueError, "It is 1.5; wanted an array"),
-        ("ab", ValueError, "It is 'ab'; wanted an array"),
+        (None, ValueError, "It is None; expected an array"),
+        (1.5, ValueError, "It is 1.5; expected an array"),
+        ("ab", ValueError, "It is 'ab'; expected an array"),
         (bytearray(b"ab"), ValueError, "It is bytearray"),
-        ([b"ab", b"cd"], ValueError, "It holds strings; wanted numbers"),
+        ([b"ab", b"cd"], ValueError, "It holds strings; expected numbers"),
         ([[1, 2], [3]], ValueError, "It is not an array: its elements have unequal lengths"),
         (np.ma.array([1, 2], mask=[0, 1]), ValueError, "It has masked values; fill them first"),
         ([np.ma.array([1], mask=[1]), np.ma.array([2])], ValueError, "It has masked values"),

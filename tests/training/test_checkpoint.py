@@ -138,7 +138,7 @@ def test_warm_starts_have_files_of_their_own(tmp_path):
 
 
 def test_a_random_state_is_wanted(tmp_path):
-    with pytest.raises(ValueError, match="checkpoint wants an int as random_state"):
+    with pytest.raises(ValueError, match="checkpoint requires an int as random_state"):
         DeepSetsRegressor(**SINGLE, checkpoint=tmp_path).fit(SETS, VALUES)
 
 

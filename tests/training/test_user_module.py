@@ -99,7 +99,7 @@ def test_embed_is_the_modules_own(padded):
 @pytest.mark.parametrize(("module", "shape"), [(WrongShape, r"\(3,\)"), (PerElement, r"\(3, 4, 3\)")])
 def test_an_output_of_the_wrong_shape_is_an_error(padded, module, shape):
     x, mask = padded
-    with pytest.raises(ValueError, match=rf"output of shape {shape}; wanted \(b, output_dim\), \(3, 3\)"):
+    with pytest.raises(ValueError, match=rf"output of shape {shape}; expected \(b, output_dim\), \(3, 3\)"):
         PaddedModule(module, 2, 3)(pack(x, mask))
 
 
