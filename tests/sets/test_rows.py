@@ -77,7 +77,7 @@ def test_answers_of_every_form_are_read():
         ([[1, 2], 3], "Set 1 has 1 elements, but 3 as answers"),
         (np.array([1, 2, 3]), "There are 3 arrays of answers for 2 sets; expected one per set"),
         (np.array([0.5, 1.5]), "Set 0 has 2 elements, but .*0.5.* as answers"),
-        ([[[1], [2]], [3]], r"The answers of set 1 have shape \(1,\); expected are"),
+        ([[[1], [2]], [3]], r"The answers of set 1 have shape \(1,\); expected"),
         ([[[[1]], [[2]]], [[[3]]]], r"The answers of set 0 have shape \(2, 1, 1\)"),
     ],
 )
