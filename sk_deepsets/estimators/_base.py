@@ -104,7 +104,7 @@ class DeepSetsBase(BaseEstimator):
         sets = fitted._read_sets(X, reset=not goes_on)
         fitted._target = copy.copy(self._target) if goes_on else self._make_target(y)
         values, of_sets, weight = fitted._read_targets(y, sample_weight, sets, classes)
-        # the same each time that training goes on: no member looks at sets that it was trained on before
+        # the same each time that training continues: no member is evaluated on sets that it was trained on before
         of_parts = np.random.RandomState(fitted._seed_of_parts)
         parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
         if not goes_on:
@@ -132,7 +132,7 @@ class DeepSetsBase(BaseEstimator):
         return training
 
     def _record(self, sets, training, before):
-        """What a fit leaves to look at, with what is there from before, if training went on."""
+        """Set the public attributes, which continue the earlier ones if training continued."""
         self.size_range_ = size_range(sets, None if before is None else before.size_range_)
         self.history_ = [*([] if before is None else before.history_), *training.history]
         self.n_iter_ = len(self.history_)
@@ -163,7 +163,7 @@ class DeepSetsBase(BaseEstimator):
         return training, best_epoch
 
     def _divide(self, values, weight, sets, groups, random, all_are_trained):
-        """Which sets are trained on and which are looked at: those of other folds, or one part."""
+        """Which sets are trained on and which are held out: folds, or one part."""
         used = np.arange(len(sets)) if weight is None else np.flatnonzero(weight)
         groups = check_groups(groups, sets)
         groups = None if groups is None else groups[used]
@@ -180,7 +180,7 @@ class DeepSetsBase(BaseEstimator):
         return Parts(len(sets), used)
 
     def _n_folds(self, n_sets, n_elements):
-        """How many members of a pack there are of each kind; 1 for one net."""
+        """Number of members of each kind in the ensemble; 1 for a single net."""
         module = getattr(getattr(self, "net_", None), "module_", None)
         return getattr(module, "n_folds", 1)
 
@@ -203,7 +203,7 @@ class DeepSetsBase(BaseEstimator):
         self._built_with = model_parameters(self)
 
     def _keep_out_of_fold(self, best_epoch, parts, values, weight):
-        """What the members that did not see a set say of it; nothing where there are no such members."""
+        """Keep the out-of-fold predictions; nothing if every member was trained on all sets."""
         for name in ("oof_prediction_", "oof_score_"):
             self.__dict__.pop(name, None)
         if self._saw_all:
@@ -272,7 +272,7 @@ class DeepSetsBase(BaseEstimator):
         return sets
 
     def _is_right_for_any_size(self):
-        """Whether a larger set is only more of the same."""
+        """Whether predictions carry over to sets of any size."""
         return False
 
     def _outputs(self, sets):

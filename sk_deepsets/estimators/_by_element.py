@@ -1,4 +1,4 @@
-"""ByElement: what an estimator with one answer per set can say of each element, for :mod:`sk_deepsets.inspection`."""
+"""ByElement: explanations by element of estimators with one prediction per set, for :mod:`sk_deepsets.inspection`."""
 
 import numpy as np
 import torch
@@ -19,15 +19,15 @@ def _pays_attention(estimator):
 
 
 class ByElement:
-    """Mixin of the estimators with one answer per set."""
+    """Mixin of the estimators with one prediction per set."""
 
     @available_if(_phi_sees_one_element)
     def leave_one_out(self, X):
-        """Answer for each set without each of its elements.
+        """Predict for each set without each of its elements.
 
-        Exact, and in time linear in the elements: phi, which sees one element at a time, runs once, the pool is taken
-        apart, and rho runs once per element. Not for a ``module`` of your own or ``encoder="equivariant"``, where what
-        is known of an element depends on the others.
+        Exact, in time linear in the number of elements: phi runs once per element, and so does rho, since the pool
+        can be updated for one element. Not available with a ``module`` of your own or ``encoder="equivariant"``, where
+        the representation of an element depends on the others.
 
         Parameters
         ----------
@@ -37,14 +37,14 @@ class ByElement:
         Returns
         -------
         list of ndarray of shape (n_i, n_classes), (n_i,) or (n_i, n_outputs)
-            One array per set, with what ``predict_proba``, or ``predict`` of a regressor, gives for the set without
-            each element. The only element of a set leaves an empty one.
+            One array per set, with what ``predict_proba``, or ``predict`` of a regressor, returns for the set without
+            each element. Without its only element, a set is empty.
         """
         return self._of_elements(X, lambda data: self._target.answers(leave_one_out(self.net_, data).double().numpy()))
 
     @available_if(_phi_sees_one_element)
     def occlusion(self, X, output=0):
-        """How much an answer changes when an element is left out: for the set minus for the set without it.
+        """Measure how much the prediction changes when an element is left out: with it minus without it.
 
         Of a classifier, the log-odds of a class or label, log(p / (1 - p)), where p is what ``predict_proba`` gives;
         of a regressor, the prediction. See :meth:`leave_one_out` for the cost.
@@ -71,7 +71,7 @@ class ByElement:
 
     @available_if(_pays_attention)
     def attention(self, X):
-        """The weight of each element in the mean of its set that ``pool_type="attention"`` takes.
+        """Weight of each element in the weighted mean that ``pool_type="attention"`` computes.
 
         Parameters
         ----------
@@ -81,18 +81,18 @@ class ByElement:
         Returns
         -------
         list of ndarray of shape (n_i,)
-            One array per set; each sums to 1. Of several members, the mean.
+            One array per set; each sums to 1. For an ensemble, the mean over the members.
         """
         return self._of_elements(X, lambda data: attention(self.net_, data).double().numpy())
 
     @plain_torch()
     def integrated_gradients(self, X, output=0, n_steps=32):
-        """How much each element adds to an answer on the way from the mean element to itself.
+        """Attribute the prediction for a set to its elements by integrated gradients.
 
-        The gradient of the answer is integrated while all elements move in a straight line, at the same time, from
-        the mean over the training elements to what they are (Sundararajan, Taly and Yan, 2017, "Axiomatic attribution
-        for deep networks"); over a set the values add up to the answer for it minus that for as many mean elements, as
-        exactly as ``n_steps`` allow. Categories stay as they are, and add nothing.
+        The gradient of the prediction is integrated along the straight line on which all elements of a set move from
+        the mean of the training elements to their values (Sundararajan, Taly and Yan, 2017, "Axiomatic attribution
+        for deep networks"). Over a set, the values add up to the prediction minus the one for as many mean elements, as
+        exactly as ``n_steps`` allows. Categories do not change, and add nothing.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class ByElement:
         output : int or array-like of int, shape (n_sets,), default=0
             Which column of ``predict_proba``, or of a regressor's ``predict``; one for all sets, or one for each.
         n_steps : int, default=32
-            Points of the line at which a gradient is taken.
+            Number of points on the line at which the gradient is computed.
 
         Returns
         -------
@@ -123,5 +123,5 @@ class ByElement:
         """One array per set, of what a function of the data set gives for all elements."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        self._outputs(sets)  # nothing can be said of sets that have no answer
+        self._outputs(sets)  # raises for sets without a finite prediction
         return np.split(function(SetDataset(sets)), sets.offsets[1:-1])

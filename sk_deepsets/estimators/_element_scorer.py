@@ -144,7 +144,7 @@ def _checked(X):
 def _flat(answers):
     """The answers of all elements in one array."""
     if isinstance(answers, np.ndarray) and answers.ndim == 1 and answers.dtype != object:
-        raise TypeError("Expected one answer for each element, but the estimator gives one for each set.")
+        raise TypeError("Expected one prediction for each element, but the estimator gives one for each set.")
     return np.concatenate(list(answers))
 
 

@@ -1,4 +1,4 @@
-"""Which sets are trained on, and which are looked at: folds for the members of a pack, one part for a plain net."""
+"""Which sets are trained on and which are held out: folds for the members of an ensemble, one part for a plain net."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""The kinds of members that a pack has by default, how many members there are, and what they learn from the data first.
+"""The default kinds of members of an ensemble, the number of members, and what they learn from the data first.
 
 Chosen by examples/benchmarks/quality.py: each row of the table pays on some kind of data, and which row pays is found
 in training, out of fold.
@@ -85,7 +85,7 @@ def learn_columns(table, n_categories, weight, names, standardize):
 
 
 def learn_inputs(kinds, sets, encoder, weight, standardize):
-    """The arguments of a pack that depend on the data: scalings of elements, of statistics and of the context."""
+    """The arguments of an ensemble that depend on the data: scalings of elements, of statistics and of the context."""
     of_elements = None if weight is None else weight[sets.segments]
     names = {name for kind in kinds for name in kind.elements}
     elements = learn_columns(sets.elements, encoder.n_categories, of_elements, names, standardize)

@@ -1,4 +1,4 @@
-"""How training went, and what came of it: warnings, and an error for answers that are no numbers."""
+"""The outcome of a training: warnings, and an error for predictions that are not finite."""
 
 import warnings
 
@@ -32,7 +32,7 @@ def warn_of_training(estimator, training, stacklevel):
         )
     elif training.blew_up is not None:
         said.append(
-            f"Training failed: its loss is {training.blew_up:.3g}, far beyond that of always answering the same. "
+            f"Training failed: its loss is {training.blew_up:.3g}, far above that of a constant prediction. "
             f"{advice_for(estimator)}"
         )
     if training.unfinished:

@@ -15,7 +15,7 @@ from sk_deepsets.training import OPTIMIZERS
 
 @with_parameters
 class SetArchitecture:
-    """The model of the estimators with one answer per set."""
+    """The model of the estimators with one prediction per set."""
 
     phi_hidden_dims: Sequence[int] = parameter(
         (32, 32), "sequence of int", "Widths of the layers of phi. Empty: phi is the identity.", "array-like", Integral
@@ -83,7 +83,7 @@ class SetArchitecture:
 
 @with_parameters
 class ElementArchitecture:
-    """The model of the estimators with one answer per element."""
+    """The model of the estimators with one prediction per element."""
 
     hidden_dims: Sequence[int] = parameter(
         (64, 64),
@@ -279,12 +279,12 @@ class Run:
 
 @with_parameters
 class SetParameters(Run, TrainingParameters, Data, SharedArchitecture, SetArchitecture):
-    """The parameters of the estimators with one answer per set (a dataclass takes fields from the last base first)."""
+    """The parameters of the estimators with one prediction per set (dataclass fields begin with the last base)."""
 
 
 @with_parameters
 class ElementParameters(Run, TrainingParameters, Data, SharedArchitecture, ElementArchitecture):
-    """The parameters of the estimators with one answer per element."""
+    """The parameters of the estimators with one prediction per element."""
 
 
 def check_widths(dims, name):

@@ -1,4 +1,4 @@
-"""Which parameters make the model: training goes on, from memory or from a file, where they are the same."""
+"""Which parameters define the model: training can continue, from memory or from a file, only if they are the same."""
 
 from functools import partial
 from numbers import Integral
@@ -36,12 +36,12 @@ def model_parameters(estimator):
 
 
 def check_same_model(estimator):
-    """Raise if training is to go on with parameters that the net was not built with."""
+    """Raise if training is to continue with parameters that the net was not built with."""
     for name, value in model_parameters(estimator).items():
         wanted = estimator._built_with[name]
         if value != wanted:
             raise ValueError(
-                f"{name}={value!r}, but the net to go on with was built with {wanted!r}: "
+                f"{name}={value!r}, but the net to continue with was built with {wanted!r}: "
                 "set warm_start=False (or clone the estimator) to train a new one."
             )
 

@@ -1,4 +1,4 @@
-"""What an estimator learns to answer: how y is read, what the net has to give, and what its outputs mean."""
+"""The targets of estimators: how y is read, which loss it has, and how outputs are decoded."""
 
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
@@ -51,7 +51,7 @@ class Target:
         name : str
             What follows X and y in messages.
         classes : array-like, optional
-            The classes that there are, where these targets do not tell.
+            All classes, where these targets need not have all of them.
         """
         raise NotImplementedError
 
@@ -69,7 +69,7 @@ class Target:
         """Learn mean and spread of the targets of the training sets."""
 
     def prior(self, values, weight):
-        """The outputs that fit the training sets best without a look at them, (n_outputs,)."""
+        """The outputs of the constant prediction that fits the training sets best, (n_outputs,)."""
         return np.zeros(self.output_dim)
 
     def dataset(self, values, sets, weight):

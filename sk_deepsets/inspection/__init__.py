@@ -1,4 +1,4 @@
-"""See inside: what mattered for an answer, and how the training went. Works with fitted estimators of sets.
+"""Explain predictions, and inspect the training, of fitted estimators on sets.
 
 The displays need matplotlib: ``pip install "sk-deepsets[plot]"``.
 """

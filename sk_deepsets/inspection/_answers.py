@@ -1,4 +1,4 @@
-"""What any estimator of sets says, in one form: sets as RaggedSets, answers as a table of floats."""
+"""The predictions of any estimator on sets, in one form: sets as RaggedSets, predictions as a table of floats."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def log_odds(table: np.ndarray, columns: np.ndarray, are_labels: bool) -> np.nda
 
 
 def of_elements(estimator: Any) -> bool:
-    """Whether an estimator has one answer per element."""
+    """Whether an estimator has one prediction per element."""
     return isinstance(last_step(estimator), DeepSetsElementClassifier | DeepSetsElementRegressor)
 
 

@@ -11,7 +11,7 @@ from sk_deepsets.inspection._answers import opened, read_sets, regroup
 
 
 def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
-    """The elements of each set that a max pool keeps: these alone give the same answer.
+    """Find the elements of each set that attain a maximum: these alone give the same prediction.
 
     The critical set of Qi et al. (2017), "PointNet: Deep learning on point sets for 3D classification and
     segmentation": of each feature of phi, the element with the largest value, so at most as many elements as phi has
@@ -28,12 +28,12 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
     Returns
     -------
     list of ndarray of int, shape (n_critical_i,)
-        The positions of the critical elements in each set, rising; none for an empty set.
+        The positions of the critical elements in each set, in ascending order; none for an empty set.
 
     Raises
     ------
     ValueError
-        For any other estimator, whose answer depends on all elements.
+        For any other estimator, whose predictions depend on all elements.
 
     See Also
     --------
@@ -87,5 +87,5 @@ def _why_not(model: Any) -> str | None:
     if model.encoder != "elementwise":
         return f"encoder is {model.encoder!r}, with which phi sees all elements"
     if any(kind.statistics for kind in getattr(model.net_.module_, "kinds", ())):
-        return "members of a pack see statistics of the set, too"
+        return "members of an ensemble see statistics of the set, too"
     return None

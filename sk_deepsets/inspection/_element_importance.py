@@ -1,4 +1,4 @@
-"""element_importance: what each element of a set adds to the answer for the set."""
+"""element_importance: how much each element of a set contributes to the prediction for the set."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ELEMENTS_AT_ONCE = 262_144
     {"method": [StrOptions({"auto", "occlusion", "attention", "gradient"})]}, prefer_skip_nested_validation=True
 )
 def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any = None) -> list[np.ndarray]:
-    """How much each element of a set matters for the answer.
+    """Measure how much each element of a set matters for the prediction.
 
     Parameters
     ----------
     estimator : estimator
-        A fitted estimator with one answer per set, alone or behind other steps in a pipeline.
+        A fitted estimator with one prediction per set, alone or behind other steps in a pipeline.
     X : sets
         Any form that :func:`check_sets` takes.
     method : {"auto", "occlusion", "attention", "gradient"}, default="auto"
@@ -47,7 +47,7 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
         for sets of m - 1, and probabilities closer to 0 or 1 than 2e-16 count as that.
 
         ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
-        They tell where the net looks, not whether that speaks for or against the answer.
+        They show which elements the net uses, not whether these count for or against the prediction.
 
         ``"gradient"``: integrated gradients, see :meth:`DeepSetsClassifier.integrated_gradients`, which share out the
         probability, or the prediction. Elements share what they say together, where to leave out one of two equal
@@ -66,7 +66,7 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     Raises
     ------
     TypeError
-        For an estimator with one answer per element.
+        For an estimator with one prediction per element.
     ValueError
         For an unknown target, and for a method that the estimator does not allow.
 
@@ -95,7 +95,7 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     """
     if of_elements(estimator):
         raise TypeError(
-            f"element_importance explains one answer per set, but {type(estimator).__name__} gives one per element."
+            f"element_importance explains one prediction per set, but {type(estimator).__name__} gives one per element."
         )
     return explain(estimator, X, method, target).importance
 

@@ -1,4 +1,4 @@
-"""EmbeddingDisplay: the pooled vectors of sets in two dimensions."""
+"""EmbeddingDisplay: the embeddings of sets in two dimensions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EmbeddingDisplay:
     points : ndarray of shape (n_sets, 2)
     target : ndarray of shape (n_sets,), default=None
     explained : ndarray of shape (2,), default=None
-        Share of the variance of the embedding that each component has.
+        Share of the variance of the embeddings that each component explains.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class EmbeddingDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any = None, *, ax: Any = None, **scatter_kwargs: Any
     ) -> EmbeddingDisplay:
-        """Embed sets, and draw them.
+        """Embed sets and plot them.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class EmbeddingDisplay:
         X : sets
             Any form that :func:`check_sets` takes.
         y : array-like of shape (n_sets,), default=None
-            What the colours stand for; None: what is predicted.
+            Target to colour by; None: the predictions.
         ax : matplotlib Axes, default=None
             Where to draw; None: new ones.
         **scatter_kwargs : dict

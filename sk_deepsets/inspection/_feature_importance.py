@@ -18,25 +18,24 @@ SIZE = "set size"
 def feature_importance(
     estimator: Any, X: Any, y: Any, n_repeats: int = 5, scoring: Any = None, random_state: Any = None
 ) -> Bunch:
-    """How much the score falls when one column is permuted (Breiman, 2001, "Random forests").
+    """Measure how much the score drops when one column is permuted (Breiman, 2001, "Random forests").
 
     Each column of the elements is permuted across all elements of all sets; each column of the context across the sets.
-    The size of a set is one more feature: sizes are permuted among the sets that have elements. A set that gets a
-    smaller size keeps a random choice of its elements; one that gets a larger size keeps all, repeated, and a random
-    choice of them once more for what is left. So what its elements are like stays as it was, but for the extremes of a
-    set that gets smaller; empty sets stay empty.
+    The size of a set counts as another feature: sizes are permuted among the non-empty sets. A set that gets a
+    smaller size keeps a random selection of its elements; a set that gets a larger size repeats all of them, and adds a
+    random selection for the remainder. So the distribution of its elements stays about the same, except for the
+    extremes of a set that gets smaller; empty sets stay empty.
 
     Parameters
     ----------
     estimator : estimator
         A fitted estimator of sets, such as a pipeline.
     X : sets
-        Any form that :func:`check_sets` takes. Of sets that were not trained on, it tells what the estimator has
-        learned that carries over.
+        Any form that :func:`check_sets` takes. Held-out sets show which columns matter for new data.
     y : array-like
         As for ``estimator.score``.
     n_repeats : int, default=5
-        How often each column is permuted.
+        Number of times to permute each column.
     scoring : str or callable, default=None
         As in scikit-learn. None: ``estimator.score``.
     random_state : int, RandomState instance or None, default=None
@@ -47,7 +46,7 @@ def feature_importance(
     Bunch
         As from :func:`sklearn.inspection.permutation_importance`: ``importances_mean`` and ``importances_std`` of shape
         (n_columns,), ``importances`` (n_columns, n_repeats); besides ``feature_names`` (n_columns,) and ``kinds``
-        (n_columns,): "element", "context" or "size". An estimator with one answer per element has no row for the size.
+        (n_columns,): "element", "context" or "size". With one prediction per element there is no row for the size.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""check_invariance: whether the answers depend on what they should not depend on."""
+"""check_invariance: whether predictions depend on the order of the elements, on the batch or on padding."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ALONE = 20
 
 @dataclass(frozen=True)
 class InvarianceReport:
-    """How much the answers of an estimator change, at most, under changes of the sets.
+    """The largest changes of an estimator's predictions under changes of the sets.
 
-    Probabilities and values are compared; values are measured in their own largest absolute value.
+    Changes of probabilities are absolute; changes of values are relative to the largest absolute value.
 
     Parameters
     ----------
@@ -30,9 +30,10 @@ class InvarianceReport:
     more_padding : float
         Each set beside one that is twice as large as any, which makes an estimator that pads add padding.
     duplicated_elements : float
-        Each element twice. Means and maxima do not see it; sums, and the size of the set, do. It is for information.
+        Each element twice. This changes sums and the size of the set, but not means and maxima; it is for information
+        only.
     tolerance : float
-        How much is taken for rounding.
+        Largest change that counts as rounding.
     """
 
     shuffled_elements: float
@@ -57,7 +58,7 @@ class InvarianceReport:
 
 
 def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_state: Any = 0) -> InvarianceReport:
-    """Find out whether the answers for sets depend on the order of their elements, on the batch or on padding.
+    """Check that predictions do not depend on the order of the elements, on the batch or on padding.
 
     For any estimator of sets: a pipeline, or one with a ``module`` of your own. Of an estimator with one answer per
     element, the answers move along with the elements.
@@ -69,9 +70,9 @@ def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_
     X : sets
         Any form that :func:`check_sets` takes; some dozens of sets are enough.
     tolerance : float, default=1e-4
-        Largest change to take for rounding.
+        Largest change that counts as rounding.
     random_state : int, RandomState instance or None, default=0
-        Of the order of the elements.
+        Controls how the elements are shuffled.
 
     Returns
     -------
@@ -126,7 +127,7 @@ class _Changes:
         rows : ndarray of int, shape (sizes.sum(),)
             The elements of the new sets.
         counted : ndarray of bool, shape (n_new,), optional
-            The sets that are looked at.
+            The sets to compare.
         """
         new = regroup(self.sets, rows, sizes, numbers)
         found = answers(self.estimator, like(self.X, new, numbers))

@@ -1,4 +1,4 @@
-"""LossCurveDisplay: how the training went."""
+"""LossCurveDisplay: the losses of a training by epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LossCurveDisplay:
     epochs : ndarray of int, shape (n_epochs,)
     train_loss : ndarray of shape (n_epochs,)
     valid_loss : ndarray of shape (n_epochs,) or None
-        Of the sets that are not trained on: of a pack, of those that each member has not seen.
+        Loss of the held-out sets; for an ensemble, the out-of-fold loss.
     best_iteration : int or None
         The epoch with the lowest validation loss.
 

@@ -1,4 +1,4 @@
-"""SetSizeDisplay: the error by the size of the set."""
+"""SetSizeDisplay: the error against the size of the set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SetSizeDisplay:
     errors : ndarray of shape (n_sets,)
     error_name : str
     size_range : tuple of int, default=None
-        Sizes of the smallest and the largest set trained on.
+        Sizes of the smallest and the largest training set.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class SetSizeDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted estimator with one answer per set.
+            A fitted estimator with one prediction per set.
         X, y : sets and their targets
             That were not trained on.
         n_bins : int, default=8
@@ -81,7 +81,7 @@ class SetSizeDisplay:
         """
         check_is_fitted(estimator)
         if of_elements(estimator):
-            raise TypeError("SetSizeDisplay is for one answer per set, but the estimator gives one per element.")
+            raise TypeError("SetSizeDisplay is for one prediction per set, but the estimator gives one per element.")
         sets = read_sets(X)
         sizes, predicted = sets.sizes, np.asarray(estimator.predict(X))
         wanted = read_known_targets(y, sets, predicted.shape)

@@ -1,7 +1,7 @@
 """The file that models are saved in: settings and named arrays in the layout of safetensors, under a checksum.
 
 First the length of the header in eight bytes; then the header, in JSON, which says of each array its dtype, shape and
-place; then the arrays. So any reader of safetensors can look at the weights. The settings are a string in the header's
+place; then the arrays. So any reader of safetensors can read the weights. The settings are a string in the header's
 metadata, and so is the SHA-256 of the whole file, in which the digits of the checksum itself count as zeros.
 """
 

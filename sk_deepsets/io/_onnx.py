@@ -38,7 +38,7 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     Parameters
     ----------
     estimator : estimator
-        One of the four of this package; of a pipeline, its last step, to which the steps before it are given by hand.
+        One of the four of this package; of a pipeline, its last step; apply the steps before it yourself.
     path : str or Path
         A file there is replaced.
 

@@ -26,7 +26,7 @@ def save(estimator: Any, path: str | Path) -> None:
         One of the estimators of this package, a ``SetPadder``, a ``SetAggregator`` or an ``ElementTransformer``
         around ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler`` or ``RobustScaler``, or a ``Pipeline`` of these.
     path : str or Path
-        A file there is replaced.
+        An existing file is replaced.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def save(estimator: Any, path: str | Path) -> None:
     -----
     The file holds the weights once, in the layout of `safetensors <https://github.com/huggingface/safetensors>`_, and
     all else in JSON: parameters, fitted attributes, categories, labels, ``history_``. Left out are the state of the
-    optimizer, which begins anew where training goes on, ``oof_prediction_``, and the folders ``checkpoint`` and
+    optimizer, which starts afresh if training continues, ``oof_prediction_``, and the folders ``checkpoint`` and
     ``memory`` (of a pipeline). A ``module`` of your own is saved as its name and weights, and its class is an argument
     of :func:`load`.
 

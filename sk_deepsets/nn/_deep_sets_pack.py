@@ -1,4 +1,4 @@
-"""DeepSetsPack: many small Deep Sets side by side, which see the sets in different ways, and their mean."""
+"""DeepSetsPack: an ensemble of many small Deep Sets, of several kinds, and their mean."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DeepSetsPack(Pack):
         What the mean is taken of: probabilities of classes, or of labels, of which outputs are logits, the
         exponentials of outputs, or outputs.
     prior : sequence of float, optional
-        Outputs without a look at the set, from which training starts.
+        Outputs of a constant prediction, from which training starts.
     """
 
     sums: Tensor
@@ -126,7 +126,7 @@ class DeepSetsPack(Pack):
         self.dropout = MemberDropout([kind.dropout for kind in each])
         self.register_buffer("sums", torch.tensor([kind.sums for kind in each]))
         last: Any = self.rho[-1] if len(self.rho) else self.rho_first
-        with torch.no_grad():  # training starts from what is known without a look at the sets
+        with torch.no_grad():  # training starts from a constant prediction
             last.weight.mul_(0.3)
             last.bias.copy_(self.prior)
 

@@ -1,4 +1,4 @@
-"""Losses of one output for each element that look at the whole set: which one is chosen, or their order."""
+"""Losses that compare the outputs of the elements of a set: which one is chosen, or their order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
 
 
 class LossOfSets(nn.Module):
-    """A loss that looks at whole sets: one for each set, (b,), from outputs and targets of the elements."""
+    """A loss with one value for each set, (b,), from outputs and targets of its elements."""
 
 
 class OnePerSet(LossOfSets):

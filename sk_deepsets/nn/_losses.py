@@ -1,4 +1,4 @@
-"""Losses that torch does not have, one for each output, and the losses of the members of a pack."""
+"""Losses that torch does not have, one for each output, and the losses of the members of an ensemble."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 
 class Pack(nn.Module):
-    """Members side by side, ``n_folds`` of each kind, and the weighted mean of what they and a prior say.
+    """Members of an ensemble, ``n_folds`` of each kind, and the weighted mean of their outputs and of a prior.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Pack(nn.Module):
     link : str
         What the mean is taken of, see ``LINKS``.
     prior : sequence of float
-        Outputs without a look at the set, (n_outputs,).
+        Outputs of a constant prediction, (n_outputs,).
     """
 
     weights: Tensor
@@ -55,7 +55,7 @@ class Pack(nn.Module):
         self.weighted([1 / len(kinds)] * len(kinds), 0.0)
 
     def weighted(self, of_kinds: Sequence[float], of_prior: float) -> Pack:
-        """Set the weights of the kinds, and of the prior, in the mean; returns the pack itself."""
+        """Set the weights of the kinds, and of the prior, in the mean; returns the ensemble itself."""
         of_members = [weight / self.n_folds for weight in of_kinds for _ in range(self.n_folds)]
         self.weights = torch.tensor([*of_members, of_prior], device=self.prior.device, dtype=self.prior.dtype)
         return self
@@ -76,11 +76,11 @@ class Pack(nn.Module):
 
     @abstractmethod
     def of_kind(self, state: State, kind: int) -> State:
-        """The parameters of the members of one kind, by the names that they have in a pack of these alone."""
+        """The parameters of the members of one kind, by the names that they have in an ensemble of these alone."""
 
     @abstractmethod
     def joined(self, states: Sequence[State]) -> State:
-        """The parameters of a pack of several kinds, from those of a pack of each."""
+        """The parameters of an ensemble of several kinds, from those of an ensemble of each."""
 
     @abstractmethod
     def with_kinds(self, kinds: Sequence[Kind], states: Sequence[State]) -> Pack:

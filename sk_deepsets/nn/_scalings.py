@@ -1,4 +1,4 @@
-"""Ways to scale columns of numbers, learned from a table, in which the members of a pack see the same data."""
+"""Ways to scale columns of numbers, learned from a table, in which the members of an ensemble see the same data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics: what a table of aggregates says of each set, as inputs of a model."""
+"""Statistics: aggregates of each set, as additional inputs of a model."""
 
 from __future__ import annotations
 

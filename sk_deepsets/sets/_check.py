@@ -99,7 +99,7 @@ def check_sets(
 
 
 def _read(X: Any) -> tuple[RaggedSets, np.ndarray]:
-    """The sets of X, before their values are looked at, and which of them are missing."""
+    """The sets of X, before their values are checked, and which of them are missing."""
     if isinstance(X, PaddedSets):
         X = X.to_ragged()
     if isinstance(X, RaggedSets):

@@ -64,7 +64,7 @@ class SetDataset(Dataset):
     numbers : Tensor of shape (n_chosen,) or None
         Which of the sets belong to the data set; None: all.
     fold : Tensor of shape (n_sets,) or None
-        The fold of each set, of those that do not belong to the data set, too, where members of a pack leave out one.
+        The fold of each set, also of those outside the data set, where each member of an ensemble holds out one.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SetDataset(Dataset):
         return len(self.sizes)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, Tensor | int]:
-        """One set and its target, to look at: training takes batches."""
+        """One set and its target, for inspection: training takes batches."""
         y = self.y
         return self.X[number], 0 if y is None or self.y_of == "element" else y[number]
 

@@ -68,7 +68,7 @@ def build_net(
     Parameters
     ----------
     core : type or nn.Module
-        The class of the module, which takes packed sets; or a module, of which ``dims`` tell ``output_dim``.
+        The class of the module, which takes packed sets; or a module, with its ``output_dim`` in ``dims``.
     dims : dict
         Its arguments.
     loss : {"log_loss", "label_loss", "one_per_set", "listnet"} or of ``REGRESSION_LOSSES``

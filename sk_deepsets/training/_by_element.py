@@ -1,4 +1,4 @@
-"""What a trained net tells of single elements: the output without each of them, their attention, their gradients."""
+"""Explanations of a trained net by element: the output without each of them, their attention, their gradients."""
 
 from __future__ import annotations
 

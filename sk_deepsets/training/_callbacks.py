@@ -32,7 +32,7 @@ class BestEpoch(Callback):
     Attributes
     ----------
     sets_lr : bool
-        Whether to lower the learning rate to three tenths each time half of ``patience`` has passed in vain.
+        Whether to multiply the learning rate by 0.3 after each half of ``patience`` without improvement.
     """
 
     def __init__(self, patience: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoint: the state of a training in a file, so that a fit that was killed goes on where it stood."""
+"""Checkpoint: the state of a training in a file, so that a fit that was killed resumes where it stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MemberTraining: how the members of a pack are trained, and which of them are kept, from what they have not seen."""
+"""MemberTraining: trains the members of an ensemble, and selects among them by their out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLEAR_GAIN = 0.03
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
 """Sets, or elements, after which kinds that are not chosen are no longer trained"""
 MOST_ROUNDS, MOST_JUDGES = 30, 20_000
-"""Rounds of the selection, and sets that it looks at"""
+"""Rounds of the selection, and sets that it evaluates"""
 
 
 class Candidate(NamedTuple):
@@ -35,9 +35,9 @@ class Candidate(NamedTuple):
     """Which of the kinds that training began with"""
     kind: Kind
     state: dict[str, Tensor]
-    """Its parameters, in a pack of this kind alone"""
+    """Its parameters, in an ensemble of this kind alone"""
     outputs: Tensor
-    """(n, n_outputs): for each set that is looked at, the output of members that were not trained on it"""
+    """(n, n_outputs): for each evaluated set, the output of the members that were not trained on it"""
 
 
 class Library(NamedTuple):
@@ -71,7 +71,7 @@ class MemberTraining(Callback):
     sets_lr : bool
         Whether the learning rate rises over the first steps.
     outputs_ : Tensor of shape (n, n_outputs)
-        The mean of what the chosen candidates say of the sets that are looked at.
+        The mean of the outputs of the chosen candidates for the evaluated sets.
     loss_ : float
         Its loss.
     """
@@ -91,7 +91,7 @@ class MemberTraining(Callback):
         self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
         self._numbers = list(range(len(net.module_.kinds)))
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
-        self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # what is looked at, and of which fold it is
+        self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # the sets to evaluate, and their fold
         together = X.valid
         if X.train.fold is not None:
             fold = X.train.fold.numpy()
@@ -119,7 +119,7 @@ class MemberTraining(Callback):
         torch._foreach_lerp_(list(self._average.values()), weights, share)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Record the loss of what is not seen; look at it now and then."""
+        """Record the out-of-fold loss, and evaluate candidates at some of the epochs."""
         self._n_epochs += 1
         outputs = self._outputs(net)  # (n_kinds, n, n_outputs)
         even = torch.full((len(outputs),), 1 / len(outputs), dtype=outputs.dtype)
@@ -209,7 +209,7 @@ class MemberTraining(Callback):
         return torch.cat(found, dim=1).double().cpu()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Make a pack of the chosen candidates, with the parameters that they had."""
+        """Make an ensemble of the chosen candidates, with the parameters that they had."""
         candidates, pack = self._library.candidates, net.module_
         of_prior, *weights = self._library.weights
         self._average, self._library = {}, self._library._replace(candidates=())
@@ -232,7 +232,7 @@ class MemberTraining(Callback):
 
 
 class _Judge:
-    """The loss of outputs for the sets that are looked at."""
+    """The loss of outputs for the evaluated sets."""
 
     def __init__(self, net: Any, targets: Tensor, weights: Tensor | None, robust: bool) -> None:
         self.criterion, self.robust = net.criterion_, robust

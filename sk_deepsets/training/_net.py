@@ -62,7 +62,7 @@ class SetNet(NeuralNet):
         return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
-        """The module's output for one batch; in training the outputs of all members of a pack, (K, b, n_outputs)."""
+        """The module's output for one batch; in training, that of each member of an ensemble, (K, b, n_outputs)."""
         return self.module_(x.packed, **_context(x), **({"mean": False} if self._trains_a_pack else {}))
 
     def embed(self, X: Any) -> Tensor:
@@ -101,7 +101,7 @@ class SetNet(NeuralNet):
         if self.members_ is not None:
             self.members_.after_step(self)
         if step["y_pred"].dim() == 3:
-            # what stands for a pack, to callbacks and in the history
+            # what stands for an ensemble, to callbacks and in the history
             step["loss"] = step["loss"].detach() / len(step["y_pred"])
             step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
         return step

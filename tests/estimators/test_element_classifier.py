@@ -441,7 +441,7 @@ def test_training_goes_on_with_partial_fit_and_warm_start(case):
         warm.fit(BAGS, y)
     assert same_weights(once, warm)
     assert warm.n_iter_ == 3
-    with pytest.raises(ValueError, match="residual=True, but the net to go on with was built with False"):
+    with pytest.raises(ValueError, match="residual=True, but the net to continue with was built with False"):
         warm.set_params(residual=True).fit(BAGS, y)
     if is_classifier:
         with pytest.raises(ValueError, match="classes must be passed on the first call"):

@@ -228,7 +228,7 @@ def test_what_is_no_scorer_or_no_estimator_of_elements_says_so():
     bags = [bag for bag in BAGS if len(bag)]
     of_sets = DeepSetsClassifier(max_epochs=1).fit(bags, [len(bag) > 3 for bag in bags])
     with pytest.raises(
-        TypeError, match="Expected one answer for each element, but the estimator gives one for each set"
+        TypeError, match="Expected one prediction for each element, but the estimator gives one for each set"
     ):
         element_scorer("accuracy")(of_sets, bags, [part for part in Y if len(part)])
 

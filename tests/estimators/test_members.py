@@ -228,7 +228,7 @@ def test_a_warm_start_goes_on_with_the_same_folds(case, bags, make, random_state
     assert model.n_iter_ == n_iter + 3
     assert weights(model).numel() % kept.numel() == 0  # the pack that was chosen, perhaps at several times
     assert model.history_[n_iter]["valid_loss"] < first
-    with pytest.raises(ValueError, match=r"n_members=4, but the net to go on with was built with 8"):
+    with pytest.raises(ValueError, match=r"n_members=4, but the net to continue with was built with 8"):
         model.set_params(n_members=4).fit(bags, case.y)
 
 
