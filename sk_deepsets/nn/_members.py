@@ -1,6 +1,6 @@
 """Layers of many nets that are trained at the same time, with batched weights: one product instead of many small ones.
 
-The nets are the *members* of an ensemble. Each belongs to a kind, and there are equally many members of each kind: member
+The nets are the *members* of an ensemble. Each belongs to a kind, and each kind has equally many members: member
 ``c * n_folds + f`` is the one of kind ``c`` that belongs to fold ``f``. To what is between two layers, such as a pool,
 members are just more rows: those of member 0 come first, then those of member 1, and so on.
 
