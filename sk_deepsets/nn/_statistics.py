@@ -40,7 +40,7 @@ class Statistics(nn.Module):
 
     def forward(self, packed: PackedSets) -> Tensor:
         """The statistics of packed sets, (b, output_dim); those of an empty set are 0."""
-        # nothing is learned here; only who asks how the output depends on the elements wants a gradient
+        # nothing is learned here; a gradient is needed only for how the output depends on the elements
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed.elements.requires_grad):
             return _with_sizes(embed(self._numbers, self.identity, self.pooling, packed), packed.sizes)
 

@@ -47,7 +47,7 @@ def to_array(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = Fa
     ----------
     value : object
     what, shape : str
-        What it is called in messages, and the shape that is wanted.
+        What it is called in messages, and the expected shape.
     strings : bool
         Whether it may hold strings.
     """
