@@ -37,7 +37,7 @@ def test_the_snippets_run_in_order_and_the_table_has_their_score(tmp_path, monke
     for block in BLOCKS:
         run(block, names)
     in_table = re.search(r"is there a 9\?.*?\*\*(\.\d+)\*\*", TEXT).group(1)
-    assert float(in_table) == pytest.approx(names["clf"].score(names["test_bags"], names["test_y"]), abs=0.02)
+    assert float(in_table) == pytest.approx(names["clf"].score(names["test_bags"], names["test_y"]), abs=0.04)
 
 
 def test_the_gallery_asks_the_question_of_the_first_snippet():
