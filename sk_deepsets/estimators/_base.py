@@ -125,7 +125,7 @@ class DeepSetsBase(BaseEstimator):
                 check_losses(fitted, valid_set.X, name="_val")
             raise
         fitted._record(sets, training, self if goes_on else None)
-        # whose members have seen all sets once can say nothing out of fold when training goes on
+        # once its members have been trained on all sets, there are no out-of-fold predictions when training continues
         fitted._saw_all = parts.fold is None or (goes_on and self._saw_all)
         fitted._keep_out_of_fold(best_epoch, parts, values, of_sets)
         self.__dict__ = fitted.__dict__

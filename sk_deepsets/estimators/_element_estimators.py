@@ -45,7 +45,7 @@ class SetAnswers(list):
 
     @property
     def shape(self):
-        """None: what asks for it, such as a metric of probabilities, wants an array."""
+        """None: a metric of probabilities, for instance, requires an array."""
         raise AttributeError(
             "The answers of an element-wise estimator are one array per set, which have no shape together. "
             'scikit-learn\'s metrics see them as one sample by scoring=element_scorer("roc_auc"), or another name.'

@@ -44,7 +44,7 @@ def layout(n_members, n_sets, n_elements):
 
 
 def adapted(kinds, *, dropout, pool_type, standardize):
-    """The kinds, with what the user's parameters say of all members."""
+    """The kinds, with the user's parameters for all members."""
     if dropout != "auto":
         kinds = [kind._replace(dropout=dropout) for kind in kinds]
     if pool_type != "auto":

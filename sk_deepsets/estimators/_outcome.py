@@ -14,7 +14,7 @@ def advice_for(estimator):
 
 
 def warn_of_training(estimator, training, stacklevel):
-    """Warn of a training that diverged, blew up or ended too early.
+    """Warn of a training that diverged, whose loss exploded, or that ended too early.
 
     Parameters
     ----------

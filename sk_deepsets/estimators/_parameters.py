@@ -30,10 +30,10 @@ class SetArchitecture:
     pool_type: str | Sequence[str] = parameter(
         "auto",
         '"auto", {"sum", "mean", "max", "min", "std", "attention"} or tuple of them',
-        """How the elements of a set become one vector; several pools are concatenated. ``"auto"``: the mean and the
-        maximum, and in some members of a pack the sum and the maximum. ``"sum"`` keeps the size of
-        the set and carries over to larger sets than those trained on; ``"max"`` and ``"attention"`` find a few
-        elements that matter; ``"mean"`` and ``"std"`` see the set as a distribution.""",
+        """How the elements of a set are combined into one vector; several pools are concatenated. ``"auto"``: the mean
+        and the maximum, and in some members of an ensemble the sum and the maximum. ``"sum"`` keeps the size of the
+        set and, with a linear rho, carries over to larger sets than those of training; ``"max"`` and ``"attention"``
+        find a few elements that matter; ``"mean"`` and ``"std"`` see the set as a distribution.""",
         StrOptions({"auto", *POOL_TYPES}),
         tuple,
         list,
@@ -61,19 +61,19 @@ class SetArchitecture:
     dropout: float | str = parameter(
         "auto",
         'float or "auto"',
-        """Share of the hidden units dropped in training. ``"auto"``: 0.3 in most members of a pack, none in others and
-        in a net of its own.""",
+        """Share of the hidden units dropped in training. ``"auto"``: 0.3 in most members of an ensemble; 0 in the
+        others, and in a single net.""",
         Interval(Real, 0, 1, closed="left"),
         StrOptions({"auto"}),
     )
     n_members: int | str = parameter(
         "auto",
         'int or "auto"',
-        """How many nets are trained side by side and averaged, which makes a *pack*. Its members differ in how they see
-        the sets: in the scaling of the elements (standardised, by quantiles, by intervals between quantiles), in
-        statistics of the set beside the pooled vector, in dropout and in the pool. Each member is not trained on one
-        fold of the sets; from what it says of that fold follow the number of epochs, the weights of the members in the
-        mean, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        """Number of nets in the *ensemble*; they are trained at the same time and averaged. The members differ in the
+        scaling of the elements (standardised, mapped to normal quantiles, or piecewise linear between quantiles), in
+        statistics of the set beside the pooled vector, in dropout and in the pool. Each member holds out one fold of
+        the sets; the out-of-fold predictions determine the number of epochs, the weights of the members in the
+        average, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
         5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
         1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),

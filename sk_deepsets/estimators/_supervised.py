@@ -109,5 +109,5 @@ class RegressorOfSets(Scored, RegressorMixin):
 
     def _make_target(self, y):
         if self.loss == "quantile" and self.quantile is None:
-            raise ValueError('loss="quantile" wants a quantile, such as quantile=0.9.')
+            raise ValueError('loss="quantile" requires a quantile, such as quantile=0.9.')
         return self._targets[REGRESSION_LOSSES[self.loss].link](self.loss, self.standardize, self.quantile)

@@ -21,7 +21,7 @@ class ValueTarget(Target):
         Of ``REGRESSION_LOSSES``.
     standardize : bool
     quantile : float, optional
-        Which one is wanted, with ``loss="quantile"``.
+        Which one to predict, with ``loss="quantile"``.
     """
 
     output_dim = None
@@ -105,18 +105,18 @@ class PositiveTarget(ValueTarget):
     def check_range(self, values, name, what):
         """Raise for negative values; with the gamma deviance for 0, too."""
         super().check_range(values, name, what)
-        wrong, wanted = values < 0, "that is not negative"
+        wrong, wanted = values < 0, "of at least 0"
         if self.loss == "gamma":
             wrong, wanted = values <= 0, "above 0"
         if wrong.any():
             number, value = np.argwhere(wrong)[0][0], float(values[wrong][0])
-            raise ValueError(f'loss="{self.loss}" wants y{name} {wanted}, but there is {value} ({what} {number}).')
+            raise ValueError(f'loss="{self.loss}" requires y{name} {wanted}, but got {value} ({what} {number}).')
 
     def learn_scale(self, values, sets, weight):
         """Learn the mean of each output, which is what they are measured in."""
         self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
         if not self.scale.all():
-            raise ValueError(f'loss="{self.loss}" wants y that is not 0 for all sets to train on.')
+            raise ValueError(f'loss="{self.loss}" requires a positive y for at least one training set.')
 
     def prior(self, values, weight):
         """The logarithm of the mean, which is the unit."""

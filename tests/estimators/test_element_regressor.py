@@ -231,8 +231,8 @@ def test_positive_predictions_follow_the_units_of_y(loss, y):
 @pytest.mark.parametrize(
     ("loss", "worst", "message"),
     [
-        ("poisson", -1.0, r'loss="poisson" wants y that is not negative, but there is -1\.0 \(element 0\)'),
-        ("gamma", 0.0, r'loss="gamma" wants y above 0, but there is 0\.0 \(element 0\)'),
+        ("poisson", -1.0, r'loss="poisson" requires y of at least 0, but got -1\.0 \(element 0\)'),
+        ("gamma", 0.0, r'loss="gamma" requires y above 0, but got 0\.0 \(element 0\)'),
     ],
 )
 def test_targets_out_of_range_are_an_error(loss, worst, message):
@@ -242,7 +242,7 @@ def test_targets_out_of_range_are_an_error(loss, worst, message):
         make(loss=loss).fit(BAGS, wrong)
     with pytest.raises(ValueError, match=message.replace(" y ", " y_val ")):
         make(loss=loss).fit(BAGS, fine, X_val=BAGS, y_val=wrong)
-    with pytest.raises(ValueError, match='loss="quantile" wants a quantile'):
+    with pytest.raises(ValueError, match='loss="quantile" requires a quantile'):
         make(loss="quantile").fit(BAGS, fine)
     with pytest.raises(ValueError, match="not 0 for all sets"):
         make(loss="poisson").fit(BAGS, [np.zeros(len(bag)) for bag in BAGS])

@@ -98,9 +98,9 @@ def test_the_mean_of_a_pack_is_of_exponentials(make_regressor, bags):
 @pytest.mark.parametrize(
     ("loss", "worst", "message"),
     [
-        ("poisson", -1.0, r'loss="poisson" wants y that is not negative, but there is -1\.0'),
-        ("gamma", 0.0, r'loss="gamma" wants y above 0, but there is 0\.0'),
-        ("gamma", -2.0, r'loss="gamma" wants y above 0, but there is -2\.0'),
+        ("poisson", -1.0, r'loss="poisson" requires y of at least 0, but got -1\.0'),
+        ("gamma", 0.0, r'loss="gamma" requires y above 0, but got 0\.0'),
+        ("gamma", -2.0, r'loss="gamma" requires y above 0, but got -2\.0'),
     ],
 )
 def test_targets_out_of_range_are_an_error(make_regressor, bags, loss, worst, message, n_members):
@@ -118,12 +118,12 @@ def test_counts_may_be_zero_in_a_part_but_not_in_all_that_is_trained_on(make_reg
     assert np.isfinite(some.predict(bags)).all()
     some.partial_fit(bags[:5], np.zeros(5))
     for weight, y in [(None, np.zeros(90)), ((COUNTS == 0).astype(float), COUNTS)]:
-        with pytest.raises(ValueError, match='loss="poisson" wants y that is not 0 for all sets to train on'):
+        with pytest.raises(ValueError, match='loss="poisson" requires a positive y for at least one training set'):
             make(loss="poisson", n_members=n_members).fit(bags, y, sample_weight=weight)
 
 
 def test_a_quantile_is_needed_and_lies_between_0_and_1(make_regressor, bags, values):
-    with pytest.raises(ValueError, match=r'loss="quantile" wants a quantile, such as quantile=0.9'):
+    with pytest.raises(ValueError, match=r'loss="quantile" requires a quantile, such as quantile=0.9'):
         make_regressor(loss="quantile").fit(bags, values)
     with pytest.raises(ValueError, match="quantile"):
         make_regressor(loss="quantile", quantile=1.5).fit(bags, values)
