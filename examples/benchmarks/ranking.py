@@ -29,7 +29,7 @@ from sk_deepsets import DeepSetsElementRegressor, RaggedSets
 # As quoted in the README of the data, which does not say with which gains: not measured here.
 QUOTED = "pointwise boosting .684, random order .480"
 
-# Settings chosen by 5-fold cross-validation on the training queries, without a look at the test queries: listnet .670,
+# Settings chosen by 5-fold cross-validation on the training queries, without using the test queries: listnet .670,
 # squared_error .670, without the query .673, boosting .690, with 50 trees .700; one standard error is about .02.
 # Nothing that was tried in layers, dropout, learning rate, residual or layer_norm is clearly better
 # than these; listnet with pool_type="sum" is far worse, no better than chance. Fixed length: 201 queries leave too few
