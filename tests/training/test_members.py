@@ -180,7 +180,7 @@ def test_two_looks_in_a_row_without_a_gain_end_the_training(monkeypatch, losses,
     members.on_train_begin(net, X=Split(data_of(), None))
     members._n_steps = 1
     script = iter(losses)
-    members._judge = SimpleNamespace(choose=lambda outputs, *_: (np.ones(len(outputs) + 1), next(script)))
+    members._judge = SimpleNamespace(choose=lambda o, *_: (np.ones(len(o) + 1), loss := next(script), abs(loss)))
     for _ in losses:
         members._library = members._look(net, torch.zeros(3, 24, 2))
     assert members.stop_ is stops
@@ -233,9 +233,9 @@ def test_given_sets_are_looked_at_with_all_folds_of_a_kind():
     assert net.history[-1]["valid_loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 
-def judge_of(targets, weights=None, criterion=nn.CrossEntropyLoss):
+def judge_of(targets, weights=None, criterion=nn.CrossEntropyLoss, robust=False):
     weights = None if weights is None else torch.from_numpy(weights)
-    return _Judge(SimpleNamespace(criterion_=criterion(reduction="none")), torch.from_numpy(targets), weights)
+    return _Judge(SimpleNamespace(criterion_=criterion(reduction="none")), torch.from_numpy(targets), weights, robust)
 
 
 CHOICES = st.tuples(st.integers(1, 5), st.integers(1, 30), st.booleans(), st.integers(0, 2**32 - 1))
@@ -258,7 +258,9 @@ def loss_by_hand(probabilities, targets, weights):
 def test_the_choice_is_greedy_selection_with_replacement(shape):
     targets, weights, outputs = choice_of(shape)
     prior = np.array([0.2, -0.1, 0.0])
-    found, loss = judge_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax")
+    found, loss, _ = judge_of(targets, weights).choose(
+        list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax"
+    )
     answers = [np.broadcast_to(softmax(prior), outputs[0].shape), *softmax(outputs, axis=2)]
     bag, best = [], np.inf
     while len(bag) < 30:
@@ -281,7 +283,7 @@ def test_the_choice_is_greedy_selection_with_replacement(shape):
 def test_no_candidate_and_no_mean_of_the_best_with_another_is_better(shape):
     targets, weights, outputs = choice_of(shape)
     prior = np.zeros(3)
-    _, loss = judge_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax")
+    _, loss, _ = judge_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax")
     answers = [np.full(outputs[0].shape, 1 / 3), *softmax(outputs, axis=2)]
     singles = [loss_by_hand(one, targets, weights) for one in answers]
     best = answers[int(np.argmin(singles))]
@@ -293,7 +295,7 @@ def test_what_is_worse_than_the_prior_is_not_chosen():
     targets = np.array([0, 1] * 10)
     sure_and_wrong = torch.tensor([[-3.0, 3.0], [3.0, -3.0]] * 10, dtype=torch.float64)
     diverged = torch.full((20, 2), torch.nan, dtype=torch.float64)
-    found, loss = judge_of(targets).choose([sure_and_wrong, diverged], torch.zeros(2), "softmax")
+    found, loss, _ = judge_of(targets).choose([sure_and_wrong, diverged], torch.zeros(2), "softmax")
     np.testing.assert_array_equal(found, [1, 0, 0])
     assert loss == pytest.approx(np.log(2))
 
@@ -307,6 +309,18 @@ def test_losses_of_candidates_by_hand():
     errors = np.square(outputs[..., :2] - values).mean(axis=2)
     found = judge_of(values, weights, nn.MSELoss)(torch.from_numpy(outputs[..., :2]))
     np.testing.assert_allclose(found, np.average(errors, axis=1, weights=weights), rtol=1e-6)
+
+
+def test_gains_are_a_share_of_the_loss_of_a_typical_set_where_there_are_outliers():
+    """Next to a loss of 1e9 the second of two candidates, and their mean, are no gain."""
+    targets = np.r_[RNG.normal(size=(99, 1)), [[1e11]]]
+    outputs = [torch.from_numpy(targets + shift).clamp(max=9) for shift in (0.1, -0.1)]
+    for robust, n_chosen in ((True, 2), (False, 1)):
+        judge = judge_of(targets, criterion=nn.L1Loss, robust=robust)
+        weights, loss, size = judge.choose(outputs, torch.full((1,), 50.0), "identity")
+        assert (weights > 0).sum() == n_chosen
+        assert loss == pytest.approx(1e9)
+        assert size < 1 if robust else size == loss
 
 
 def test_very_many_sets_are_judged_by_a_part(monkeypatch):
@@ -326,7 +340,9 @@ OPTIMIZERS = ["adam", "adamw", "sgd", torch.optim.RMSprop, torch.optim.SGD, torc
 def test_kinds_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch, optimizer):
     """The same weights, to rounding, as in a pack whose kinds are all trained to the end: moments move along."""
     first_and_third = [0, 0.5, 0, 0.5]
-    monkeypatch.setattr(_Judge, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0))
+    monkeypatch.setattr(
+        _Judge, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0, 1.0)
+    )
     watched = []
     for enough in (np.inf, 100):
         monkeypatch.setattr(_members, "ENOUGH_SETS", enough)
@@ -353,7 +369,7 @@ def test_kinds_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
     members.on_train_begin(net, X=Split(data_of(), None))
     members._n_steps = 1
     chosen = iter([[0, 1, 0, 1], [0, 0, 0, 0.5, 0, 0.5]])  # prior and candidates
-    members._judge = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0))
+    members._judge = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0, 1.0))
     members._library = members._look(net, torch.zeros(3, 24, 2))
     assert members._numbers == [0, 2]
     assert net.module_.kinds == (KINDS[0], KINDS[2])
@@ -382,7 +398,7 @@ def test_the_pack_in_the_end_is_that_of_the_chosen_candidates(weight):
 def test_where_there_is_nothing_to_learn_the_prior_answers(monkeypatch):
     prior = np.log([0.25, 0.75])
     net = make_net(prior=prior.tolist())
-    monkeypatch.setattr(_Judge, "choose", lambda self, outputs, *_: (np.eye(len(outputs) + 1)[0], 1.0))
+    monkeypatch.setattr(_Judge, "choose", lambda self, outputs, *_: (np.eye(len(outputs) + 1)[0], 1.0, 1.0))
     run(net, data_of(), epochs=2)
     assert len(net.module_.kinds) == 1
     assert net.module_.weights.tolist() == [0, 0, 0, 1]
