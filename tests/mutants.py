@@ -58,7 +58,7 @@ MUTANTS = [
         ("(self.segments + before)", "(self.segments + 0 * before)"),
         ("mask = mask.bool()\n    segments", "mask = torch.ones_like(mask).bool()\n    segments"),
         ("elements.new_zeros(shape).index_put", "elements.new_ones(shape).index_put"),
-        ("parts = segments + blocks", "parts = segments + 0 * blocks"),
+        ("segments, sizes = torch.repeat_interleave(n_blocks), n_blocks", "segments, sizes = segments, n_blocks"),
     ),
     *of(
         "nn/_equivariant.py",
@@ -76,8 +76,8 @@ MUTANTS = [
     *of(
         "nn/_standardize.py",
         "tests/nn/test_standardize.py tests/estimators/test_scaling.py",
-        ("/ self.scale.to(dtype)", "* self.scale.to(dtype)"),
-        ("dtype = x.dtype if x.is_floating_point() else self.mean.dtype", "dtype = self.like_model.dtype"),
+        (") / self.scale", ") * self.scale"),
+        ("x.to(torch.promote_types(x.dtype, self.mean.dtype)) - self.mean", "x.float() - self.mean.float()"),
     ),
     *of(
         "nn/_links.py",

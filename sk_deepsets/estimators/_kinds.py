@@ -21,6 +21,8 @@ KINDS = (
 )
 # Scalings are learned from so many elements at most.
 ENOUGH_ELEMENTS = 50_000
+# Statistics are computed in float64 from values of about 1: sums of up to a million of them are right to this.
+RESOLUTION = 2.0**-30
 
 
 def layout(n_members, n_sets, n_elements):
@@ -56,7 +58,7 @@ def adapted(kinds, *, dropout, pool_type, standardize):
     return tuple(kinds)
 
 
-def learn_columns(table, n_categories, weight, names, standardize):
+def learn_columns(table, n_categories, weight, names, standardize, resolution=0.0):
     """The scalings of a table of numbers and codes, learned from the rows with a weight.
 
     Parameters
@@ -68,18 +70,21 @@ def learn_columns(table, n_categories, weight, names, standardize):
     names : set of str
         Which scalings.
     standardize : bool
+    resolution : float, default=0.0
+        See :class:`Scalings`.
     """
     n_numbers = table.shape[1] - len(n_categories)
     numbers = table[:, :n_numbers]
     mean, scale = np.zeros(n_numbers), np.ones(n_numbers)
     if standardize:
-        mean, scale = mean_and_scale(numbers, weight)
+        mean, scale = mean_and_scale(numbers, weight, resolution)
     rows = np.arange(len(table)) if weight is None or not weight.any() else np.flatnonzero(weight)
     rows = rows[:: -(-len(rows) // ENOUGH_ELEMENTS)]
     scalings = Scalings(
         torch.from_numpy(np.ascontiguousarray(numbers[rows])),
         Standardize(torch.from_numpy(mean), torch.from_numpy(scale)),
         names,
+        resolution,
     )
     return Columns(scalings, n_numbers, n_categories)
 
@@ -89,14 +94,15 @@ def learn_inputs(kinds, sets, encoder, weight, standardize):
     of_elements = None if weight is None else weight[sets.segments]
     names = {name for kind in kinds for name in kind.elements}
     elements = learn_columns(sets.elements, encoder.n_categories, of_elements, names, standardize)
-    statistics = Statistics(elements.scalings.standardize, elements.n_numbers)
+    units = elements.scalings.robust if standardize else elements.scalings.standardize
+    statistics = Statistics(units, elements.n_numbers)
     names = {name for kind in kinds for name in kind.statistics} or {"standard"}
     batches = SetBatches(SetDataset(sets), 1, max_elements=65_536)
     table = torch.cat([statistics(batch.packed) for batch, _ in batches]).numpy()
     found = {
         "elements": elements,
         "statistics": statistics,
-        "of_sets": learn_columns(table, [], weight, names, standardize).scalings,
+        "of_sets": learn_columns(table, [], weight, names, standardize, RESOLUTION).scalings,
     }
     if sets.context is not None:
         names = {"clipped" if standardize else "standard"}

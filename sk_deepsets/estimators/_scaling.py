@@ -13,7 +13,7 @@ TENTHS = (0.1, 0.5, 0.9)
 SMALLEST_SQUARES, MAGNIFIED = 1e-280, 2.0**512
 
 
-def mean_and_scale(table, weight=None):
+def mean_and_scale(table, weight=None, resolution=0.0):
     """Mean and standard deviation of the columns, in float64; the scale of a constant column is 1.
 
     A column counts as constant when its spread is no more than the rounding of its own values. Two passes over
@@ -24,6 +24,8 @@ def mean_and_scale(table, weight=None):
     table : ndarray of shape (n_rows, n_columns)
     weight : ndarray of shape (n_rows,), optional
         A row of weight 0 does not count.
+    resolution : float, default=0.0
+        How much in values of about 1 and less may be rounding; in larger ones, it is so much of them.
     """
     if table.size == 0 or (weight is not None and not weight.any()):
         return np.zeros(table.shape[1]), np.ones(table.shape[1])
@@ -41,7 +43,8 @@ def mean_and_scale(table, weight=None):
         scale[tiny] = np.sqrt(np.maximum(squares, 0)) / MAGNIFIED
     mean = mean + deviation
     precision = np.finfo(table.dtype if table.dtype.kind == "f" else np.float64).eps
-    return mean, np.where(scale > precision * np.abs(mean), scale, 1.0)
+    rounding = np.maximum(max(precision, resolution) * np.abs(mean), resolution)
+    return mean, np.where(scale > rounding, scale, 1.0)
 
 
 def _mean(table, weight, function):

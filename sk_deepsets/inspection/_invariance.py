@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_random_state
 
 from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, read_sets, regroup
@@ -13,6 +14,8 @@ from sk_deepsets.sets import RaggedSets
 
 # Sets that are predicted one at a time.
 ALONE = 20
+# The changes that no answer should depend on.
+SHOULD_BE_NONE = ("shuffled_elements", "other_batches", "more_padding", "other_dtypes")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class InvarianceReport:
         The sets in reverse order, and some of them alone.
     more_padding : float
         Each set beside one that is twice as large as any, which makes an estimator that pads add padding.
+    other_dtypes : float
+        The elements in float32 and in float64, with the same values.
     duplicated_elements : float
         Each element twice. This changes sums and the size of the set, but not means and maxima; it is for information
         only.
@@ -39,17 +44,18 @@ class InvarianceReport:
     shuffled_elements: float
     other_batches: float
     more_padding: float
+    other_dtypes: float
     duplicated_elements: float
     tolerance: float
 
     @property
     def is_invariant(self) -> bool:
-        """Whether neither the order of the elements, nor the batch, nor the padding changes an answer."""
-        return max(self.shuffled_elements, self.other_batches, self.more_padding) <= self.tolerance
+        """Whether neither the order of the elements, nor the batch, the padding or the dtype changes an answer."""
+        return max(getattr(self, name) for name in SHOULD_BE_NONE) <= self.tolerance
 
     def __repr__(self) -> str:
         lines = [f"Largest change of an answer ({self.tolerance:g} is taken for rounding)"]
-        for name in ("shuffled_elements", "other_batches", "more_padding"):
+        for name in SHOULD_BE_NONE:
             change = getattr(self, name)
             lines.append(f"  {_words(name)}{change:.1e}  {'same' if change <= self.tolerance else 'CHANGES'}")
         change = self.duplicated_elements
@@ -58,7 +64,7 @@ class InvarianceReport:
 
 
 def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_state: Any = 0) -> InvarianceReport:
-    """Check that predictions do not depend on the order of the elements, on the batch or on padding.
+    """Check that predictions do not depend on the order of the elements, on the batch, on padding or on the dtype.
 
     For any estimator of sets: a pipeline, or one with a ``module`` of your own. Of an estimator with one answer per
     element, the answers move along with the elements.
@@ -101,6 +107,7 @@ def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_
         shuffled_elements=changes.of(numbers, sets.sizes, shuffled),
         other_batches=max(changes.of(batch, sets.sizes[batch], _rows_of(sets, batch)) for batch in batches),
         more_padding=changes.beside_large_sets(getattr(last_step(estimator), "max_set_size", None)),
+        other_dtypes=changes.in_other_dtypes(),
         duplicated_elements=changes.of(numbers, 2 * sets.sizes, np.repeat(rows, 2)),
         tolerance=tolerance,
     )
@@ -131,10 +138,11 @@ class _Changes:
         """
         new = regroup(self.sets, rows, sizes, numbers)
         found = answers(self.estimator, like(self.X, new, numbers))
-        differences = np.abs(found - self.as_is[rows if self.per_element else numbers])
+        wanted = self.as_is[rows if self.per_element else numbers]
         if counted is not None:
-            differences = differences[np.repeat(counted, sizes) if self.per_element else counted]
-        return float(differences.max(initial=0)) / self.scale
+            counted = np.repeat(counted, sizes) if self.per_element else counted
+            found, wanted = found[counted], wanted[counted]
+        return self._between(found, wanted)
 
     def beside_large_sets(self, largest_allowed: int | None) -> float:
         """The largest change when a set twice as large as any follows each."""
@@ -147,6 +155,38 @@ class _Changes:
         rows[~of_large] = np.arange(n_elements)
         rows[of_large] = np.resize(np.arange(n_elements), of_large.sum())
         return self.of(np.repeat(np.arange(len(sets)), 2), sizes, rows, ~is_large)
+
+
+    def in_other_dtypes(self) -> float:
+        """The largest change between float32 and float64, and from the dtype that the elements have to these."""
+        narrow = _cast(self.sets.elements, np.float32)
+        wide = _cast(narrow, np.float64)
+        numbers = np.arange(len(self.sets))
+        found = [answers(self.estimator, like(self.X, self.sets.replace(one), numbers)) for one in (narrow, wide)]
+        if np.array_equal(_values(wide), _values(self.sets.elements)):  # in float32 they have not been rounded
+            found.append(self.as_is)
+        return self._between(np.max(found, axis=0), np.min(found, axis=0))
+
+    def _between(self, found: np.ndarray, wanted: np.ndarray) -> float:
+        return float(np.abs(found - wanted).max(initial=0)) / self.scale
+
+
+def _cast(elements: Any, dtype: Any) -> Any:
+    """The elements with their numbers in a floating dtype; whole numbers that it would round stay as they are."""
+    if isinstance(elements, pd.DataFrame):
+        elements = elements.copy(deep=False)
+        for number, of_column in enumerate(elements.dtypes):
+            if isinstance(of_column, np.dtype):
+                elements.isetitem(number, _cast(elements.iloc[:, number].to_numpy(), dtype))
+        return elements
+    kind, digits = elements.dtype.kind, np.finfo(dtype).nmant + 1
+    if kind == "f" or kind == "b" or (kind in "iu" and np.abs(elements.astype(float)).max(initial=0) <= 2.0**digits):
+        return elements.astype(dtype)
+    return elements
+
+
+def _values(elements: Any) -> np.ndarray:
+    return elements.to_numpy(dtype=object) if isinstance(elements, pd.DataFrame) else elements
 
 
 def _rows_of(sets: RaggedSets, numbers: np.ndarray) -> np.ndarray:

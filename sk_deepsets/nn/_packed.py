@@ -33,13 +33,15 @@ class PackedSets(NamedTuple):
         longest = 0 if torch.compiler.is_compiling() else values.shape[0]
         if longest > BLOCK and values.device.type == "cpu":  # elsewhere, to read a number is to wait for the device
             longest = int(self.sizes.max())
+        sizes = self.sizes
         while longest > BLOCK:
-            blocks = torch.arange(values.shape[0], device=values.device) // BLOCK
-            parts = segments + blocks  # neither ever falls, so their sum rises wherever the set or the block changes
-            n_parts = n_sets + (values.shape[0] - 1) // BLOCK
-            values = values.new_zeros(n_parts, values.shape[1]).index_add(0, parts, values)
-            segments = segments.new_zeros(n_parts).index_copy(0, parts, segments).cummax(0).values
-            longest = longest // BLOCK + 2
+            # each set has blocks of its own, so that its sum is the same to the last bit wherever the set stands
+            n_blocks = (sizes + BLOCK - 1) // BLOCK
+            shift = (n_blocks.cumsum(0) - n_blocks) * BLOCK - (sizes.cumsum(0) - sizes)
+            blocks = (shift.index_select(0, segments) + torch.arange(values.shape[0])) // BLOCK
+            segments, sizes = torch.repeat_interleave(n_blocks), n_blocks
+            values = values.new_zeros(segments.shape[0], values.shape[1]).index_add(0, blocks, values)
+            longest = (longest + BLOCK - 1) // BLOCK
         # index_add: several times faster than segment_reduce and scatter_reduce, forward and backward
         return values.new_zeros(n_sets, values.shape[1]).index_add(0, segments, values)
 

@@ -1,4 +1,8 @@
-"""Ways to scale columns of numbers, learned from a table, in which the members of an ensemble see the same data."""
+"""Ways to scale columns of numbers, learned from a table, in which the members of an ensemble see the same data.
+
+Scalings by rank are steep where values lie close together. They work in float64, and treat values that differ by no
+more than rounding as equal: otherwise a prediction would depend on rounding.
+"""
 
 from __future__ import annotations
 
@@ -30,24 +34,28 @@ class Quantiles(nn.Module):
     ----------
     table : Tensor of shape (n, d)
         What the quantiles are of.
+    rounding : Tensor of shape (d,), optional
+    share : float, default=0.0
+        See :func:`merged`.
     """
 
     knots: Tensor
     values: Tensor
 
-    def __init__(self, table: Tensor) -> None:
+    def __init__(self, table: Tensor, rounding: Tensor | None = None, share: float = 0.0) -> None:
         super().__init__()
-        knots = quantiles(table, KNOTS)  # (d, t)
-        share = torch.linspace(0, 1, KNOTS, dtype=knots.dtype)
+        rounding = torch.zeros(table.shape[1]) if rounding is None else rounding
+        knots = merged(quantiles(table, KNOTS), rounding, share)  # (d, t)
+        ranks = torch.linspace(0, 1, KNOTS)
         below = torch.searchsorted(knots, knots)
         above = torch.searchsorted(knots, knots, right=True) - 1
         self.register_buffer("knots", knots)
         # within -3 and 3
-        self.register_buffer("values", torch.special.ndtri(((share[below] + share[above]) / 2).clamp(0.0014, 0.9986)))
+        self.register_buffer("values", torch.special.ndtri(((ranks[below] + ranks[above]) / 2).clamp(0.0014, 0.9986)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale ``x (n, d)``."""
-        x = x.T.contiguous()  # (d, n)
+        x = x.T.to(self.knots.dtype).contiguous()  # (d, n)
         if torch.compiler.is_compiling():  # exported programs have no search
             passed = (x.unsqueeze(2) >= self.knots.unsqueeze(1)).sum(dim=2)
         else:
@@ -56,7 +64,7 @@ class Quantiles(nn.Module):
         lower, upper = self.knots.gather(1, place), self.knots.gather(1, place + 1)
         first, last = self.values.gather(1, place), self.values.gather(1, place + 1)
         share = (x - lower) / torch.where(upper > lower, upper - lower, 1)
-        return torch.lerp(first, last, share.clamp(0, 1)).T
+        return torch.lerp(first, last, share.clamp(0, 1).to(first.dtype)).T
 
 
 class PiecewiseLinear(nn.Module):
@@ -69,6 +77,9 @@ class PiecewiseLinear(nn.Module):
     ----------
     table : Tensor of shape (n, d)
         What the quantiles are of.
+    rounding : Tensor of shape (d,), optional
+    share : float, default=0.0
+        See :func:`merged`.
 
     Attributes
     ----------
@@ -81,44 +92,74 @@ class PiecewiseLinear(nn.Module):
     width: Tensor
     mean: Tensor
 
-    def __init__(self, table: Tensor) -> None:
+    def __init__(self, table: Tensor, rounding: Tensor | None = None, share: float = 0.0) -> None:
         super().__init__()
+        rounding = torch.zeros(table.shape[1]) if rounding is None else rounding
         n_intervals = max(2, min(INTERVALS, MOST_INTERVALS // table.shape[1]))
         edges = []
-        for values, of_column in zip(quantiles(table, n_intervals + 1), table.T, strict=True):
-            different = of_column.unique()
-            edges.append(different if len(different) <= n_intervals + 1 else values.unique())
+        for number, values in enumerate(quantiles(table, n_intervals + 1)):
+            near = rounding[[number]]
+            different = merged(table[:, number].double().unique()[None], near, share).unique()
+            edges.append(different if len(different) <= n_intervals + 1 else merged(values[None], near, share).unique())
         counts = torch.tensor([len(of_column) - 1 for of_column in edges])
         self.output_dim = int(counts.sum())
         self.register_buffer("column", torch.repeat_interleave(counts))
         self.register_buffer("lower", torch.cat([of_column[:-1] for of_column in edges]))
         self.register_buffer("width", torch.cat([of_column.diff() for of_column in edges]))
-        self.register_buffer("mean", torch.zeros(self.output_dim, dtype=table.dtype))
+        self.register_buffer("mean", torch.zeros(self.output_dim))
         self.mean = self.forward(table).mean(dim=0) / 2
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode ``x (n, d)``: (n, output_dim)."""
-        passed = ((x.index_select(1, self.column) - self.lower) / self.width).clamp(0, 1)
-        return 2 * (passed - self.mean)
+        # in place, which saves memory that is fresh and therefore slow
+        passed = x.to(self.lower.dtype).index_select(1, self.column).sub_(self.lower).div_(self.width)
+        return passed.to(self.mean.dtype).clamp(0, 1).sub_(self.mean).mul_(2)
 
 
 def quantiles(table: Tensor, count: int) -> Tensor:
-    """Quantiles of each column (n, d) at so many equal steps, the extremes included: (d, count)."""
+    """Quantiles of each column (n, d) at so many equal steps, the extremes included: (d, count) in float64."""
     ordered = table.sort(dim=0).values.T
     places = torch.linspace(0, len(table) - 1, count, dtype=torch.float64)
     below = places.floor().long()
     above = (below + 1).clamp(max=len(table) - 1)
     # in float64, in which the range of float32 is no overflow, and whole numbers have a middle
     lower, upper = ordered[:, below].double(), ordered[:, above].double()
-    found = lower + (places - below) * (upper - lower)
-    return found.to(table.dtype) if table.is_floating_point() else found
+    return lower + (places - below) * (upper - lower)
 
 
 def robust(table: Tensor) -> Standardize:
-    """A scaling by the middle of each column and the distance of its outer quantiles, which outliers do not blow up."""
-    tenths = quantiles(table.double(), 11)
-    middle, spread = tenths[:, 5], tenths[:, 9] - tenths[:, 1]
-    return Standardize(middle, torch.where(spread > 0, spread, 1))
+    """A scaling to about the middle and the spread of each column, which outliers do not blow up, and which is exact.
+
+    It subtracts one of the column's values and divides by a power of two near the distance of its outer tenths, or if
+    these are equal, near the mean distance from them. What has few digits, as whole numbers, flags and float32 have,
+    still has few, so that sums of it in float64 are exact, whatever their order.
+    """
+    table = table.double()
+    middle = table.sort(dim=0).values[(len(table) - 1) // 2]
+    tenths = quantiles(table, 11)
+    spread = tenths[:, 9] - tenths[:, 1]
+    spread = torch.where(spread > 0, spread, (table - middle).abs().mean(dim=0))
+    power = spread / torch.frexp(spread).mantissa
+    return Standardize(middle, torch.where(spread > 0, power, 1))
+
+
+def merged(knots: Tensor, rounding: Tensor, share: float) -> Tensor:
+    """Rising knots (d, t), of which each run that rounding may have pulled apart is at its first one's place.
+
+    So those that differ lie further apart than rounding, which bounds how steep a line from one to the next can be.
+
+    Parameters
+    ----------
+    knots : Tensor of shape (d, t)
+    rounding : Tensor of shape (d,)
+        How much may be rounding in each row.
+    share : float
+        How much of a knot may be.
+    """
+    near = torch.maximum(rounding.unsqueeze(1), share * knots.abs())
+    places = torch.arange(knots.shape[1]).repeat(len(knots), 1)
+    places[:, 1:][knots.diff(dim=1) <= near[:, 1:]] = 0
+    return knots.gather(1, places.cummax(dim=1).values)
 
 
 class Scalings(nn.Module):
@@ -131,6 +172,8 @@ class Scalings(nn.Module):
     standardize : nn.Module
         The scaling that ``"standard"`` is, and ``"clipped"`` begins with.
     names : set of {"standard", "clipped", "quantiles", "intervals"}
+    resolution : float, default=0.0
+        How much in values of about 1 and less may be rounding; in larger ones, it is so much of them.
 
     Attributes
     ----------
@@ -138,7 +181,7 @@ class Scalings(nn.Module):
         How many columns each scaling has.
     """
 
-    def __init__(self, table: Tensor, standardize: nn.Module, names: set[str]) -> None:
+    def __init__(self, table: Tensor, standardize: nn.Module, names: set[str], resolution: float = 0.0) -> None:
         super().__init__()
         self.names = sorted(names)
         self.n_columns = table.shape[1]
@@ -146,19 +189,23 @@ class Scalings(nn.Module):
         self.clip = SmoothClip()
         self.robust = robust(table)
         self.by_rank = nn.ModuleDict()
-        bounded = self.robust(table).clamp(-FAR, FAR)
+        # the data have the rounding of their dtype, which they may have suffered before they came here
+        precision = 2 * torch.finfo(table.dtype if table.is_floating_point() else torch.float64).eps
+        share = max(precision, resolution)
+        rounding = (share * self.robust.mean.abs()).clamp(min=resolution) / self.robust.scale + precision
+        learned = self.robust.unrounded(table), rounding, share
         if "quantiles" in names:
-            self.by_rank["quantiles"] = Quantiles(bounded)
+            self.by_rank["quantiles"] = Quantiles(*learned)
         if "intervals" in names and 0 < 2 * table.shape[1] <= MOST_INTERVALS:
-            self.by_rank["intervals"] = PiecewiseLinear(bounded)
+            self.by_rank["intervals"] = PiecewiseLinear(*learned)
         self.dims = {name: outputs.shape[1] for name, outputs in self.forward(table[:1]).items()}
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """The scalings of ``x (n, d)`` by their names."""
-        z, bounded = self.standardize(x), self.robust(x).clamp(-FAR, FAR)
+        z, exact = self.standardize(x), self.robust.unrounded(x)
         clipped = self.clip(z)
         found = {"standard": z, "clipped": clipped}
         for name in set(self.names) - found.keys():
             # many columns have too few intervals each
-            found[name] = self.by_rank[name](bounded) if name in self.by_rank else clipped
+            found[name] = self.by_rank[name](exact) if name in self.by_rank else clipped
         return {name: found[name] for name in self.names}

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Standardize(nn.Module):
-    """(x - mean) / scale, computed in the dtype of x (whole numbers in that of the mean), returned in the model's.
+    """(x - mean) / scale, computed in float64 whatever the dtype of x is, returned in the model's dtype.
 
     As a layer it travels with the model's weights, so that a saved model takes raw data; and each batch is
     standardised when it is needed, with no copy of the data set.
@@ -15,7 +15,8 @@ class Standardize(nn.Module):
     Parameters
     ----------
     mean, scale : Tensor of shape (d,)
-        In float64, so that x in float64 loses no digits to a large mean: time stamps keep their seconds.
+        In float64, so that x loses no digits to a large mean: time stamps keep their seconds. A mean rounded to the
+        dtype of x would make the same values in another dtype other values.
 
     Notes
     -----
@@ -35,5 +36,8 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise ``x (n, d)``."""
-        dtype = x.dtype if x.is_floating_point() else self.mean.dtype
-        return ((x.to(dtype) - self.mean.to(dtype)) / self.scale.to(dtype)).to(self.like_model.dtype)
+        return self.unrounded(x).to(self.like_model.dtype)
+
+    def unrounded(self, x: Tensor) -> Tensor:
+        """The same before it is rounded to the model's dtype."""
+        return (x.to(torch.promote_types(x.dtype, self.mean.dtype)) - self.mean) / self.scale

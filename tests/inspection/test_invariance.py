@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from torch import nn
@@ -13,6 +14,7 @@ from sk_deepsets import (
     SetAggregator,
 )
 from sk_deepsets.inspection import check_invariance
+from sk_deepsets.inspection._answers import read_sets
 from sk_deepsets.nn import masked_pool
 
 
@@ -51,6 +53,7 @@ def test_deep_sets_pass_and_a_mean_does_not_see_copies(fit, bags):
         report = check_invariance(fit(**params), bags)
         assert report.is_invariant
         assert max(report.shuffled_elements, report.other_batches, report.more_padding) < 1e-5
+        assert report.other_dtypes < 1e-5
     assert check_invariance(fit(n_members=1, pool_type="mean"), bags).duplicated_elements < 1e-5
     report = check_invariance(fit("regression", n_members=1, pool_type="sum"), bags)
     assert report.is_invariant
@@ -115,13 +118,46 @@ def test_sets_stay_as_small_as_the_estimator_allows(fit, bags):
 def test_the_report_says_what_it_is_of(fit, bags):
     torch.manual_seed(0)
     lines = repr(check_invariance(fit(n_members=1, pool_type="mean"), bags)).splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert lines[1].split()[:2] == ["shuffled", "elements"]
     assert lines[1].endswith("same")
-    assert lines[4].endswith("multiplicity is not seen")
+    assert lines[4].split()[:2] == ["other", "dtypes"]
+    assert lines[5].endswith("multiplicity is not seen")
 
 
 @pytest.mark.parametrize("tolerance", [1e-4, 1.0])
 def test_the_tolerance_is_what_is_taken_for_rounding(fit, bags, tolerance):
     report = check_invariance(fit(module=ReadInOrder), bags, tolerance=tolerance)
     assert report.is_invariant == (tolerance == 1.0)
+
+
+class SeesTheDtype(BaseEstimator, RegressorMixin):
+    """Says how many bytes a number of the sets has, and which dtypes it was given."""
+
+    def fit(self, X, y=None):
+        self.seen_ = []
+        return self
+
+    def predict(self, X):
+        elements = read_sets(X).elements
+        dtypes = list(elements.dtypes) if isinstance(elements, pd.DataFrame) else [elements.dtype]
+        self.seen_.append([str(dtype) for dtype in dtypes])
+        return np.full(len(read_sets(X)), 1.0 + (dtypes[0] == np.float32))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int16, np.int64, np.float32, np.float64])
+def test_what_looks_at_the_dtype_is_caught(dtype):
+    sets = [np.ones((2, 1), dtype=dtype), np.zeros((3, 1), dtype=dtype)]
+    model = SeesTheDtype().fit(sets)
+    report = check_invariance(model, sets)
+    assert report.other_dtypes == (0.5 if dtype == np.float32 else 1.0)
+    assert not report.is_invariant
+    assert {"float32", "float64", np.dtype(dtype).name} == {seen for (seen,) in model.seen_}
+
+
+def test_whole_numbers_stay_whole_where_they_would_be_rounded_and_categories_what_they_are():
+    frame = pd.DataFrame({"id": [2**24 + 1, 2**53 + 1, 3], "kind": list("aba"), "x": [0.1, 2, 3]})
+    sets = RaggedSets(frame.astype({"kind": "category"}), [0, 1, 3])
+    model = SeesTheDtype().fit(sets)
+    assert check_invariance(model, sets).other_dtypes == 0
+    assert model.seen_[-3:-1] == [["int64", "category", "float32"], ["int64", "category", "float64"]]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
 from sklearn.preprocessing import QuantileTransformer
 
+from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.nn import Scalings, Standardize
 from sk_deepsets.nn._scalings import (
     CLIP,
@@ -19,6 +20,7 @@ from sk_deepsets.nn._scalings import (
     PiecewiseLinear,
     Quantiles,
     SmoothClip,
+    merged,
     quantiles,
     robust,
 )
@@ -61,17 +63,36 @@ def test_quantiles_never_fall_and_end_at_the_extremes():
 def test_quantiles_span_the_range_of_float32():
     most = torch.finfo(torch.float32).max
     found = quantiles(torch.tensor([[-most], [0.5 * most], [most]]), 5)
-    torch.testing.assert_close(found, torch.tensor([[-1, -0.25, 0.5, 0.75, 1]]) * most)
+    torch.testing.assert_close(found, torch.tensor([[-1, -0.25, 0.5, 0.75, 1]]).double() * most)
 
 
 @given(TABLES)
-def test_robust_is_the_middle_and_the_distance_of_the_outer_tenths(shape):
+def test_robust_is_a_middle_value_and_the_power_of_two_behind_the_distance_of_the_outer_tenths(shape):
     table = table_of(shape).astype(float)
-    tenths = np.quantile(table, [0.1, 0.5, 0.9], axis=0)
-    spread = tenths[2] - tenths[0]
-    wanted = (table - tenths[1]) / np.where(spread > 1e-5, spread, 1)
-    found = robust(torch.from_numpy(table))(torch.from_numpy(table))
-    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+    tenths = np.quantile(table, [0.1, 0.9], axis=0)
+    middle = np.quantile(table, 0.5, axis=0, method="lower")
+    away = np.abs(table - middle).mean(axis=0)
+    spread = np.where(tenths[1] - tenths[0] > 0, tenths[1] - tenths[0], away)
+    layer = robust(torch.from_numpy(table))
+    np.testing.assert_array_equal(layer.mean, middle)
+    scale = layer.scale.numpy()
+    np.testing.assert_array_equal(np.log2(scale), np.round(np.log2(scale)))
+    np.testing.assert_array_equal(scale[spread == 0], 1)
+    assert ((scale / 2 <= spread * (1 + 1e-12)) & (spread * (1 - 1e-12) <= scale))[spread > 0].all()
+
+
+@given(st.integers(-(2**40), 2**40), st.integers(1, 1000), st.sampled_from([np.float32, np.int64, np.float64]))
+def test_robust_rounds_nothing_of_what_has_few_digits(offset, spread, dtype):
+    table = (np.random.default_rng(0).integers(-spread, spread, size=(50, 1)) + offset).astype(dtype)
+    layer = robust(torch.from_numpy(table))
+    back = layer.unrounded(torch.from_numpy(table)) * layer.scale + layer.mean
+    np.testing.assert_array_equal(back, table.astype(float))
+
+
+def test_a_column_of_few_other_values_has_a_spread_in_its_own_units():
+    table = torch.zeros(1000, 1, dtype=torch.float64)
+    table[:20] = 1e-200
+    assert 2e-202 < robust(table).scale.item() < 5e-202
 
 
 def test_outliers_do_not_blow_up_a_robust_scaling():
@@ -176,12 +197,12 @@ class TestScalings:
         x, layer = torch.from_numpy(table), standardize(table)
         found = Scalings(x, layer, ALL)(x)
         z = (table - table.mean(0)) / table.std(0)
-        bounded = robust(x)(x)
+        exact = robust(x).unrounded(x)
         assert found.keys() == ALL
         np.testing.assert_allclose(found["standard"], z, rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(found["clipped"], z / np.sqrt(1 + (z / 4) ** 2), rtol=1e-3, atol=1e-5)
-        torch.testing.assert_close(found["quantiles"], Quantiles(bounded)(bounded))
-        torch.testing.assert_close(found["intervals"], PiecewiseLinear(bounded)(bounded))
+        torch.testing.assert_close(found["quantiles"], Quantiles(exact)(exact))
+        torch.testing.assert_close(found["intervals"], PiecewiseLinear(exact)(exact))
 
     @pytest.mark.parametrize("names", [{"standard"}, {"intervals"}, {"clipped", "quantiles"}, ALL])
     def test_only_the_names_asked_for_in_order_with_their_widths(self, names):
@@ -226,3 +247,40 @@ def test_an_outlier_in_the_range_of_float32_leaves_all_scalings_finite():
     scalings = Scalings(torch.from_numpy(table), standardize(table), ALL - {"standard"})
     for name, scaled in scalings(torch.from_numpy(table)).items():
         assert scaled.isfinite().all(), name
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=40), st.floats(0, 1), st.floats(0, 0.01))
+def test_merged_knots_are_one_by_one_those_of_a_loop(values, rounding, share):
+    knots, wanted = sorted(values), []
+    for number, knot in enumerate(knots):
+        apart = number == 0 or knot - knots[number - 1] > max(rounding, share * abs(knot))
+        wanted.append(knot if apart else wanted[-1])
+    table = torch.tensor([knots], dtype=torch.float64)
+    found = merged(table, torch.tensor([rounding], dtype=torch.float64), share)
+    assert found[0].tolist() == wanted
+
+
+@pytest.mark.parametrize("names", [{"quantiles"}, {"intervals"}, {"clipped"}])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1.0])
+def test_rounding_in_the_table_is_no_answer(names, offset, spread):
+    """Few values, each a hair off where it is computed in another order: the scalings say the same of all."""
+    random = np.random.default_rng(0)
+    exact = offset + spread * random.integers(0, 4, size=(500, 1))
+    noise = [1 + 1e-13 * random.uniform(-1, 1, size=exact.shape) for _ in range(2)]
+    one, two = (torch.from_numpy(exact * of_value + 1e-13 * (of_value - 1)) for of_value in noise)
+    mean, scale = mean_and_scale(one.numpy(), resolution=2**-30)
+    scalings = Scalings(one, Standardize(torch.from_numpy(mean), torch.from_numpy(scale)), names, resolution=2**-30)
+    for name, found in scalings(two).items():
+        torch.testing.assert_close(found, scalings(one)[name], rtol=0, atol=2e-3, msg=name)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["quantiles", "intervals"])
+def test_of_values_an_ulp_apart_one_is_made(dtype, name):
+    value = dtype(0.3)
+    table = np.repeat([value, np.nextafter(value, dtype(1)), dtype(0.7)], 30)[:, None]
+    x = torch.from_numpy(table)
+    found = Scalings(x, standardize(table), {name})(x)[name]
+    torch.testing.assert_close(found[0], found[30], rtol=0, atol=1e-5)
+    assert (found[60] - found[0]).abs().max() > 0.5
