@@ -156,7 +156,6 @@ class _Changes:
         rows[of_large] = np.resize(np.arange(n_elements), of_large.sum())
         return self.of(np.repeat(np.arange(len(sets)), 2), sizes, rows, ~is_large)
 
-
     def in_other_dtypes(self) -> float:
         """The largest change between float32 and float64, and from the dtype that the elements have to these."""
         narrow = _cast(self.sets.elements, np.float32)
@@ -180,7 +179,7 @@ def _cast(elements: Any, dtype: Any) -> Any:
                 elements.isetitem(number, _cast(elements.iloc[:, number].to_numpy(), dtype))
         return elements
     kind, digits = elements.dtype.kind, np.finfo(dtype).nmant + 1
-    if kind == "f" or kind == "b" or (kind in "iu" and np.abs(elements.astype(float)).max(initial=0) <= 2.0**digits):
+    if kind == "f" or kind == "b" or (kind in "iu" and np.abs(elements.astype(float)).max(initial=0) < 2.0**digits):
         return elements.astype(dtype)
     return elements
 

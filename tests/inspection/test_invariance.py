@@ -150,9 +150,10 @@ def test_what_looks_at_the_dtype_is_caught(dtype):
     sets = [np.ones((2, 1), dtype=dtype), np.zeros((3, 1), dtype=dtype)]
     model = SeesTheDtype().fit(sets)
     report = check_invariance(model, sets)
-    assert report.other_dtypes == (0.5 if dtype == np.float32 else 1.0)
+    given = model.seen_[0][0]
+    assert report.other_dtypes == (0.5 if given == "float32" else 1.0)
     assert not report.is_invariant
-    assert {"float32", "float64", np.dtype(dtype).name} == {seen for (seen,) in model.seen_}
+    assert {"float32", "float64"} == {seen for (seen,) in model.seen_}
 
 
 def test_whole_numbers_stay_whole_where_they_would_be_rounded_and_categories_what_they_are():

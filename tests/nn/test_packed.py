@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -148,3 +149,14 @@ def test_x_must_have_three_dimensions(shape):
 def test_the_mask_must_fit_x(shape):
     with pytest.raises(ValueError, match=r"mask must have the shape \(2, 4\) of x, but has shape \("):
         pack(torch.zeros(2, 4, 3), torch.ones(shape))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=5).filter(any), st.integers(0, 99))
+def test_a_sum_is_the_same_to_the_last_bit_wherever_the_set_stands(sizes, seed):
+    values = torch.from_numpy(np.random.default_rng(seed).normal(5, 1, size=(sum(sizes), 2)).astype(np.float32))
+    sizes = torch.tensor(sizes)
+    found = PackedSets(values, torch.repeat_interleave(sizes), sizes).sum(values)
+    for number, part in enumerate(values.split(sizes.tolist())):
+        alone = PackedSets(part, torch.zeros(len(part)).long(), sizes[[number]])
+        assert torch.equal(alone.sum(part)[0], found[number])

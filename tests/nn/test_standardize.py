@@ -39,8 +39,15 @@ def test_each_dtype_is_standardised_as_exactly_as_it_can_be(offset, spread, dtyp
     mean, scale = exact.mean(axis=0), exact.std(axis=0) + spread / 10
     layer = Standardize(torch.from_numpy(mean.astype(float)), torch.from_numpy(scale.astype(float)))
     wanted = torch.from_numpy(((exact - mean) / scale).astype(float))
-    lost = np.spacing(np.float32(abs(offset))) if dtype == np.float32 else 0.0  # what float32 rounds the mean by
-    assert_close(layer(torch.from_numpy(x)).double(), wanted, rtol=1e-5, atol=1e-5 + lost / scale.min())
+    assert_close(layer(torch.from_numpy(x)).double(), wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int16, torch.int64, torch.float32])
+def test_the_same_values_in_any_dtype_are_the_same_to_the_last_bit(dtype):
+    layer = Standardize(torch.tensor([0.1, 1e9], dtype=torch.float64), torch.tensor([0.3, 7.0], dtype=torch.float64))
+    x = torch.tensor([[0, 1], [1, 1], [1, 0]]).to(dtype)
+    assert torch.equal(layer(x), layer(x.double()))
+    assert torch.equal(layer.unrounded(x), layer.unrounded(x.double()))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
