@@ -80,6 +80,11 @@ MUTANTS = [
         ("x.to(torch.promote_types(x.dtype, self.mean.dtype)) - self.mean", "x.float() - self.mean.float()"),
     ),
     *of(
+        "nn/_scalings.py",
+        "tests/nn/test_scalings.py",
+        ("knots.diff(dim=1) <= near", "knots.diff(dim=1) <= 0 * near"),
+    ),
+    *of(
         "nn/_links.py",
         "tests/nn/test_links.py",
         ("return yes - no", "return yes"),
