@@ -162,7 +162,8 @@ class _Changes:
         wide = _cast(narrow, np.float64)
         numbers = np.arange(len(self.sets))
         found = [answers(self.estimator, like(self.X, self.sets.replace(one), numbers)) for one in (narrow, wide)]
-        if np.array_equal(_values(wide), _values(self.sets.elements)):  # in float32 they have not been rounded
+        pairs = zip(_numbers(wide), _numbers(self.sets.elements), strict=True)
+        if all(np.array_equal(one, two, equal_nan=True) for one, two in pairs):  # float32 has rounded nothing
             found.append(self.as_is)
         return self._between(np.max(found, axis=0), np.min(found, axis=0))
 
@@ -184,8 +185,12 @@ def _cast(elements: Any, dtype: Any) -> Any:
     return elements
 
 
-def _values(elements: Any) -> np.ndarray:
-    return elements.to_numpy(dtype=object) if isinstance(elements, pd.DataFrame) else elements
+def _numbers(elements: Any) -> list[np.ndarray]:
+    """Columns of numbers, or all of them at once."""
+    if isinstance(elements, pd.DataFrame):
+        of_numpy = [number for number, dtype in enumerate(elements.dtypes) if isinstance(dtype, np.dtype)]
+        return [one for number in of_numpy for one in _numbers(elements.iloc[:, number].to_numpy())]
+    return [elements] if elements.dtype.kind in "biuf" else []
 
 
 def _rows_of(sets: RaggedSets, numbers: np.ndarray) -> np.ndarray:
