@@ -45,8 +45,8 @@ def centred(random, size):
 
 
 MODELS = {
-    "classifier": (DeepSetsClassifier, (rare_flags, constants, few_rows_repeated)),
-    "regressor": (DeepSetsRegressor, (counts, far_from_zero, centred)),
+    "classifier": (DeepSetsClassifier, (constants, few_rows_repeated, centred)),
+    "regressor": (DeepSetsRegressor, (counts, far_from_zero, rare_flags)),
 }
 
 
@@ -93,7 +93,7 @@ def test_elements_in_any_order(fitted, seed):
     assert fitted.change([random.permutation(one) for one in fitted.sets]) <= CLOSE
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(at_once=st.integers(50, 3000), values=st.integers(100_000, 1_000_000))
 def test_batches_and_chunks_of_any_size(fitted, at_once, values):
     with pytest.MonkeyPatch.context() as patch:
@@ -125,6 +125,7 @@ def test_the_report_says_so(fitted):
     assert report.is_invariant, report
 
 
+@pytest.mark.parametrize("fitted", ["regressor"], indirect=True)  # one export takes as long as all other tests here
 def test_the_onnx_file_says_the_same(fitted, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     to_onnx(fitted.model, tmp_path / "model.onnx")
