@@ -43,7 +43,7 @@ class ByElement:
         return self._of_elements(X, lambda data: self._target.answers(leave_one_out(self.net_, data).double().numpy()))
 
     @available_if(_phi_sees_one_element)
-    def occlusion(self, X, output=0):
+    def occlusion(self, X, output=None):
         """Measure how much the prediction changes when an element is left out: with it minus without it.
 
         Of a classifier, the log-odds of a class or label, log(p / (1 - p)), where p is what ``predict_proba`` gives;
@@ -53,8 +53,9 @@ class ByElement:
         ----------
         X : sets
             Any form that :func:`check_sets` takes.
-        output : int or array-like of int, shape (n_sets,), default=0
+        output : int or array-like of int, shape (n_sets,), default=None
             Which column of ``predict_proba``, or of a regressor's ``predict``; one for all sets, or one for each.
+            None: the largest output of each set, which for a classifier is the predicted class.
 
         Returns
         -------
@@ -63,8 +64,9 @@ class ByElement:
         """
         check_is_fitted(self)
         sets = self._read_sets(X)
-        columns = np.broadcast_to(output, len(sets))
-        whole = self._target.explained(self._outputs(sets), columns)
+        outputs = self._outputs(sets)  # nothing can be said of sets that have no answer
+        columns = outputs.argmax(axis=1) if output is None else np.broadcast_to(output, len(sets))
+        whole = self._target.explained(outputs, columns)
         without = leave_one_out(self.net_, SetDataset(sets)).double().numpy()
         changes = whole[sets.segments] - self._target.explained(without, columns[sets.segments])
         return np.split(changes, sets.offsets[1:-1])

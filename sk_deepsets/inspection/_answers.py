@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -158,34 +158,33 @@ def opened(estimator: Any, X: Any) -> tuple[Any, Any]:
             return estimator, X
 
 
-def classes_of(estimator: Any, X: Any) -> np.ndarray | None:
-    """The classes that the columns of the answers are for; None of labels and of values, which have numbers."""
-    if not hasattr(estimator, "classes_") or isinstance(estimator.classes_, list):
-        return None
-    one = like(X, read_sets(X)[:1], np.zeros(1, dtype=np.int64))
-    return None if np.ndim(estimator.predict(one)) == 2 else np.asarray(estimator.classes_)
+class Outputs(NamedTuple):
+    """What the columns of the answers are."""
+
+    n_columns: int
+    classes: np.ndarray | None
+    """The class of each column; None of labels and of values, which have numbers"""
+
+    def find(self, target: Any) -> int | None:
+        """The column of a class, or of a number; for None the only column, or None where each set has its own class."""
+        if target is None:
+            if self.n_columns > 1 and self.classes is None:
+                numbers = f"0 to {self.n_columns - 1}"
+                raise ValueError(f"There are {self.n_columns} outputs: name one, such as target=0, of {numbers}.")
+            return 0 if self.n_columns == 1 else None
+        known = np.arange(self.n_columns) if self.classes is None else self.classes
+        place = np.flatnonzero(known == target)
+        if not len(place):
+            what = "outputs" if self.classes is None else "classes"
+            raise ValueError(f"target={target!r} is not among the {what} {known.tolist()}.")
+        return int(place[0])
 
 
-def choose_columns(table: np.ndarray, classes: np.ndarray | None, target: Any) -> np.ndarray:
-    """Which column of the answers to look at, for each set.
-
-    Parameters
-    ----------
-    table : ndarray of shape (n_sets, k)
-        The answers.
-    classes : ndarray of shape (k,) or None
-        What the columns are for.
-    target : object
-        A class, a number of a column, or None: the predicted class, or the only column.
-    """
-    n_sets, n_columns = table.shape
-    if target is None:
-        if n_columns > 1 and classes is None:
-            raise ValueError(f"There are {n_columns} outputs: name one, such as target=0, of 0 to {n_columns - 1}.")
-        return table.argmax(axis=1)
-    known = np.arange(n_columns) if classes is None else classes
-    place = np.flatnonzero(known == target)
-    if not len(place):
-        what = "outputs" if classes is None else "classes"
-        raise ValueError(f"target={target!r} is not among the {what} {known.tolist()}.")
-    return np.full(n_sets, place[0])
+def outputs_of(estimator: Any, X: Any) -> Outputs:
+    """What an estimator with one answer per set gives, from its answer for the first element of a set of X."""
+    sets, first = read_sets(X), np.zeros(1, dtype=np.int64)
+    number = first + int(sets.sizes.argmax())
+    size = np.minimum(sets.sizes[number], 1)
+    one = like(X, regroup(sets, sets.offsets[number][: size[0]], size, number), number)
+    are_classes = hasattr(estimator, "classes_") and np.ndim(estimator.predict(one)) == 1
+    return Outputs(answers(estimator, one).shape[1], np.asarray(estimator.classes_) if are_classes else None)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.inspection._answers import read_sets
+from sk_deepsets.inspection._answers import answers, like, outputs_of, read_sets
 from sk_deepsets.inspection._axes import clean, colors_of, new_axes
-from sk_deepsets.inspection._element_importance import element_importance
+from sk_deepsets.inspection._element_importance import explain
 
 KINDS = ("auto", "ranked", "points", "images")
 
@@ -26,6 +26,10 @@ class ElementImportanceDisplay:
         Of one set.
     importance : ndarray of shape (n_elements,)
     feature_names : sequence of str, default=None
+    label : str, default="importance"
+        What the importance is.
+    title : str, default=None
+        Which set it is, and what is predicted for it.
 
     Attributes
     ----------
@@ -45,10 +49,19 @@ class ElementImportanceDisplay:
     True
     """
 
-    def __init__(self, elements: Any, importance: np.ndarray, feature_names: Any = None) -> None:
+    def __init__(
+        self,
+        elements: Any,
+        importance: np.ndarray,
+        feature_names: Any = None,
+        label: str = "importance",
+        title: str | None = None,
+    ) -> None:
         self.elements = elements
         self.importance = importance
         self.feature_names = feature_names
+        self.label = label
+        self.title = title
 
     @classmethod
     def from_estimator(
@@ -76,7 +89,7 @@ class ElementImportanceDisplay:
             ``"ranked"``: bars. ``"points"``: elements of two or three numbers where they are. ``"images"``: elements
             that are the pixels of small square images. ``"auto"``: by the number of features.
         max_elements : int, default=20
-            How many elements to show; the most important ones. For ``"points"`` all are shown.
+            How many elements to show: those with the largest absolute importance. For ``"points"`` all are shown.
         ax : matplotlib Axes, default=None
             Where to draw; None: new ones.
         **kwargs : dict
@@ -87,10 +100,14 @@ class ElementImportanceDisplay:
         ElementImportanceDisplay
         """
         sets = read_sets(X)
+        if not -len(sets) <= number < len(sets):
+            raise IndexError(f"number={number}, but X has {len(sets)} sets.")
         number = range(len(sets))[number]
-        one = slice(number, number + 1)
-        (importance,) = element_importance(estimator, X.iloc[one] if hasattr(X, "iloc") else X[one], method, target)
-        display = cls(sets[number], importance, sets.feature_names)
+        chosen = np.array([number])
+        one = like(X, sets[chosen], chosen)
+        (importance,), unit = explain(estimator, one, method, target)
+        label, title = _words(estimator, one, unit, target, f"set {number}")
+        display = cls(sets[number], importance, sets.feature_names, label, title)
         return display.plot(ax, kind=kind, max_elements=max_elements, **kwargs)
 
     def plot(
@@ -116,38 +133,42 @@ class ElementImportanceDisplay:
             kind = "points" if numbers and width in (2, 3) else "images" if is_image else "ranked"
         if not len(self.elements):
             raise ValueError("The set is empty: there is no element to draw.")
-        order = np.argsort(-np.abs(self.importance), kind="stable")[:max_elements]
+        order = np.argsort(-np.abs(self.importance), kind="stable")
+        order = order if kind == "points" else order[:max_elements]
+        order = order[np.argsort(-self.importance[order], kind="stable")]
         ax = getattr(self, f"_draw_{kind}")(ax, order, kwargs)
+        few = f"the {len(order)} most important of {len(self.importance)} elements"
+        lines = [self.title, few if len(order) < len(self.importance) else None]
+        ax.set_title("\n".join(filter(None, lines)), fontsize="medium")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_ranked(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_ranked(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> Any:
         ax = clean(new_axes("ElementImportanceDisplay", ax, figsize=(6.4, 1.2 + 0.28 * len(order))))
-        order = order[np.argsort(-self.importance[order], kind="stable")]
         values = self.importance[order]
         colors = np.where(values < 0, "#4a7fb5", "#c8553d")
         ax.barh(np.arange(len(order)), values, **{"color": colors} | kwargs)
-        ax.set_yticks(np.arange(len(order)), [self._label(place) for place in order])
+        ax.set_yticks(np.arange(len(order)), self._labels(order))
         ax.invert_yaxis()
         ax.axvline(0, color="0.3", linewidth=0.8)
-        ax.set_xlabel("importance")
-        if len(order) < len(self.importance):
-            ax.set_title(f"the {len(order)} most important of {len(self.importance)} elements", fontsize="medium")
+        ax.set_xlabel(self.label)
         return ax
 
-    def _label(self, place: int) -> str:
-        """The place of an element in its set, and what it is."""
-        table = self.elements
-        if not isinstance(table, pd.DataFrame):
-            width = np.shape(table)[1]
-            names = [f"x{i}" for i in range(width)] if self.feature_names is None else self.feature_names
-            values = list(zip(names, table[place], strict=True))
-        else:
-            values = list(zip(table.columns, table.iloc[place], strict=True))
-        shown = ", ".join(f"{name}={_short(value)}" for name, value in values[:3])
-        return f"{shown}{', …' if len(values) > 3 else ''}  [{place}]"
+    def _labels(self, order: np.ndarray) -> list[str]:
+        """What each of these elements is, by the columns that tell them apart best, and its place in the set."""
+        table = pd.DataFrame(self.elements)
+        if not isinstance(self.elements, pd.DataFrame):
+            unnamed = [f"x{place}" for place in range(table.shape[1])]
+            table.columns = unnamed if self.feature_names is None else list(self.feature_names)
+        table = table.iloc[:, np.sort(_telling_columns(table, order)[:3])]
+        more = ", …" if np.shape(self.elements)[1] > 3 else ""
+        rows = zip(order, table.iloc[order].itertuples(index=False, name=None), strict=True)
+        return [
+            f"{', '.join(f'{name}={_short(value)}' for name, value in zip(table, row, strict=True))}{more}  [{place}]"
+            for place, row in rows
+        ]
 
-    def _draw_points(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_points(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> Any:
         points = np.asarray(self.elements, dtype=np.float64)
         depth = points.shape[1]
         if depth not in (2, 3):
@@ -161,22 +182,21 @@ class ElementImportanceDisplay:
         size = np.clip(6000 / len(points), 8, 80)
         style = {"s": size, "edgecolors": "0.4", "linewidths": 0.4, "norm": norm, "cmap": cmap}
         drawn = ax.scatter(*points[last].T, c=self.importance[last], **style | kwargs)
-        ax.figure.colorbar(drawn, ax=ax, label="importance", shrink=0.8, pad=0.1 if depth == 3 else 0.02)
-        ax.set_aspect("equal" if depth == 3 else "auto")
+        ax.figure.colorbar(drawn, ax=ax, label=self.label, shrink=0.8, pad=0.1 if depth == 3 else 0.02)
+        ax.set_aspect("equal", adjustable="box" if depth == 3 else "datalim")
         names = ["x0", "x1", "x2"] if self.feature_names is None else self.feature_names
         for axis, name in zip("xyz", names[:depth], strict=False):
             ax.set(**{f"{axis}label": name})
         return ax if depth == 3 else clean(ax)
 
-    def _draw_images(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> None:
+    def _draw_images(self, ax: Any, order: np.ndarray, kwargs: dict[str, Any]) -> Any:
         pixels = np.asarray(self.elements, dtype=np.float64)
         side = isqrt(pixels.shape[1])
         if side**2 != pixels.shape[1]:
             raise ValueError(f'kind="images" draws square images, but elements have {pixels.shape[1]} features.')
-        order = np.sort(order)
         n_columns = min(len(order), max(4, isqrt(2 * len(order))))
         n_rows = -(-len(order) // n_columns)
-        ax = new_axes("ElementImportanceDisplay", ax, figsize=(1.0 + 0.9 * n_columns, 0.5 + 0.9 * n_rows))
+        ax = new_axes("ElementImportanceDisplay", ax, figsize=(1.6 + 0.9 * n_columns, 0.9 + 1.15 * n_rows))
         from matplotlib.cm import ScalarMappable
         from matplotlib.patches import Rectangle
 
@@ -185,16 +205,62 @@ class ElementImportanceDisplay:
         dark, light = pixels.max(), pixels.min()
         for position, place in enumerate(order):
             row, column = divmod(position, n_columns)
-            left, top = 1.3 * column, 1.3 * row
+            left, top = 1.3 * column, 1.65 * row
             style = {"cmap": "gray_r", "vmin": light, "vmax": dark} | kwargs
             image = pixels[place].reshape(side, side)
             frame = Rectangle((left - 0.1, top - 0.1), 1.2, 1.2, color=colors.to_rgba(self.importance[place]))
             ax.add_patch(frame)
             ax.imshow(image, extent=(left, left + 1, top + 1, top), zorder=2, **style)
-        ax.set(xlim=(-0.2, 1.3 * n_columns), ylim=(1.3 * n_rows, -0.2), aspect="equal")
+            text = f"[{place}]  {self.importance[place]:.2g}"
+            ax.text(left + 0.5, top + 1.15, text, ha="center", va="top", fontsize="x-small")
+        ax.set(xlim=(-0.2, 1.3 * n_columns), ylim=(1.65 * n_rows - 0.1, -0.2), aspect="equal")
         ax.set_axis_off()
-        ax.figure.colorbar(colors, ax=ax, label="importance", shrink=0.9)
+        ax.figure.colorbar(colors, ax=ax, label=self.label, shrink=0.9)
         return ax
+
+
+def _telling_columns(table: pd.DataFrame, order: np.ndarray) -> np.ndarray:
+    """The columns, those first in which the elements of this order differ most, in units of the spread in the set."""
+    found = []
+    for place in range(table.shape[1]):
+        column = table.iloc[:, place]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            middle, spread = np.nanmedian(values), np.nanstd(values)
+            # how far the most important elements are from the middle of the set
+            distances = np.abs(values[order] - middle)
+            found.append(np.nanmean(distances) / spread if spread > 0 else 0.0)
+        else:
+            shares = column.astype(str).value_counts(normalize=True)
+            found.append(0.0 if len(shares) == 1 else float(np.sqrt(1 - shares.max())) * 2)
+    return np.argsort(-np.nan_to_num(found), kind="stable")
+
+
+def _words(estimator: Any, one: Any, unit: str, target: Any, name: str) -> tuple[str, str]:
+    """What the importance is, and what is predicted for the set: the label and the title of a picture."""
+    outputs, (answer,) = outputs_of(estimator, one), answers(estimator, one)
+    column = outputs.find(target) if target is not None or outputs.classes is not None else None
+    column = int(answer.argmax()) if column is None and outputs.classes is not None else column
+    is_probability = hasattr(estimator, "predict_proba")
+    if column is None:  # attention in a model of several outputs
+        return "attention weight", name
+    what = "the prediction" if outputs.n_columns == 1 else f"output {column}"
+    if is_probability:
+        what = f"label {column}" if outputs.classes is None else f"class {outputs.classes.tolist()[column]!r}"
+    label = {
+        "weight": "attention weight",
+        "log-odds": f"change of the log-odds of {what}",
+        "probability": f"share of the probability of {what}",
+        "prediction": f"change of {what}",
+    }[unit]
+    if is_probability:
+        return label, f"{name}: probability of {what} {_probability(answer[column])}"
+    return label, f"{name}: {what.removeprefix('the ')} {answer[column]:.4g}"
+
+
+def _probability(value: float) -> str:
+    """A probability, of which one that is not 0 or 1 does not look so."""
+    return f"{value:.3g}" if value < 0.99 else f"1 - {1 - value:.1g}" if value < 1 else "1"
 
 
 def _short(value: Any) -> str:

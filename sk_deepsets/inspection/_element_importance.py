@@ -10,12 +10,11 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.inspection._answers import (
     answers,
-    choose_columns,
-    classes_of,
     like,
     log_odds,
     of_elements,
     opened,
+    outputs_of,
     read_sets,
     regroup,
 )
@@ -107,9 +106,6 @@ class Explanation(NamedTuple):
     """One array (n_i,) per set"""
     unit: str
     """Weight, log-odds, probability or prediction"""
-    names: list[Any]
-    """The class, or the number of the output, that is explained for each set; empty for the weights of a pool, which
-    are the same for all, and for the only output"""
 
 
 def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
@@ -127,28 +123,26 @@ def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
             raise ValueError('method="attention" needs a Deep Sets estimator with pool_type="attention".')
         if target is not None:
             raise ValueError('method="attention" is the same for all targets; take "occlusion" or "gradient".')
-        return Explanation(model.attention(inputs), "weight", [])
+        return Explanation(model.attention(inputs), "weight")
     if method == "gradient" and not is_ours:
         raise ValueError(f'method="gradient" needs a Deep Sets estimator, but got {type(model).__name__}.')
-    table, classes = answers(estimator, X), classes_of(estimator, X)
-    columns = choose_columns(table, classes, target)
-    names = (columns if classes is None else classes[columns]).tolist() if table.shape[1] > 1 else []
-    are_odds = hasattr(estimator, "predict_proba")
+    outputs, are_odds = outputs_of(estimator, X), hasattr(estimator, "predict_proba")
+    column = outputs.find(target)
+    if method == "occlusion" and is_ours and hasattr(model, "occlusion"):
+        return Explanation(model.occlusion(inputs, column), "log-odds" if are_odds else "prediction")
+    table = answers(estimator, X)
+    columns = table.argmax(axis=1) if column is None else np.full(len(sets), column)
     if method == "gradient":
         found = model.integrated_gradients(inputs, columns)
-        return Explanation(found, "probability" if are_odds else "prediction", names)
-    if is_ours and hasattr(model, "occlusion"):
-        found = model.occlusion(inputs, columns)
+        return Explanation(found, "probability" if are_odds else "prediction")
+    without, rows = _without_each(estimator, X, sets, outputs.n_columns), np.arange(len(sets.elements))
+    of_element, segments = columns[sets.segments], sets.segments
+    if are_odds:
+        are_labels = outputs.classes is None
+        changes = log_odds(table, columns, are_labels)[segments] - log_odds(without, of_element, are_labels)
     else:
-        without = _without_each(estimator, X, sets, table.shape[1])
-        of_element = columns[sets.segments]
-        if are_odds:
-            whole = log_odds(table, columns, classes is None)[sets.segments]
-            changes = whole - log_odds(without, of_element, classes is None)
-        else:
-            changes = table[sets.segments, of_element] - without[np.arange(len(without)), of_element]
-        found = np.split(changes, sets.offsets[1:-1])
-    return Explanation(found, "log-odds" if are_odds else "prediction", names)
+        changes = table[segments, of_element] - without[rows, of_element]
+    return Explanation(np.split(changes, sets.offsets[1:-1]), "log-odds" if are_odds else "prediction")
 
 
 def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 from sk_deepsets.inspection._feature_importance import feature_importance
@@ -23,6 +24,7 @@ class FeatureImportanceDisplay:
     feature_names : ndarray of shape (n_columns,)
     kinds : ndarray of shape (n_columns,)
         "element", "context" or "size".
+    score_name : str, default="score"
 
     Attributes
     ----------
@@ -44,10 +46,11 @@ class FeatureImportanceDisplay:
     'x1'
     """
 
-    def __init__(self, importances: np.ndarray, feature_names: Any, kinds: Any) -> None:
+    def __init__(self, importances: np.ndarray, feature_names: Any, kinds: Any, score_name: str = "score") -> None:
         self.importances = importances
         self.feature_names = feature_names
         self.kinds = kinds
+        self.score_name = score_name
 
     @classmethod
     def from_estimator(
@@ -70,7 +73,7 @@ class FeatureImportanceDisplay:
         estimator, X, y, n_repeats, scoring, random_state
             As in :func:`feature_importance`.
         max_features : int, default=20
-            How many columns to show.
+            How many columns to show: the most important ones, which the title says.
         ax : matplotlib Axes, default=None
             Where to draw; None: new ones.
         **bar_kwargs : dict
@@ -81,7 +84,7 @@ class FeatureImportanceDisplay:
         FeatureImportanceDisplay
         """
         found = feature_importance(estimator, X, y, n_repeats=n_repeats, scoring=scoring, random_state=random_state)
-        display = cls(found.importances, found.feature_names, found.kinds)
+        display = cls(found.importances, found.feature_names, found.kinds, _name_of_score(estimator, scoring))
         return display.plot(ax, max_features=max_features, **bar_kwargs)
 
     def plot(self, ax: Any = None, *, max_features: int = 20, **bar_kwargs: Any) -> FeatureImportanceDisplay:
@@ -108,7 +111,9 @@ class FeatureImportanceDisplay:
         ax.set_yticks(np.arange(len(order)), self.feature_names[order])
         ax.invert_yaxis()
         ax.axvline(0, color="0.3", linewidth=0.8)
-        ax.set_xlabel("fall of the score when permuted")
+        ax.set_xlabel(f"fall of the {self.score_name} when permuted (mean, ± standard deviation)")
+        if len(order) < len(means):
+            ax.set_title(f"the {len(order)} most important of {len(means)} columns", fontsize="medium")
         shown = [kind for kind in COLOR_OF_KIND if kind in self.kinds[order]]
         if len(shown) > 1:
             from matplotlib.patches import Patch
@@ -117,3 +122,12 @@ class FeatureImportanceDisplay:
             ax.legend(handles=handles, frameon=False, loc="lower right")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _name_of_score(estimator: Any, scoring: Any) -> str:
+    """What the score is called."""
+    if isinstance(scoring, str):
+        return scoring
+    if scoring is not None:
+        return getattr(scoring, "__name__", repr(scoring))
+    return "accuracy" if is_classifier(estimator) else "R²" if is_regressor(estimator) else "score"

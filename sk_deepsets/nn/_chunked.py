@@ -59,7 +59,7 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
         known = torch.cat([values for pool in pooling.pools for values in pool.part(of_chunk)], dim=1)
         return known.view(n_members, len(counts), -1).transpose(0, 1)  # (p, K, w)
 
-    chunks, parts = _cut(packed, size)
+    chunks, parts = cut(packed, size)
     seeds = _draw_seeds(len(chunks)) if encoder.drops_out else [None] * len(chunks)
     run: Callable[..., Tensor] = pool_chunk
     if torch.is_grad_enabled() and packed.elements.shape[0] > KEPT_ELEMENTS:
@@ -84,7 +84,7 @@ def _draw_seeds(count: int) -> list[int]:
     return torch.randint(2**63 - 1, (count,), generator=generator, device=device).tolist()
 
 
-def _cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
+def cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
     """Chunks of a size, and the parts that they cut sets into: a set's elements are the sizes of its parts."""
     n_elements = packed.elements.shape[0]
     of_chunks = torch.arange(0, n_elements, size, device=packed.sizes.device)
@@ -113,7 +113,7 @@ def _in_a_table(of_chunks: Iterable[Tensor], n_parts: int) -> Tensor:
 def _holders(phi: Phi, extremes: list[Max], packed: PackedSets, size: int) -> PackedSets:
     """The elements that hold an extreme of their set's part in a chunk: no other has a gradient."""
     held = torch.zeros(packed.elements.shape[0], dtype=torch.bool, device=packed.elements.device)
-    for number, (elements, segments, counts) in enumerate(_cut(packed, size)[0]):
+    for number, (elements, segments, counts) in enumerate(cut(packed, size)[0]):
         hidden = PackedSets(phi(PackedSets(elements, segments, packed.sizes)), segments, counts)
         for pool in extremes:
             held[number * size + pool.holders(hidden)] = True

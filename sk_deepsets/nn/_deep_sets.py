@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._fusion import SetModel
-from sk_deepsets.nn._leave_one_out import leave_one_out
+from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._mlp import mlp
 from sk_deepsets.nn._packed import PackedSets, pack
 from sk_deepsets.nn._pools import PoolType, SetPooling
@@ -101,7 +101,9 @@ class DeepSetsInvariant(SetModel):
 
     def leave_one_out(self, packed: PackedSets) -> Tensor:
         """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
-        return self.rho(leave_one_out(self.pooling, self.pooled_elements(packed)))
+        size = elements_at_once(self.phi, packed.elements.device)
+        pooled = leave_one_out(lambda part: self.phi(*self.fuse(part)), self.pooling, packed, size)
+        return torch.cat([self.rho(of_chunk) for _, of_chunk in pooled])
 
 
 class DeepSetsConditional(SetModel):
@@ -191,5 +193,6 @@ class DeepSetsConditional(SetModel):
 
     def leave_one_out(self, packed: PackedSets, context: Tensor) -> Tensor:
         """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
-        pooled = leave_one_out(self.pooling, self.pooled_elements(packed, context))
-        return self._rho(pooled, packed.spread(self.context_layer(context)))
+        context, size = self.context_layer(context), elements_at_once(self.phi, packed.elements.device)
+        pooled = leave_one_out(lambda part: self.phi(*self.fuse(part, context)), self.pooling, packed, size)
+        return torch.cat([self._rho(one, context.index_select(0, packed.segments[rows])) for rows, one in pooled])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._leave_one_out import leave_one_out
+from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._members import KindLinear, MemberDropout, MemberLinear, MemberTable
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._pack import Kind, Pack, State
@@ -161,11 +161,17 @@ class DeepSetsPack(Pack):
 
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
-        pooled = leave_one_out(self.pooling, self.pooled_elements(packed, context))
-        pooled = self._as_sums(pooled, packed.sizes[packed.segments] - 1)
-        statistics = None if self.beside is None else self.statistics.leave_one_out(packed)
-        outputs = self._rho(pooled, statistics, None if context is None else packed.spread(context))
-        return self.mean_of(outputs.view(self._n_present, len(packed.segments), outputs.shape[1]))
+        size = elements_at_once(self.encoder, packed.elements.device)
+        of_chunks = leave_one_out(self._phi(packed, context), self.pooling, packed, size, self._n_present)
+        of_sets = repeat(None) if self.beside is None else self.statistics.leave_one_out(packed, size)
+        found = []
+        for (rows, pooled), statistics in zip(of_chunks, of_sets, strict=False):
+            segments = packed.segments[rows]
+            left = packed.sizes[segments] - 1
+            of_elements = None if context is None else context.index_select(0, segments)
+            outputs = self._rho(self._as_sums(pooled, left), statistics, of_elements)
+            found.append(self.mean_of(outputs.view(self._n_present, len(segments), outputs.shape[1])))
+        return torch.cat(found)
 
     @property
     def _n_present(self) -> int:

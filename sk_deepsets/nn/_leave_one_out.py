@@ -1,86 +1,179 @@
 """leave_one_out: the pool of each set without each of its elements, in time linear in the elements.
 
-The elements of a set are the leaves of a binary tree. On the way up, each node joins what is known of its children. On
-the way down, what is known of all elements outside of a node joins what is outside of its parent with its sibling. So
-nothing is ever subtracted, which would lose digits, and a pool needs no more than what it has: parts that join.
+The elements of a set are the leaves of a binary tree. On the way up, each node joins what is known of its two children.
+On the way down, what is known of all elements outside of a node joins what is outside of its parent with its sibling.
+So nothing is ever subtracted, which would lose digits.
+
+Large sets are cut into chunks, as in a prediction. What is known of the chunks comes first; then phi runs once more on
+each chunk, whose trees begin with what is outside of it. So memory is bounded by a chunk, however large a set is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from sk_deepsets.nn._chunked import Chunk, Phi, chunk_size, cut
+from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import Known, Pool, SetPooling
 
+# Trees are many small steps: they pay with more elements at once than phi.
+CHUNKS_AT_ONCE = 4
+
+
+def elements_at_once(encoder: Encoder, device: torch.device) -> int:
+    """How many elements to take at once: a power of two, which has a tree without gaps."""
+    chunks = CHUNKS_AT_ONCE if device.type == "cpu" else 1
+    return 2 ** (int(chunks * chunk_size(encoder, device)).bit_length() - 1)
+
 
 class Level(NamedTuple):
-    """The nodes of all trees at one height: node q of a set is the parent of the nodes 2 q and 2 q + 1 below it."""
+    """The nodes of all trees at one height: two for each parent, one of which may stand for no element."""
 
     counts: Tensor
-    """(p,) how many elements a node stands for"""
-    parent: Tensor
-    """(p,) the number of its parent on the next level"""
-    children_of_parents: Tensor
-    """(number of parents,) 1 or 2 each"""
+    """(2 p, 1) how many elements a node stands for"""
+    places: Tensor
+    """(q,) which of them stand for some"""
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a node stands for no element."""
+        return len(self.places) < len(self.counts)
 
 
-def leave_one_out(pooling: SetPooling, packed: PackedSets) -> Tensor:
+def leave_one_out(
+    phi: Phi, pooling: SetPooling, packed: PackedSets, size: int, n_members: int = 1
+) -> Iterator[tuple[slice, Tensor]]:
     """The pool of its set without it, for each element: (n, output_dim); 0 for the only element of a set.
 
     Parameters
     ----------
+    phi : callable
+        What the pool takes of packed elements, each of which it sees by itself; of members one after another.
     pooling : SetPooling
     packed : PackedSets
-        With the elements (n, k) that the pool takes.
+    size : int
+        How many elements to take at once.
+    n_members : int, default=1
+
+    Yields
+    ------
+    rows : slice
+        Of ``packed.elements``.
+    pooled : Tensor of shape (n_members * len(rows), output_dim)
     """
-    levels, n_roots = _levels(packed.sizes)
-    left = packed.sizes.index_select(0, packed.segments) - 1
-    found = [pool.finish(_known_without(pool, packed, levels, n_roots), left) for pool in pooling.pools]
+    if packed.elements.shape[0] <= size:
+        counts, rows = packed.sizes[packed.sizes > 0], slice(0, packed.elements.shape[0])
+        hidden, none = phi(packed), counts.new_zeros(len(counts) * n_members, 1)
+        outside = [pool.nothing(hidden, len(none)) for pool in pooling.pools]
+        yield rows, _without_each(pooling, hidden, counts.repeat(n_members), outside, none)
+        return
+    chunks, parts = cut(packed, size)
+    of_parts = _outside_of_parts(phi, pooling, packed, chunks, parts, n_members)
+    left = packed.sizes[parts.segments].unsqueeze(1) - parts.elements
+    first_row = first_part = 0
+    for elements, segments, counts in chunks:
+        rows, own = slice(first_row, first_row + len(elements)), slice(first_part, first_part + len(counts))
+        first_row, first_part = rows.stop, own.stop
+        hidden = phi(PackedSets(elements, segments, packed.sizes))
+        outside = [tuple(values[:, own].flatten(0, 1) for values in known) for known in of_parts]
+        sizes = counts.repeat(n_members)
+        yield rows, _without_each(pooling, hidden, sizes, outside, left[own].repeat(n_members, 1))
+
+
+def _without_each(pooling: SetPooling, hidden: Tensor, sizes: Tensor, outside: list[Known], left: Tensor) -> Tensor:
+    """The pools of sets without each of the elements ``hidden (n, k)``, which make up parts of these sizes.
+
+    Of the sets, ``outside`` of their parts, each pool knows something of ``left`` elements.
+    """
+    levels = _levels(sizes, torch.ones(len(hidden), 1, dtype=torch.int64, device=sizes.device))
+    found = []
+    for pool, of_pool in zip(pooling.pools, outside, strict=True):
+        known, counts = _descend(pool, levels, pool.of_elements(hidden), of_pool, left)
+        pooled = pool.finish(known, counts[:, 0])
+        found.append(pooled if counts.all() else torch.where(counts > 0, pooled, 0))
     return torch.cat(found, dim=1)
 
 
-def _levels(sizes: Tensor) -> tuple[list[Level], int]:
-    """The levels below the roots, leaves first, and the number of roots."""
-    levels, counts = [], sizes.new_ones(int(sizes.sum()))
-    while len(counts) and int(sizes.max()) > 1:
-        of_node = torch.repeat_interleave(sizes)
-        place = torch.arange(len(of_node), device=sizes.device) - (sizes.cumsum(0) - sizes)[of_node]
-        sizes = (sizes + 1) // 2
-        parent = (sizes.cumsum(0) - sizes)[of_node] + place // 2
-        n_parents = int(sizes.sum())
-        levels.append(Level(counts, parent, torch.bincount(parent, minlength=n_parents)))
-        counts = counts.new_zeros(n_parents).index_add(0, parent, counts)
-    return levels, len(counts)
-
-
-def _known_without(pool: Pool, packed: PackedSets, levels: list[Level], n_roots: int) -> Known:
-    """What a pool knows of the set of each element without it."""
-    rows = torch.arange(packed.elements.shape[0], device=packed.elements.device)
-    known = pool.part(PackedSets(packed.elements, rows, torch.ones_like(rows)))
-    of_levels = []
-    for level in levels:
-        of_levels.append(known)
-        known = pool.join(PackedSets(level.counts.unsqueeze(1), level.parent, level.children_of_parents), known)
-    outside = tuple(torch.zeros_like(values) for values in known)  # nothing is outside of a root
-    counts = torch.zeros(n_roots, dtype=torch.int64, device=rows.device)
-    for level, known in zip(reversed(levels), reversed(of_levels), strict=True):
-        outside, counts = _descend(pool, level, known, outside, counts)
+def _outside_of_parts(
+    phi: Phi, pooling: SetPooling, packed: PackedSets, chunks: list[Chunk], parts: PackedSets, n_members: int
+) -> list[Known]:
+    """What each pool knows of all elements of its set that are not in a part, (n_members, p, w)."""
+    of_chunks: list[list[Known]] = []
+    for elements, segments, counts in chunks:
+        hidden = phi(PackedSets(elements, segments, packed.sizes))
+        of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
+        found = (pool.part(of_chunk) for pool in pooling.pools)
+        of_chunks.append([_by_member(known, n_members) for known in found])
+    sizes, counts = parts.sizes.repeat(n_members), parts.elements.repeat(n_members, 1)
+    levels = _levels(sizes, counts)
+    n_roots = int((sizes > 0).sum())
+    outside = []
+    for pool, *known_of_chunks in zip(pooling.pools, *of_chunks, strict=True):
+        known = tuple(torch.cat(values, dim=1).flatten(0, 1) for values in zip(*known_of_chunks, strict=True))
+        nothing = pool.nothing(known[0], n_roots)
+        without, _ = _descend(pool, levels, known, nothing, counts.new_zeros(n_roots, 1))
+        outside.append(_by_member(without, n_members))
     return outside
 
 
-def _descend(pool: Pool, level: Level, known: Known, outside: Known, counts: Tensor) -> tuple[Known, Tensor]:
-    """What is outside of the nodes of a level, and how many elements, from what is outside of their parents."""
-    sibling = torch.arange(len(level.parent), device=counts.device)
-    twins = level.parent[1:] == level.parent[:-1]
-    sibling[:-1] += twins.long()
-    sibling[1:] -= twins.long()
-    sizes = torch.stack([counts[level.parent], level.counts[sibling]], dim=1)
-    sizes[level.children_of_parents[level.parent] == 1, 1] = 0  # an only child
-    present = sizes > 0  # (p, 2): something may be outside of the parent, and a sibling may be there
-    parts = PackedSets(sizes[present].unsqueeze(1), present.nonzero()[:, 0], present.sum(dim=1))
-    pairs = zip(outside, known, strict=True)
-    both = tuple(torch.stack([out[level.parent], own[sibling]], dim=1)[present] for out, own in pairs)
-    return pool.join(parts, both), sizes.sum(dim=1)
+def _by_member(known: Known, n_members: int) -> Known:
+    """What is known of parts (n_members * p, w) as (n_members, p, w)."""
+    return tuple(values.view(n_members, -1, values.shape[1]) for values in known)
+
+
+def _levels(sizes: Tensor, counts: Tensor) -> list[Level]:
+    """The levels below the roots, leaves first, of trees of these numbers of leaves, which stand for some elements."""
+    levels, sizes = [], sizes[sizes > 0]
+    while len(sizes) and int(sizes.max()) > 1:
+        odd = sizes % 2
+        places = torch.arange(len(counts), device=sizes.device) + torch.repeat_interleave(odd.cumsum(0) - odd, sizes)
+        sizes = (sizes + odd) // 2
+        counts = counts.new_zeros(2 * int(sizes.sum()), 1).index_copy(0, places, counts)
+        levels.append(Level(counts, places))
+        counts = counts.view(-1, 2).sum(dim=1, keepdim=True)
+    return levels
+
+
+def _descend(pool: Pool, levels: list[Level], known: Known, outside: Known, left: Tensor) -> tuple[Known, Tensor]:
+    """What a pool knows of all but each leaf, and of how many elements.
+
+    Parameters
+    ----------
+    pool : Pool
+    levels : list of Level
+    known : Known
+        Of the leaves.
+    outside : Known
+        What there is outside of the trees.
+    left : Tensor of shape (n_roots, 1)
+        How many elements that is.
+    """
+    of_levels = []
+    for level in levels:
+        if level.has_gaps:
+            nothing = pool.nothing(known[0], len(level.counts))
+            known = tuple(empty.index_copy(0, level.places, own) for empty, own in zip(nothing, known, strict=True))
+        of_levels.append(known)
+        first, second = _children(known)
+        known = pool.merge(first, second, level.counts[::2], level.counts[1::2])
+    for level, own in zip(reversed(levels), reversed(of_levels), strict=True):
+        first, second = _children(own)
+        counts = level.counts.view(-1, 2, 1)
+        without = pool.merge(outside, second, left, counts[:, 1]), pool.merge(outside, first, left, counts[:, 0])
+        pairs = zip(*without, strict=True)
+        outside = tuple(torch.stack(pair, dim=1).flatten(0, 1) for pair in pairs)
+        left = (left.unsqueeze(1) + counts.flip(1)).flatten(0, 1)
+        if level.has_gaps:
+            outside = tuple(values.index_select(0, level.places) for values in outside)
+            left = left.index_select(0, level.places)
+    return outside, left
+
+
+def _children(known: Known) -> tuple[Known, Known]:
+    """What is known of the first and of the second child of each parent."""
+    return tuple(values[::2] for values in known), tuple(values[1::2] for values in known)

@@ -36,6 +36,18 @@ class Pool(nn.Module):
         """What is known of each set; its elements are its parts, and ``parts`` holds their sizes, (p, 1)."""
         return self.part(parts._replace(elements=known[0]))
 
+    def of_elements(self, elements: Tensor) -> Known:
+        """What to know of parts of one element each."""
+        return (elements,)
+
+    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+        """What is known of two parts together, which have so many elements, (p, 1); 0 are told by ``nothing``."""
+        return (one[0] + other[0],)
+
+    def nothing(self, like: Tensor, n_parts: int) -> Known:
+        """What is known of parts without elements, for ``merge``."""
+        return tuple(like.new_zeros(n_parts, width) for width in self.widths)
+
     def finish(self, known: Known, sizes: Tensor) -> Tensor:
         """The pool of each set, (b, k)."""
         return known[0]
@@ -68,6 +80,14 @@ class Max(Pool):
         """See :class:`Pool`."""
         return (packed.max(packed.elements),)
 
+    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+        """See :class:`Pool`."""
+        return (torch.maximum(one[0], other[0]),)
+
+    def nothing(self, like: Tensor, n_parts: int) -> Known:
+        """See :class:`Pool`."""
+        return (like.new_full((n_parts, *self.widths), -torch.inf),)
+
     def holders(self, packed: PackedSets) -> Tensor:
         """The numbers of the elements that hold the extreme of a feature over their set; no set may be empty."""
         rows = torch.arange(packed.elements.shape[0], device=packed.elements.device)
@@ -82,6 +102,14 @@ class Min(Max):
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
         return (-packed.max(-packed.elements),)
+
+    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+        """See :class:`Pool`."""
+        return (torch.minimum(one[0], other[0]),)
+
+    def nothing(self, like: Tensor, n_parts: int) -> Known:
+        """See :class:`Pool`."""
+        return (-super().nothing(like, n_parts)[0],)
 
     def holders(self, packed: PackedSets) -> Tensor:
         """See :class:`Max`."""
@@ -113,6 +141,22 @@ class Std(Pool):
         moved = nears.detach() - parts.spread(near)
         squares = squares + 2 * moved * sums + counts * moved.square()
         return near, parts.sum(sums + counts * moved), parts.sum(squares)
+
+    def of_elements(self, elements: Tensor) -> Known:
+        """See :class:`Pool`."""
+        nears = elements.detach()
+        rest = elements - nears
+        return nears, rest, rest.square()
+
+    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+        """See :class:`Pool`."""
+        near = (n_one * one[0] + n_other * other[0]) / (n_one + n_other).clamp(min=1)
+        sums, squares = torch.zeros_like(near), torch.zeros_like(near)
+        for (own, of_part, squares_of_part), count in ((one, n_one), (other, n_other)):
+            moved = own - near
+            sums = sums + of_part + count * moved
+            squares = squares + squares_of_part + moved * (2 * of_part + count * moved)
+        return near, sums, squares
 
     def finish(self, known: Known, sizes: Tensor) -> Tensor:
         """See :class:`Pool`."""
@@ -159,6 +203,25 @@ class Attention(Pool):
         largest_of_set = parts.max(largest)
         shrink = (largest - parts.spread(largest_of_set)).exp()
         return parts.sum(sums * shrink), parts.sum(totals * shrink), largest_of_set
+
+    def of_elements(self, elements: Tensor) -> Known:
+        """See :class:`Pool`."""
+        scores = self.scores(elements)
+        largest = scores.detach()
+        weights = (scores - largest).exp()  # 1, with a gradient
+        return weights * elements, weights, largest
+
+    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+        """See :class:`Pool`."""
+        largest = torch.maximum(one[2], other[2])
+        shrink_one, shrink_other = (one[2] - largest).exp(), (other[2] - largest).exp()
+        sums = one[0] * shrink_one + other[0] * shrink_other
+        return sums, one[1] * shrink_one + other[1] * shrink_other, largest
+
+    def nothing(self, like: Tensor, n_parts: int) -> Known:
+        """See :class:`Pool`."""
+        sums, totals, largest = super().nothing(like, n_parts)
+        return sums, totals, largest + torch.finfo(like.dtype).min / 2  # finite: the difference of two is a number
 
     def finish(self, known: Known, sizes: Tensor) -> Tensor:
         """See :class:`Pool`."""

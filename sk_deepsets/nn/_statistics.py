@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._leave_one_out import leave_one_out
+from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import SetPooling
 from sk_deepsets.nn._standardize import Standardize
@@ -49,10 +51,12 @@ class Statistics(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and packed.elements.requires_grad):
             return _with_sizes(embed(self._numbers, self.identity, self.pooling, packed), packed.sizes)
 
-    def leave_one_out(self, packed: PackedSets) -> Tensor:
-        """The statistics of its set without it, for each element: (n, output_dim)."""
-        pooled = leave_one_out(self.pooling, packed._replace(elements=self._numbers(packed)))
-        return _with_sizes(pooled, packed.sizes[packed.segments] - 1)
+    def leave_one_out(self, packed: PackedSets, size: int) -> Iterator[Tensor]:
+        """The statistics of its set without it, for each element: (size, output_dim), as long as there are so many."""
+        # these have fewer columns than phi: a multiple of the size, which is a power of two, too
+        at_once = max(size, elements_at_once(self.identity, packed.elements.device))
+        for rows, pooled in leave_one_out(self._numbers, self.pooling, packed, at_once):
+            yield from _with_sizes(pooled, packed.sizes[packed.segments[rows]] - 1).split(size)
 
     def _numbers(self, packed: PackedSets) -> Tensor:
         return self.standardize.unrounded(packed.elements[:, : self.n_columns])

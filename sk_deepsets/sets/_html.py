@@ -98,7 +98,7 @@ def _one_set(sets: Any, number: int) -> str:
     )
     left = len(elements) - FIRST_ROWS
     more = f"<div class='quiet'>… and {left:,} more</div>" if left > 0 else ""
-    label = "" if sets.index is None else f" ({escape(str(sets.index[number]))})"
+    label = "" if sets.index is None else f" ({escape(str(sets.index[[number]].tolist()[0]))})"
     size = "1 element" if len(elements) == 1 else f"{len(elements):,} elements"
     return f"<div>set {number}{label}: {size}<table><tr>{head}</tr>{body}</table>{more}</div>"
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn import Pack, Standardize
-from sk_deepsets.nn._chunked import chunk_size
+from sk_deepsets.nn import Pack, PackedSets, Standardize, softmax_over_sets
+from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._pools import Attention
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._net import SetNet, _context
-
-# Several tensors of the size of phi's output are alive at once: batches are a few times what is fast to go through phi.
-CHUNKS_AT_ONCE = 4
 
 
 @torch.no_grad()
@@ -35,8 +33,16 @@ def attention(net: SetNet, dataset: SetDataset) -> Tensor:
     of_members = of_members / of_members.sum() if of_members.sum() > 0 else torch.full_like(of_members, 1).softmax(0)
     found = []
     for batch in _batches(net, dataset):
-        weights = pool.weights(module.pooled_elements(batch.packed, **_context(batch)))
-        found.append(of_members @ weights.view(len(of_members), -1))
+        packed, encoder = batch.packed, _encoder(module)
+        # an encoder that sees one element at a time can take a set in parts
+        size = elements_at_once(encoder, packed.sizes.device) if encoder.elementwise else max(1, len(packed.segments))
+        parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
+        of_parts = [
+            pool.scores(module.pooled_elements(PackedSets(*part, packed.sizes), **_context(batch)).elements)
+            for part in parts
+        ]
+        scores = torch.cat([scores.view(len(of_members), -1) for scores in of_parts], dim=1)  # (K, n)
+        found.append(softmax_over_sets(scores.T, packed) @ of_members)
     return torch.cat(found).cpu()
 
 
@@ -82,8 +88,12 @@ def _batches(net: SetNet, dataset: SetDataset) -> Iterator[SetBatch]:
     """Batches of whole sets in their order, which are small enough to keep all that phi makes of them."""
     net._set_training(False)
     device = torch.device(net.device)
-    encoder = getattr(net.module_, "encoder", None) or getattr(net.module_, "phi", None)
-    chunks = CHUNKS_AT_ONCE if device.type == "cpu" else 1
-    budget = None if encoder is None else chunks * chunk_size(encoder, device)
+    encoder = _encoder(net.module_)
+    budget = None if encoder is None else elements_at_once(encoder, device)
     batches = SetBatches(dataset, net.batch_size, max_elements=budget, device=device)
     return (batch for batch, _ in batches)
+
+
+def _encoder(module: Any) -> Any:
+    """What the elements go through before the pool; None in a module of the user's own."""
+    return getattr(module, "encoder", getattr(module, "phi", None))  # an encoder without layers is falsy

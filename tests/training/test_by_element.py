@@ -31,7 +31,7 @@ def told(net, bags):
 
 def test_batches_change_nothing(net, bags, monkeypatch):
     together = told(net, bags)
-    monkeypatch.setattr(_by_element, "chunk_size", lambda encoder, device: 3)
+    monkeypatch.setattr(_by_element, "elements_at_once", lambda encoder, device: 3)
     apart = told(net, bags)
     for one, other in zip(together, apart, strict=True):
         assert_close(one, other, atol=1e-5, rtol=1e-4)
