@@ -239,11 +239,11 @@ def _telling_columns(table: pd.DataFrame, order: np.ndarray) -> np.ndarray:
 def _words(estimator: Any, one: Any, unit: str, target: Any, name: str) -> tuple[str, str]:
     """What the importance is, and what is predicted for the set: the label and the title of a picture."""
     outputs, (answer,) = outputs_of(estimator, one), answers(estimator, one)
-    column = outputs.find(target) if target is not None or outputs.classes is not None else None
-    column = int(answer.argmax()) if column is None and outputs.classes is not None else column
-    is_probability = hasattr(estimator, "predict_proba")
-    if column is None:  # attention in a model of several outputs
+    if unit == "weight" and outputs.n_columns > 1 and outputs.classes is None:
         return "attention weight", name
+    column = outputs.find(target)
+    column = int(answer.argmax()) if column is None else column
+    is_probability = hasattr(estimator, "predict_proba")
     what = "the prediction" if outputs.n_columns == 1 else f"output {column}"
     if is_probability:
         what = f"label {column}" if outputs.classes is None else f"class {outputs.classes.tolist()[column]!r}"
@@ -254,8 +254,8 @@ def _words(estimator: Any, one: Any, unit: str, target: Any, name: str) -> tuple
         "prediction": f"change of {what}",
     }[unit]
     if is_probability:
-        return label, f"{name}: probability of {what} {_probability(answer[column])}"
-    return label, f"{name}: {what.removeprefix('the ')} {answer[column]:.4g}"
+        return label, f"{name}: the probability of {what} is {_probability(answer[column])}"
+    return label, f"{name}: {what} is {answer[column]:.4g}"
 
 
 def _probability(value: float) -> str:

@@ -17,40 +17,47 @@ from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 class EmbeddingDisplay:
     """Sets as points: the first two principal components of what the pool gives, coloured by the target.
 
-    Make one with :meth:`from_estimator`.
+        Make one with :meth:`from_estimator`.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_sets, 2)
-    target : ndarray of shape (n_sets,), default=None
-    explained : ndarray of shape (2,), default=None
-        Share of the variance of the embeddings that each component explains.
+        Parameters
+        ----------
+        points : ndarray of shape (n_sets, 2)
+        target : ndarray of shape (n_sets,), default=None
+        explained : ndarray of shape (2,), default=None
+                Share of the variance of the embeddings that each component explains.
+        target_name : str, default="target"
+        What the colours stand for.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-    figure_ : matplotlib Figure
-    scatters_ : list of matplotlib PathCollection
+        Attributes
+        ----------
+        ax_ : matplotlib Axes
+        figure_ : matplotlib Figure
+        scatters_ : list of matplotlib PathCollection
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_deepsets import DeepSetsClassifier
-    >>> from sk_deepsets.inspection import EmbeddingDisplay
-    >>> rng = np.random.default_rng(0)
-    >>> sets = [rng.normal(i % 2, size=(10, 2)) for i in range(100)]
-    >>> y = [i % 2 for i in range(100)]
-    >>> clf = DeepSetsClassifier(max_epochs=5, random_state=0).fit(sets, y)
-    >>> EmbeddingDisplay.from_estimator(clf, sets, y).points.shape
-    (100, 2)
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk_deepsets import DeepSetsClassifier
+        >>> from sk_deepsets.inspection import EmbeddingDisplay
+        >>> rng = np.random.default_rng(0)
+        >>> sets = [rng.normal(i % 2, size=(10, 2)) for i in range(100)]
+        >>> y = [i % 2 for i in range(100)]
+        >>> clf = DeepSetsClassifier(max_epochs=5, random_state=0).fit(sets, y)
+        >>> EmbeddingDisplay.from_estimator(clf, sets, y).points.shape
+        (100, 2)
     """
 
     def __init__(
-        self, points: np.ndarray, target: np.ndarray | None = None, explained: np.ndarray | None = None
+        self,
+        points: np.ndarray,
+        target: np.ndarray | None = None,
+        explained: np.ndarray | None = None,
+        target_name: str = "target",
     ) -> None:
         self.points = points
         self.target = target
         self.explained = explained
+        self.target_name = target_name
 
     @classmethod
     def from_estimator(
@@ -87,7 +94,8 @@ class EmbeddingDisplay:
         points = pca.fit_transform(table)
         missing = 2 - points.shape[1]
         explained = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing))
-        return cls(np.pad(points, ((0, 0), (0, missing))), target, explained).plot(ax, **scatter_kwargs)
+        target_name = "prediction" if y is None else "target"
+        return cls(np.pad(points, ((0, 0), (0, missing))), target, explained, target_name).plot(ax, **scatter_kwargs)
 
     def plot(self, ax: Any = None, **scatter_kwargs: Any) -> EmbeddingDisplay:
         """Draw.
@@ -107,7 +115,7 @@ class EmbeddingDisplay:
             self.scatters_ = [ax.scatter(*self.points.T, **{"color": COLORS[0]} | style)]
         elif self.target.dtype.kind == "f" and type_of_target(self.target).startswith("continuous"):
             self.scatters_ = [ax.scatter(*self.points.T, c=self.target, **style)]
-            ax.figure.colorbar(self.scatters_[0], ax=ax, label="target")
+            ax.figure.colorbar(self.scatters_[0], ax=ax, label=self.target_name)
         else:
             self.scatters_ = self._draw_classes(ax, self.target, style)
         shares = ["", ""] if self.explained is None else [f" ({share:.0%} of the variance)" for share in self.explained]
@@ -126,5 +134,5 @@ class EmbeddingDisplay:
             for one, color in zip(classes, colors, strict=False)
         ]
         if len(classes) <= 12:
-            ax.legend(frameon=False, loc="best")
+            ax.legend(frameon=False, loc="best", title=self.target_name)
         return found

@@ -64,10 +64,10 @@ def test_ranked_elements_are_bars_in_the_order_of_their_importance(fit, bags):
     display = ElementImportanceDisplay.from_estimator(clf, bags, number, kind="ranked", ax=ax, max_elements=4)
     assert_on(display, ax)
     expected = element_importance(clf, bags)[number]
-    np.testing.assert_allclose(display.importance, expected, atol=1e-7)
+    np.testing.assert_allclose(display.importance, expected, atol=1e-5)
     widths = [bar.get_width() for bar in ax.patches]
     strongest = expected[np.argsort(-np.abs(expected))[:4]]
-    np.testing.assert_allclose(widths, np.sort(strongest)[::-1], atol=1e-7)
+    np.testing.assert_allclose(widths, np.sort(strongest)[::-1], atol=1e-5)
     assert "the 4 most important of 7 elements" in ax.get_title()
     assert ax.get_yticklabels()[0].get_text().endswith(f"[{expected.argmax()}]")
 
@@ -86,7 +86,81 @@ def test_the_picture_follows_from_the_features(width, kind):
     if kind == "points":
         assert sorted(ax.collections[0].get_array()) == [-2, -1, 0, 1, 2, 3]
     if kind == "images":
-        np.testing.assert_array_equal(ax.images[2].get_array(), elements[2].reshape(4, 4))
+        np.testing.assert_array_equal(ax.images[2].get_array(), elements[3].reshape(4, 4))  # the third largest
+
+
+def test_a_picture_says_which_class_and_which_score(fit, bags, targets):
+    number = int(np.argmax([len(bag) for bag in bags]))
+    clf = fit("multi-class")
+    (p,) = clf.predict_proba([bags[number]])
+    display = ElementImportanceDisplay.from_estimator(clf, bags, number, target="c", kind="ranked")
+    assert display.ax_.get_xlabel() == "change of the log-odds of class 'c'"
+    assert display.ax_.get_title() == f"set {number}: the probability of class 'c' is {p[2]:.3g}"
+    display = ElementImportanceDisplay.from_estimator(clf, bags, number, kind="ranked")
+    assert f"class {clf.classes_[p.argmax()]!s}".replace("class ", "class '") in display.ax_.get_xlabel()
+    display = ElementImportanceDisplay.from_estimator(clf, bags, number, method="gradient", target="a")
+    assert [axes.get_ylabel() for axes in display.figure_.axes][-1] == "share of the probability of class 'a'"
+    display = ElementImportanceDisplay.from_estimator(fit("multi-label"), bags, number, target=1, kind="ranked")
+    assert display.ax_.get_xlabel() == "change of the log-odds of label 1"
+    display = ElementImportanceDisplay.from_estimator(fit("regression"), bags, number, kind="ranked")
+    assert display.ax_.get_xlabel() == "change of the prediction"
+    assert "the prediction is" in display.ax_.get_title()
+    with pytest.raises(IndexError, match="number=60, but X has 60 sets"):
+        ElementImportanceDisplay.from_estimator(clf, bags, 60)
+    shown = FeatureImportanceDisplay.from_estimator(clf, bags, targets["multi-class"], n_repeats=1, max_features=2)
+    assert shown.ax_.get_title() == "the 2 most important of 4 columns"
+    assert shown.ax_.get_xlabel().startswith("fall of the accuracy when permuted")
+    assert EmbeddingDisplay.from_estimator(clf, bags).ax_.get_legend().get_title().get_text() == "prediction"
+
+
+def test_images_are_in_the_order_of_their_importance_with_numbers():
+    elements = np.random.default_rng(0).normal(size=(50, 16))
+    importance = np.random.default_rng(1).normal(size=50)
+    ax = ElementImportanceDisplay(elements, importance, title="set 3").plot(kind="images").ax_
+    strongest = np.argsort(-np.abs(importance))[:20]
+    expected = strongest[np.argsort(-importance[strongest])]
+    assert [text.get_text() for text in ax.texts] == [f"[{place}]  {importance[place]:.2g}" for place in expected]
+    np.testing.assert_array_equal(ax.images[0].get_array(), elements[expected[0]].reshape(4, 4))
+    assert ax.get_title() == "set 3\nthe 20 most important of 50 elements"
+
+
+def test_labels_show_the_columns_that_tell_elements_apart():
+    elements = np.ones((30, 6))
+    elements[:, 0] = 1e6
+    elements[4, 5] = 9  # only the most important element differs
+    elements[:, 3] = np.arange(30)
+    importance = np.zeros(30)
+    importance[4] = 1
+    display = ElementImportanceDisplay(elements, importance).plot(kind="ranked", max_elements=3)
+    assert display.ax_.get_yticklabels()[0].get_text() == "x0=1e+06, x3=4, x5=9, …  [4]"
+    frame = pd.DataFrame({"same": 1.0, "also": "z", "age": np.arange(30), "kind": ["b"] * 29 + ["c"], "too": 2})
+    labels = ElementImportanceDisplay(frame, np.arange(30.0)).plot(kind="ranked").ax_.get_yticklabels()
+    assert labels[0].get_text() == "same=1, age=29, kind=c, …  [29]"
+
+
+def test_point_clouds_have_equal_axes():
+    points = np.random.default_rng(0).normal(size=(20, 2)) * [10, 1]
+    assert ElementImportanceDisplay(points, np.ones(20)).plot().ax_.get_aspect() == 1
+    assert ElementImportanceDisplay(np.c_[points, points[:, 0]], np.ones(20)).plot().ax_.get_aspect() == "equal"
+
+
+def test_displays_read_targets_as_score_does(fit, bags, targets):
+    clf, reg, sets = fit(), fit("regression"), pd.Series(bags, index=[f"s{i}" for i in range(len(bags))])
+    for estimator, y in ((clf, targets["binary"]), (reg, targets["regression"])):
+        expected = SetSizeDisplay.from_estimator(estimator, bags, y).errors
+        for same in (y[:, None], pd.Series(y, index=sets.index), y.tolist(), pd.DataFrame({"y": y})):
+            np.testing.assert_allclose(SetSizeDisplay.from_estimator(estimator, bags, same).errors, expected)
+        in_other_order = pd.Series(y, index=sets.index)[::-1]
+        for display in (SetSizeDisplay, EmbeddingDisplay):
+            with pytest.raises(ValueError, match="labels of the sets in another order"):
+                display.from_estimator(estimator, sets, in_other_order)
+            with pytest.raises(ValueError, match="X has 60 sets, but y has 59 targets"):
+                display.from_estimator(estimator, bags, y[:-1])
+    with pytest.raises(ValueError, match=r"y has shape \(60, 2\); expected \(60,\)"):
+        SetSizeDisplay.from_estimator(clf, bags, targets["multi-label"])
+    with pytest.raises(ValueError, match="one colour per set"):
+        EmbeddingDisplay.from_estimator(clf, bags, targets["multi-label"])
+    assert EmbeddingDisplay.from_estimator(reg, bags, targets["regression"][:, None]).target.shape == (60,)
 
 
 def test_sets_in_frames_and_tables_are_labelled_by_their_columns(fit, bags):

@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -200,6 +202,50 @@ def test_gradient_of_a_linear_model_is_the_weight_times_the_distance_from_the_me
     mean = np.concatenate(bags).mean(axis=0)
     expected = [(bag - mean) @ weights / max(len(bag), 1) for bag in bags]
     assert_same(element_importance(reg, bags, method="gradient"), expected)
+
+
+def test_auto_explains_the_target_that_is_asked_for(fit, bags):
+    clf = fit(pool_type="attention", n_members=1)
+    assert_same(element_importance(clf, bags, target="yes"), element_importance(clf, bags, "occlusion", "yes"))
+    assert_same(element_importance(clf, bags), clf.attention(bags))
+
+
+def test_where_a_class_is_certain_log_odds_still_tell_elements_apart(bags, targets):
+    full = [bag for bag in bags if len(bag) > 2]
+    y = np.array([bag[:, 0].sum() > 6 for bag in full])
+    clf = DeepSetsClassifier(
+        phi_hidden_dims=(), rho_hidden_dims=(), pool_type="sum", standardize=False, n_members=1, max_epochs=1
+    ).fit(full, y)
+    layer = clf.net_.module_.rho[-1]
+    with torch.no_grad():  # log-odds of 30 times the first feature's sum
+        layer.weight.zero_()
+        layer.bias.zero_()
+        layer.weight[1, 0] = 30 / clf.net_.module_.pooling.sum_scale
+    bag = np.array([[5.0, 0, 0], [3.0, 0, 0], [4.0, 0, 0]])
+    assert clf.predict_proba([bag])[0, 1] == 1
+    np.testing.assert_allclose(element_importance(clf, [bag], target=True)[0], [150, 90, 120], rtol=1e-4)
+    np.testing.assert_allclose(element_importance(clf, [bag], target=False)[0], [-150, -90, -120], rtol=1e-4)
+
+
+def test_labels_of_a_forest_are_explained(bags, targets):
+    pipe = make_pipeline(
+        SetAggregator(("size", "max")), SimpleImputer(), RandomForestClassifier(5, max_depth=2, random_state=0)
+    )
+    pipe.fit(bags, targets["multi-label"])
+    found = element_importance(pipe, bags[2:5], target=1)
+    for bag, one in zip(bags[2:5], found, strict=True):
+        smaller = [np.delete(bag, place, axis=0) for place in range(len(bag))]
+        p, q = (np.clip(pipe.predict_proba(sets)[1][:, 1], 2.3e-16, 1 - 2.3e-16) for sets in ([bag], smaller))
+        np.testing.assert_allclose(one, np.log(p / (1 - p)) - np.log(q / (1 - q)), rtol=0.1)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_a_large_set_is_taken_apart_in_chunks(fit, bags, monkeypatch, n_members):
+    clf = fit("multi-class", n_members=n_members)
+    large = [np.concatenate(bags)[:60]]
+    expected = element_importance(clf, large)
+    monkeypatch.setattr("sk_deepsets.nn._leave_one_out.chunk_size", lambda encoder, device: 3)
+    assert_same(element_importance(clf, large), expected)
 
 
 def test_what_cannot_be_explained_is_refused(fit, bags, targets):

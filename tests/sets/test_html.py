@@ -67,3 +67,10 @@ def test_sets_of_any_kind_have_html(sets, told):
 def test_wide_sets_are_cut():
     table = parsed(RaggedSets(np.zeros((9, 20)), [0, 9])).findall(".//tr")
     assert max(len(row) for row in table) == 9  # eight columns and the sign that there are more
+
+
+def test_labels_of_several_parts_are_python_objects():
+    index = pd.MultiIndex.from_arrays([np.array([1, 2]), np.array([0.5, 1.5])])
+    for labels in (index, pd.Index([np.int64(1), "a"], dtype=object), pd.Index([1, 2])):
+        sets = RaggedSets(np.zeros((2, 1)), [0, 1, 2], index=labels)
+        assert "np." not in sets._repr_html_()
