@@ -17,34 +17,34 @@ from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 class EmbeddingDisplay:
     """Sets as points: the first two principal components of what the pool gives, coloured by the target.
 
-        Make one with :meth:`from_estimator`.
+    Make one with :meth:`from_estimator`.
 
-        Parameters
-        ----------
-        points : ndarray of shape (n_sets, 2)
-        target : ndarray of shape (n_sets,), default=None
-        explained : ndarray of shape (2,), default=None
-                Share of the variance of the embeddings that each component explains.
-        target_name : str, default="target"
+    Parameters
+    ----------
+    points : ndarray of shape (n_sets, 2)
+    target : ndarray of shape (n_sets,), default=None
+    explained : ndarray of shape (2,), default=None
+        Share of the variance of the embeddings that each component explains.
+    target_name : str, default="target"
         What the colours stand for.
 
-        Attributes
-        ----------
-        ax_ : matplotlib Axes
-        figure_ : matplotlib Figure
-        scatters_ : list of matplotlib PathCollection
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    scatters_ : list of matplotlib PathCollection
 
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_deepsets import DeepSetsClassifier
-        >>> from sk_deepsets.inspection import EmbeddingDisplay
-        >>> rng = np.random.default_rng(0)
-        >>> sets = [rng.normal(i % 2, size=(10, 2)) for i in range(100)]
-        >>> y = [i % 2 for i in range(100)]
-        >>> clf = DeepSetsClassifier(max_epochs=5, random_state=0).fit(sets, y)
-        >>> EmbeddingDisplay.from_estimator(clf, sets, y).points.shape
-        (100, 2)
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_deepsets import DeepSetsClassifier
+    >>> from sk_deepsets.inspection import EmbeddingDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> sets = [rng.normal(i % 2, size=(10, 2)) for i in range(100)]
+    >>> y = [i % 2 for i in range(100)]
+    >>> clf = DeepSetsClassifier(max_epochs=5, random_state=0).fit(sets, y)
+    >>> EmbeddingDisplay.from_estimator(clf, sets, y).points.shape
+    (100, 2)
     """
 
     def __init__(
