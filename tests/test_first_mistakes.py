@@ -1,12 +1,16 @@
 """What beginners try first, and that each error names what arrived and shows the call that works."""
 
+import ast
+import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from skorch.helper import SliceDataset
 from torch import nn
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsElementClassifier, ElementTransformer, PaddedSets, RaggedSets
@@ -39,12 +43,11 @@ def classifier(**params):
     [
         (EVENTS, "2-D DataFrame of shape (60, 3)", "RaggedSets.from_frame(frame, by=..., columns=...)"),
         (EVENTS.groupby("id"), "DataFrameGroupBy", "RaggedSets.from_frame(frame, by=..., columns=...)"),
-        (EVENTS.groupby("id").agg(list), "['a', 'b']", "RaggedSets.from_frame(frame, by=..., columns=...)"),
         (dict(enumerate(SETS)), "but got {0: array", "list(X.values())"),
         ((one_set for one_set in SETS), "generator", "list(X)"),
         ((X, MASK), "Set 0 has shape (20, 4, 2)", "PaddedSets(x, mask)"),
     ],
-    ids=["long frame", "groupby", "lists in columns", "dict", "generator", "padded"],
+    ids=["long frame", "groupby", "dict", "generator", "padded"],
 )
 def test_of_sets(mistake, arrived, way_out):
     with pytest.raises(ValueError, match=re.escape(arrived)) as caught:
@@ -84,3 +87,63 @@ def test_of_validation_sets_beside_a_pipeline():
     pipe = make_pipeline(ElementTransformer(OneHotEncoder(sparse_output=False)), classifier())
     with pytest.raises(ValueError, match=re.escape('transform_input=["X_val"]')):
         pipe.fit(baskets, Y, deepsetsclassifier__X_val=baskets, deepsetsclassifier__y_val=Y)
+
+
+class Pairs(torch.utils.data.Dataset):
+    """Sets with their classes."""
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, number):
+        return torch.from_numpy(SETS[number]), int(Y[number])
+
+
+PAIRS = Pairs()
+TEXTS = [str(one_set.tolist()) for one_set in SETS]
+WANTED = classifier().fit(SETS, Y).predict_proba(SETS)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "line"),
+    [
+        (PAIRS, "X, y = zip(*(data[i] for i in range(len(data))))"),
+        (list(zip(SETS, Y, strict=True)), "X, y = zip(*pairs)"),
+        ([PAIRS[number] for number in range(20)], "X, y = zip(*pairs)"),
+        ([(one_set.tolist(), str(label)) for one_set, label in zip(SETS, Y, strict=True)], "X, y = zip(*pairs)"),
+        (SliceDataset(PAIRS, 0), "X, y = list(X), np.array(list(y))"),
+        ([one_set.T for one_set in SETS], "X = [one_set.T for one_set in X]"),
+        (TEXTS, "X = [json.loads(text) for text in X]"),
+        (pd.Series(TEXTS), "X = [json.loads(text) for text in X]"),
+        (pd.DataFrame({"events": TEXTS}), "X = X['events'].map(json.loads)"),
+        (pd.DataFrame({"events": TEXTS}, dtype=object), "X = X['events'].map(json.loads)"),
+    ],
+)
+def test_the_line_that_an_error_shows_works(mistake, line):
+    with pytest.raises(ValueError, match=re.escape(line.split("= ", 1)[1].split(", np.")[0])):
+        classifier().fit(mistake, Y)
+    names = {"X": mistake, "y": SliceDataset(PAIRS, 1), "data": mistake, "pairs": mistake, "json": json, "np": np}
+    names["zip"], names["range"] = zip, range
+    exec(line, names)
+    y = names["y"] if "y =" in line else Y
+    y = [int(label) for label in y]
+    np.testing.assert_allclose(classifier().fit(names["X"], y).predict_proba(names["X"]), WANTED, atol=1e-6)
+
+
+def test_text_that_only_python_reads_and_text_that_has_lost_values():
+    texts = pd.DataFrame({"age": 1, "items": [str(["a", "b"]), str(["a"])]})
+    with pytest.raises(ValueError, match=r"Column 'items' of X holds .*X\['items'\]\.map\(ast\.literal_eval\)"):
+        classifier().fit(texts, [0, 1])
+    assert texts["items"].map(ast.literal_eval).tolist() == [["a", "b"], ["a"]]
+    with pytest.raises(ValueError, match="This is what NumPy prints, which leaves out values"):
+        classifier().fit(pd.DataFrame({"age": 1, "sets": [str(one_set) for one_set in SETS]}), Y)
+
+
+def test_one_hot_classes_are_told_and_several_labels_are_not():
+    classes = np.arange(20) % 3
+    with pytest.warns(UserWarning, match=r"Each row of y has a single 1.*pass y\.argmax\(axis=1\)"):
+        classifier().fit(SETS, np.eye(3)[classes])
+    several = np.eye(3)[classes]
+    several[7] = 1
+    classifier().fit(SETS, several)
+    classifier().fit(SETS[:4], np.eye(3)[[0, 1, 2, 0]])

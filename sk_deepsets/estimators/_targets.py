@@ -1,5 +1,7 @@
 """The targets of estimators: how y is read, which loss it has, and how outputs are decoded."""
 
+import warnings
+
 import numpy as np
 from scipy.special import expit, logsumexp, softmax
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -14,6 +16,8 @@ from sk_deepsets.estimators._check_targets import (
 from sk_deepsets.training import SetDataset
 
 AS_BEFORE = "expected, as in the y of the first fit. To begin anew, set warm_start=False or clone the estimator."
+# With fewer, labels may be one for each set by chance.
+LEAST_ROWS = 10
 
 
 class Target:
@@ -173,6 +177,13 @@ class LabelsTarget(Target):
         if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
         if self.output_dim is None:
+            if y.shape[1] > 2 and len(y) >= LEAST_ROWS and (y.sum(axis=1) == 1).all():
+                warnings.warn(
+                    f"Each row of y{name} has a single 1, as of one-hot classes, but is read as {y.shape[1]} labels, "
+                    "each by itself. For classes pass y.argmax(axis=1), of a DataFrame y.idxmax(axis=1).",
+                    UserWarning,
+                    stacklevel=2,
+                )
             self.output_dim = y.shape[1]
             self.classes = np.arange(self.output_dim)
         if y.shape[1] != self.output_dim:

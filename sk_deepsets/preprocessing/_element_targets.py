@@ -126,6 +126,10 @@ def _as_array(values: Any, what: str) -> np.ndarray:
 def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that are flat, in the order of the elements or with the labels of their rows."""
     labelled = isinstance(y, pd.Series) and sets._rows is not None
+    places = sets._places
+    within = labelled and places is not None and len(y) > places.max(initial=-1)
+    if within and not y.index.equals(sets.rows) and y.index[places].equals(sets.rows):
+        return flat[places]  # a column of the frame that the sets were made of, whose labels may occur twice
     if labelled and sets.rows.is_unique and y.index.is_unique:
         places = y.index.get_indexer(sets.rows)
         if (places >= 0).all():

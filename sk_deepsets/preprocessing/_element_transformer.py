@@ -18,7 +18,7 @@ from sk_deepsets.preprocessing._element_targets import labels_of_elements
 from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
 from sk_deepsets.preprocessing._fit_rows import fit_rows, has_output
 from sk_deepsets.preprocessing._no_rows import describe_columns, without_rows
-from sk_deepsets.sets import RaggedSets, check_sets, is_table, put_sets
+from sk_deepsets.sets import RaggedSets, check_sets, columns_with_sets, is_table, put_sets
 
 
 def _transformer_has(method: str) -> Callable[[Any], bool]:
@@ -197,7 +197,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         """Names of the features of a transformed element; for the columns of the table seen in ``fit``, these."""
         check_is_fitted(self)
         if are_columns(self, input_features):
-            return np.array(self._columns, dtype=object)
+            return np.array(self._table_columns, dtype=object)
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)
 
@@ -223,6 +223,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         sets = _read(X, ensure_min_elements=1)
         labels = None if y is None else labels_of_elements(y, sets)
         self._learn_features(X, sets)
+        self._table_columns = None if self._columns is None else columns_with_sets(X)
         if isinstance(self.transformer, str):
             self.transformer_ = self.transformer
             return sets, None

@@ -1,5 +1,6 @@
 """Containers of sets, and the check of all input (NumPy and pandas only)."""
 
+from sk_deepsets.sets._accessor import SetsAccessor
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, find_missing, is_category, is_dictionary, is_number
@@ -8,7 +9,7 @@ from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import join_values
 from sk_deepsets.sets._set_array import SetArray, SetDtype
-from sk_deepsets.sets._set_column import put_sets
+from sk_deepsets.sets._set_column import columns_with_sets, put_sets
 from sk_deepsets.sets._to_array import as_ndarray, check_no_times, check_unmasked
 
 __all__ = [
@@ -17,12 +18,14 @@ __all__ = [
     "RaggedSets",
     "SetArray",
     "SetDtype",
+    "SetsAccessor",
     "as_floats",
     "as_ndarray",
     "check_labels",
     "check_no_times",
     "check_sets",
     "check_unmasked",
+    "columns_with_sets",
     "counts_rows",
     "find_missing",
     "from_arrow",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,17 @@ import pandas as pd
 
 from sk_deepsets.sets._arrow import is_arrow, is_table
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
-from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, is_number
+from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, is_missing, is_number
 from sk_deepsets.sets._from_arrays import sets_from_arrays
 from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._labels import counts_rows
+from sk_deepsets.sets._list_columns import zip_lists
 from sk_deepsets.sets._padded import PaddedSets
+from sk_deepsets.sets._padding import advice_on_nan, as_block, warn_of_padding
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
 from sk_deepsets.sets._set_column import find_sets, read_table
-from sk_deepsets.sets._to_array import as_ndarray
+from sk_deepsets.sets._to_array import TEXT, as_ndarray, is_text_of_list, read_text
 
 
 def check_sets(
@@ -43,7 +45,8 @@ def check_sets(
           scalars. Lists of dicts are tables; lists of strings (baskets) too, with the one column ``"x0"``;
         - an object array or a pandas Series of such arrays;
         - an array of shape ``(n_sets, set_size, n_features)``;
-        - a DataFrame, or a table of polars or pyarrow, in which one column holds sets; its other columns become the
+        - a DataFrame, or a table of polars or pyarrow, in which one column holds sets, or several columns hold lists of
+          numbers or strings, one list for each feature, as of ``groupby(...).agg(list)``; its other columns become the
           context;
         - Arrow lists of numbers, of strings, of fixed-size lists or of structs: pandas, nested-pandas, pyarrow,
           polars, Awkward Array;
@@ -93,8 +96,12 @@ def check_sets(
     if dtype == "numeric" or isinstance(sets.elements, np.ndarray):
         sets = _as_floating(sets)
     _check_shape(sets, ensure_min_elements)
+    # containers know their padding
+    block = None if isinstance(X, RaggedSets | PaddedSets | SetArray) else as_block(sets)
     if ensure_all_finite:
-        _check_finite(sets)
+        _check_finite(sets, block)
+    if block is not None:
+        warn_of_padding(block, stacklevel=2)
     return sets
 
 
@@ -129,14 +136,17 @@ def _from_column(X: pd.Series | SetArray) -> tuple[RaggedSets, np.ndarray]:
     elif X.dtype == object:
         sets, missing = sets_from_objects(X.tolist())
     else:
-        raise ValueError(f"A Series of sets holds one array per row, but this one has dtype {X.dtype}.")
+        text = next((value for value in X if is_text_of_list(value)), None)
+        way_out = "" if text is None else f" {read_text(text, 'X')}"
+        raise ValueError(f"A Series of sets holds one array per row, but this one has dtype {X.dtype}.{way_out}")
     return sets._with(index=X.index if isinstance(X, pd.Series) else None), missing
 
 
 def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.ndarray]:
     """The sets of a table with one column of sets; the others are context."""
-    place = find_sets(X)
-    if place is None:
+    places = find_sets(X)
+    if not places:
+        _check_no_text(X)
         no_sets = f"None of its columns holds sets{_first_object(X)}. " if kind == "DataFrame" else ""
         raise ValueError(
             f"X is a 2-D {kind} of shape {X.shape}, which can be read in two ways. {no_sets}Pass "
@@ -144,15 +154,27 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
             f"a set of one element with {X.shape[1]} features. Of a long table, whose rows are elements, "
             "RaggedSets.from_frame(frame, by=..., columns=...) makes sets."
         )
-    sets, missing = _from_column(X.iloc[:, place])
+    if len(places) == 1:
+        sets, missing = _from_column(X.iloc[:, places[0]])
+    else:
+        sets, missing = zip_lists([X.iloc[:, place] for place in places])
     # not drop, which nested-pandas' frames warn about
-    context = X.iloc[:, np.arange(X.shape[1]) != place] if X.shape[1] > 1 else None
-    return sets._with(context=context), missing
+    others = ~np.isin(np.arange(X.shape[1]), places)
+    return sets._with(index=X.index, context=X.iloc[:, others] if others.any() else None), missing
 
 
 def _without_row_numbers(sets: RaggedSets, missing: np.ndarray) -> tuple[RaggedSets, np.ndarray]:
     """The same sets without the index that pandas has made for a table that had none."""
     return sets if sets.index is None or not counts_rows(sets.index) else sets._with(index=None), missing
+
+
+def _check_no_text(X: pd.DataFrame) -> None:
+    """Raise for a column of lists that are text, as they come from files of text."""
+    for name, column in X.items():
+        if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+            text = next((value for value in column if not is_missing(value)), None)
+            if is_text_of_list(text):
+                raise ValueError(f"Column {name!r} of X holds {text!r:.80}. {read_text(str(text), f'X[{name!r}]')}")
 
 
 def _first_object(X: pd.DataFrame) -> str:
@@ -165,7 +187,7 @@ def _first_object(X: pd.DataFrame) -> str:
 
 def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     """Sets of one size in a three-dimensional array; or an array of objects, of sets alone or beside their context."""
-    if X is None or isinstance(X, str | bytes) or not (hasattr(X, "__array__") or hasattr(X, "toarray")):
+    if X is None or isinstance(X, str | bytes | Sequence) or not (hasattr(X, "__array__") or hasattr(X, "toarray")):
         raise ValueError(
             f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.{_way_out(X)}"
         )
@@ -196,10 +218,15 @@ def _way_out(X: Any) -> str:
         return " Pass list(X): it has to be read more than once."
     if hasattr(X, "batch_sizes"):
         return " Pass torch.nn.utils.rnn.unpack_sequence(X)."
+    if isinstance(X, Sequence) and not isinstance(X, tuple | str | bytes | bytearray | memoryview | range):
+        return " Pass list(X), and of targets np.array(list(y))."  # such as a SliceDataset of skorch
     if isinstance(X, tuple):
         return " Of a named tuple pass list(X), if each of its fields is a set."
     if isinstance(X, pd.api.typing.DataFrameGroupBy):
         return " RaggedSets.from_frame(frame, by=..., columns=...) makes one set of each group."
+    if hasattr(type(X), "__getitem__") and hasattr(type(X), "__len__") and not isinstance(X, TEXT):
+        # a Dataset of torch
+        return " Of pairs, X, y = zip(*(data[i] for i in range(len(data)))) makes both; of sets, list(data)."
     return ""
 
 
@@ -238,7 +265,7 @@ def _check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
         )
 
 
-def _check_finite(sets: RaggedSets) -> None:
+def _check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
     """Raise for the first value that is missing, infinite or beyond float32."""
     elements, names = sets.elements, sets.feature_names
     if isinstance(elements, pd.DataFrame):
@@ -263,6 +290,7 @@ def _check_finite(sets: RaggedSets) -> None:
     what, advice = f"{value}, a value too large for dtype('float32')", "scale this feature first."
     if np.isnan(value):
         what, advice = "NaN", "impute missing values, or drop those elements, first."
+        advice += "" if block is None else advice_on_nan(block, row)
     elif np.isinf(value):
         what, advice = f"infinity ({value})", "elements must be finite."
     raise ValueError(f"Set {number} holds {what} (element {place}, feature {feature}); {advice}")

@@ -17,6 +17,8 @@ def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
     """The sets of all parts in one table, with the labels of their rows."""
     offsets = offsets_of(np.concatenate([part.sizes for part in parts]))
     numbers = np.concatenate([part._numbers for part in parts])
+    known = all(part._places is not None for part in parts)
+    places = np.concatenate([part._places for part in parts]) if known else None
     # without elements and features, nothing tells what the features would be
     parts = [part for part in parts if part.n_features or len(part.elements)] or list(parts[:1])
     names = next((list(part.feature_names) for part in parts if part.feature_names is not None), None)
@@ -31,6 +33,8 @@ def concat_sets(parts: Sequence[RaggedSets]) -> RaggedSets:
     rows = parts[0].rows.append([part.rows for part in parts[1:]]) if labelled else None
     sets = RaggedSets(elements, offsets, feature_names=names, rows=rows)
     sets._numbers = numbers
+    # parts of one frame have places of their own; those of several frames have no order
+    sets._places = places if places is None or len(np.unique(places)) == len(places) else None
     return sets
 
 

@@ -84,10 +84,21 @@ def _with_one_width(arrays: list[np.ndarray]) -> list[np.ndarray]:
         features = "feature" if widths[known[number]] == 1 else "features"
         raise ValueError(
             f"Set {known[number]} has {widths[known[number]]} {features}; the sets {where} it have "
-            f"{widths[known[other]]}."
+            f"{widths[known[other]]}.{_transposed([arrays[place] for place in known])}"
         )
     dtype = arrays[known[0]].dtype
     return [np.empty((0, width), dtype) if any_ else array for any_, array in zip(anything, arrays, strict=True)]
+
+
+def _transposed(arrays: list[np.ndarray]) -> str:
+    """What makes sets of arrays whose first axis, not the last, has one length."""
+    height = len(arrays[0])
+    if any(len(array) != height for array in arrays):
+        return ""
+    return (
+        f" All of them have {height} {'row' if height == 1 else 'rows'}: if these are features, one column for each "
+        "element (channels first), pass [one_set.T for one_set in X]."
+    )
 
 
 def find_odd(values: list[Any]) -> tuple[int, int, str]:

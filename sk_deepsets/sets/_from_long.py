@@ -11,8 +11,11 @@ from sk_deepsets.sets._arrow import to_pandas
 from sk_deepsets.sets._sequence import offsets_of
 
 
-def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> dict[str, Any]:
-    """The arguments of ``RaggedSets`` for a long frame; the parameters are those of ``RaggedSets.from_frame``."""
+def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """The arguments of ``RaggedSets`` for a long frame, and where each element stood in it.
+
+    The parameters are those of ``RaggedSets.from_frame``.
+    """
     frame = to_pandas(frame)
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
@@ -35,19 +38,21 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
         numbers = ids.get_indexer(keys)
         if (numbers < 0).any():
             unknown = keys[numbers < 0].unique()
+            way_out = _other_types(keys, ids, "ids") or "Drop these rows, or add their sets to ids."
             raise ValueError(
                 f"{(numbers < 0).sum():,} rows belong to {len(unknown):,} sets that are not in ids: "
-                f"{_first(unknown)}. Drop these rows, or add their sets to ids."
+                f"{_first(unknown)}. {way_out}"
             )
     # a stable sort of small integers takes linear time, and rows that are in order already are not moved
-    order = None if (np.diff(numbers) >= 0).all() else np.argsort(numbers, kind="stable")
-    elements = frame[columns] if order is None else frame[columns].take(order)
+    in_order = bool((np.diff(numbers) >= 0).all())
+    places = np.arange(len(frame)) if in_order else np.argsort(numbers, kind="stable")
+    elements = frame[columns] if in_order else frame[columns].take(places)
     offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
     if shared:
         context = _constant_columns(frame[shared], numbers, ids)
     elif context is not None:
         context = _rows_of(context, ids, names)
-    return {"elements": elements, "offsets": offsets, "context": context, "index": ids}
+    return {"elements": elements, "offsets": offsets, "context": context, "index": ids}, places
 
 
 def _check_known(frame: pd.DataFrame, names: list[Any], what: str, levels: bool = False) -> None:
@@ -134,8 +139,27 @@ def _rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
         )
     rows = _with_levels(context.index, names, "the ids of the context").get_indexer(ids)
     if (rows < 0).any():
-        raise ValueError(f"{(rows < 0).sum():,} sets have no row in the context: {_first(ids[rows < 0])}.")
-    return context.iloc[rows]
+        raise ValueError(
+            f"{(rows < 0).sum():,} sets have no row in the context: {_first(ids[rows < 0])}. "
+            f"{_other_types(ids, context.index, 'the index of the context')}".rstrip()
+        )
+    return context.iloc[rows].set_axis(ids)
+
+
+def _other_types(keys: pd.Index, ids: pd.Index, what: str) -> str:
+    """What to do about ids of two types, such as strings and integers, which are never equal; "" if all is well."""
+    for level, name in enumerate(keys.names):
+        ours, theirs = keys.get_level_values(level), ids.get_level_values(level)
+        if len(ours) and len(theirs) and not ours.unique().isin(theirs).any() and ours.dtype != theirs.dtype:
+            return (
+                f"In the frame {name!r} holds {_type(ours)}, such as {_first(ours[:1])}, but {what} {_type(theirs)}, "
+                f"such as {_first(theirs[:1])}: convert one to the type of the other."
+            )
+    return ""
+
+
+def _type(index: pd.Index) -> str:
+    return f"{index.inferred_type} ({index.dtype})"
 
 
 def _first(ids: pd.Index) -> str:

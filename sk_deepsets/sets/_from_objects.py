@@ -15,7 +15,7 @@ from sk_deepsets.sets._from_arrays import find_odd, sets_from_arrays
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import number_rows
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of
-from sk_deepsets.sets._to_array import TEXT
+from sk_deepsets.sets._to_array import TEXT, UNZIP
 
 WANTED: dict[type, str] = {str: "strings", dict: "dicts"}
 
@@ -30,6 +30,7 @@ def sets_from_objects(items: list[Any]) -> tuple[RaggedSets, np.ndarray]:
         items = [[] if gone else item for gone, item in zip(missing, items, strict=True)]
     if any(map(is_table, set(map(type, items)))):
         return _from_frames(items), missing
+    _check_no_pairs(items)
     kind = _kind_of_values(items)
     return sets_from_arrays(items) if kind is None else _from_values(items, kind), missing
 
@@ -64,6 +65,17 @@ def _from_frames(items: list[Any]) -> RaggedSets:
         return RaggedSets(concat_frames(frames), offsets_of(sizes), rows=rows)
     index = frames[0].index.append([frame.index for frame in frames[1:]])
     return sets_from_arrays([frame.to_numpy() for frame in frames])._with(rows=index)
+
+
+def _check_no_pairs(items: list[Any]) -> None:
+    """Raise for pairs of a set and its target: an array beside a number is no set of either."""
+    first = items[0] if items else None
+    if not isinstance(first, tuple) or len(first) != 2:
+        return
+    one_set, target = first
+    holds_values = hasattr(type(one_set), "__len__") and not isinstance(one_set, (dict, *TEXT))
+    if holds_values and np.ndim(target) == 0 and not isinstance(target, dict):
+        raise ValueError(f"Set 0 is a pair of {type(one_set).__name__} and {target!r:.40}. {UNZIP}")
 
 
 def _kind_of_values(items: list[Any]) -> type | None:

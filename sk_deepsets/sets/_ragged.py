@@ -60,6 +60,9 @@ class RaggedSets(SetSequence):
     array([1, 3])
     """
 
+    # where each element stood in the frame that from_frame grouped
+    _places: np.ndarray | None = None
+
     # scikit-learn asks pandas-like objects for their `iloc` and array-like ones for their `shape`: with a
     # shape, cross-validation indexes a RaggedSets as one object instead of taking it apart into a list.
 
@@ -135,7 +138,10 @@ class RaggedSets(SetSequence):
         >>> sets.sizes
         array([1, 0, 2])
         """
-        return cls(**group_rows(frame, by, columns, ids, context))
+        parts, places = group_rows(frame, by, columns, ids, context)
+        sets = cls(**parts)
+        sets._places = places
+        return sets
 
     def replace(self, elements: Any, *, feature_names: Any = "keep") -> RaggedSets:
         """The same sets with other elements: offsets, context, index and rows stay.
@@ -163,6 +169,7 @@ class RaggedSets(SetSequence):
         names = ("elements", "offsets", "context", "index", "feature_names")
         sets = RaggedSets(**{name: getattr(self, name) for name in names} | {"rows": self._rows} | parts)
         sets._numbers = self._numbers
+        sets._places = self._places if len(sets.elements) == len(self.elements) else None
         return sets
 
     @property
@@ -222,8 +229,9 @@ class RaggedSets(SetSequence):
         Returns
         -------
         Series, or DataFrame for several predictions per element
-            In the order of the labels where these differ and can be sorted, as in the frame that the sets were made
-            of; otherwise in the order of ``elements``.
+            In the order of the frame that ``from_frame`` was given, of whose rows there are those of these sets, also
+            where rows share their labels. Of other sets in the order of the labels, if these differ and can be sorted;
+            otherwise, and where an element is there twice, in the order of ``elements``.
 
         Raises
         ------
@@ -240,7 +248,7 @@ class RaggedSets(SetSequence):
         >>> events["double"].tolist()
         [2.0, 4.0, 6.0]
         """
-        return label_answers(answers, self.rows, self.sizes, columns)
+        return label_answers(answers, self.rows, self.sizes, self._places, columns)
 
     @property
     def n_features(self) -> int:
@@ -291,4 +299,5 @@ class RaggedSets(SetSequence):
         labels = None if self._rows is None or isinstance(self.elements, pd.DataFrame) else self._rows[rows]
         sets = RaggedSets(self._cut(rows), offsets, rows=labels, **self._attached(key))
         sets._numbers = numbers
+        sets._places = None if self._places is None else self._places[rows]
         return sets

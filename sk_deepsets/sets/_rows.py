@@ -18,13 +18,21 @@ def number_rows(numbers: np.ndarray, sizes: np.ndarray) -> pd.MultiIndex:
     return pd.MultiIndex(levels, codes, names=["set", "element"], verify_integrity=False)
 
 
-def label_answers(answers: Any, rows: pd.Index, sizes: np.ndarray, columns: Any = None) -> pd.Series | pd.DataFrame:
-    """One array of answers per set as a Series or DataFrame; the parameters are those of ``RaggedSets.to_rows``."""
+def label_answers(
+    answers: Any, rows: pd.Index, sizes: np.ndarray, places: np.ndarray | None = None, columns: Any = None
+) -> pd.Series | pd.DataFrame:
+    """One array of answers per set as a Series or DataFrame; the parameters are those of ``RaggedSets.to_rows``.
+
+    ``rows`` are the labels of the elements, and ``places`` where they stood in the user's frame, if that is known.
+    """
     flat = _join(answers, sizes)
     if columns is not None and len(columns) != np.size(flat[:1], -1 if flat.ndim == 2 else None):
         raise ValueError(f"There are {len(columns)} names of columns for answers of shape {flat.shape}.")
     order: Any = slice(None)
-    if rows.is_unique and not rows.is_monotonic_increasing:
+    if places is not None:
+        by_place = np.argsort(places, kind="stable")
+        order = by_place if (np.diff(places[by_place]) > 0).all() else order
+    elif rows.is_unique and not rows.is_monotonic_increasing:
         with suppress(TypeError):  # labels of several types have no order
             order = rows.argsort()  # that of the frame for any default index
     if flat.ndim == 1 and columns is None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray, ExtensionDtype, register_extension_dtype, take
 from pandas.api.indexers import check_array_indexer
+from pandas.api.types import is_object_dtype, pandas_dtype
 
 from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
 from sk_deepsets.sets._concat import concat_sets, equal_sets
@@ -50,6 +53,25 @@ class PrintedFrame(pd.DataFrame):
 
     def __str__(self) -> str:
         return label(self)
+
+
+class FrameAsText(pd.DataFrame):
+    """One set as an object whose ``str``, which pandas writes to text files, is its JSON text."""
+
+    def __str__(self) -> str:
+        return to_text(self.to_dict("records"))
+
+
+class ArrayAsText(np.ndarray):
+    """An array likewise; NumPy's own text leaves out what is long."""
+
+    def __str__(self) -> str:
+        return to_text(self.tolist())
+
+
+def to_text(elements: list[Any]) -> str:
+    """JSON text, of which ``json.loads`` makes the elements again; what JSON lacks, such as times, are strings."""
+    return json.dumps(elements, default=lambda value: value.item() if isinstance(value, np.generic) else str(value))
 
 
 def label(one_set: Any) -> str:
@@ -222,6 +244,34 @@ class SetArray(ExtensionArray):
         if is_missing(fill_value):
             return SetArray(self.sets._take(numbers), np.append(self.missing, True)[numbers])
         return self._concat_same_type([self, self._from_sequence([fill_value])])[numbers]
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """The sets as objects, or as JSON text: ``astype("str")``.
+
+        Each object has its JSON text as ``str``, so ``to_csv`` writes all elements, too. ``json.loads`` of a text is a
+        list that :func:`check_sets` reads; Parquet keeps the dtypes of the columns as well.
+        """
+        dtype = pandas_dtype(dtype)
+        if isinstance(dtype, pd.StringDtype):
+            names = self.sets.feature_names
+            table = self.sets.elements if names is None else pd.DataFrame(self.sets.elements, columns=list(names))
+            elements = table.tolist() if isinstance(table, np.ndarray) else table.to_dict("records")
+            texts = [to_text(elements[a:b]) for a, b in pairwise(self.sets.offsets.tolist())]
+            column = pd.Series(texts, dtype=dtype)
+            return column.mask(self.missing).array
+        if not is_object_dtype(dtype):
+            return super().astype(dtype, copy)
+        names, objects = self.sets.feature_names, np.empty(len(self), dtype=object)
+        for number, one in enumerate(self.sets):
+            objects[number] = one.view(ArrayAsText) if names is None else FrameAsText(one, columns=list(names))
+        objects[self.missing] = pd.NA
+        return objects
+
+    def map(self, mapper: Any, na_action: Any = None) -> Any:
+        """What a function gives for each set; ``len`` costs no look at the sets."""
+        if mapper is len and not self.missing.any():
+            return self.sets.sizes
+        return super().map(mapper, na_action=na_action)
 
     def copy(self) -> SetArray:
         """A copy of the table, too."""

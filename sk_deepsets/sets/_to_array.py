@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
+import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ PLAIN = {list, tuple, float, int, np.ndarray}
 BYTES = (bytearray, memoryview)  # of which NumPy makes numbers
 TEXT = (str, bytes, *BYTES)
 OF_A_SET = "(n_elements, n_features)"
+UNZIP = "Of a list of pairs of a set and its target, X, y = zip(*pairs) makes both."
 # What NumPy would make real numbers of, besides: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
 NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)
@@ -29,7 +33,10 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{what} is not an array: its elements have unequal lengths ({error}).") from error
+        pairs = ""
+        if isinstance(value, tuple) and len(value) == 2:
+            pairs = f" {UNZIP}"
+        raise ValueError(f"{what} is not an array: its elements have unequal lengths ({error}).{pairs}") from error
     except (TypeError, RuntimeError) as error:
         if not hasattr(value, "resolve_neg"):
             raise TypeError(f"{what} is not an array: {error}") from error
@@ -54,13 +61,32 @@ def to_array(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = Fa
     if isinstance(value, set | frozenset):
         value = list(value)
     if isinstance(value, TEXT) or not hasattr(type(value), "__len__"):
-        raise ValueError(f"{what} is {value!r:.80}; expected an array of shape {shape}.")
+        text = f" {read_text(value, 'X')}" if is_text_of_list(value) else ""
+        raise ValueError(f"{what} is {value!r:.80}; expected an array of shape {shape}.{text}")
     refused = BYTES if strings else TEXT
     if isinstance(value, list | tuple) and any(issubclass(kind, refused) for kind in set(map(type, value)) - PLAIN):
         if strings:
             raise ValueError(f"{what} holds bytes; expected numbers or strings.")
         raise ValueError(f"{what} holds strings; expected numbers. Encode categories first.")
     return as_ndarray(value, what)
+
+
+def is_text_of_list(value: Any) -> bool:
+    """Whether a value is the text of a list, as files of text have them."""
+    return isinstance(value, str) and value.lstrip().startswith("[")
+
+
+def read_text(value: str, expression: str) -> str:
+    """The line that makes lists of texts like this one, which an expression stands for."""
+    for name, read in (("json.loads", json.loads), ("ast.literal_eval", ast.literal_eval)):
+        with suppress(ValueError, SyntaxError):
+            read(value)
+            lists = f"[{name}(text) for text in X]" if expression == "X" else f"{expression}.map({name})"
+            return f"These are lists written as text, of which {lists} makes lists again."
+    return (
+        "This is what NumPy prints, which leaves out values: write the sets to a file that keeps them, such as with "
+        "RaggedSets.to_series() and to_parquet."
+    )
 
 
 def to_table(value: Any, what: str, shape: str = OF_A_SET, *, strings: bool = False) -> Any:

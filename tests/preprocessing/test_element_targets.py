@@ -263,11 +263,15 @@ def test_rows_that_share_labels_are_never_matched_by_guess():
     for y, X in (
         (frame["x"], sets),
         (frame["x"].reset_index(drop=True), sets),
-        (labelled["x"], RaggedSets.from_frame(labelled, "by")),
+        (labelled["x"].iloc[[1, 0, 2, 3]], RaggedSets.from_frame(labelled, "by")),
     ):
         with pytest.raises(ValueError, match=r"Rows of X share their labels.*reset_index"):
             read(y, X)
     assert read(np.array([1, 3, 0, 2]), sets).tolist() == [1, 3, 0, 2]
+    # a column of the frame itself goes with its rows, whatever their labels, and with those of some of the sets
+    of_frame = RaggedSets.from_frame(labelled, "by")
+    assert read(labelled["x"], of_frame).tolist() == [1, 3, 0, 2]
+    assert read(labelled["x"], of_frame[[1]]).tolist() == [0, 2]
     # labels that are the ids themselves: rows of a set keep their order
     in_order = labelled.sort_index(kind="stable")
     assert read(in_order["x"], RaggedSets.from_frame(in_order, "by")).tolist() == [1, 3, 0, 2]

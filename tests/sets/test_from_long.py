@@ -161,3 +161,15 @@ def test_what_is_no_name_or_id_is_an_error():
     customers = pd.DataFrame({"age": [1, 2, 3]}, index=[3, 5, 7])
     with pytest.raises(TypeError, match=r"ids is a DataFrame of \['age'\]: pass its index"):
         RaggedSets.from_frame(EVENTS, by="customer", ids=customers)
+
+
+@pytest.mark.parametrize("ids", [["3", "7", "9"], pd.to_datetime([3, 7, 9])])
+def test_ids_of_another_type_are_told_by_both_types(ids):
+    kind = pd.Index(ids).inferred_type
+    with pytest.raises(ValueError, match=rf"'customer' holds integer \(int64\), such as 7, but ids {kind}"):
+        RaggedSets.from_frame(EVENTS, by="customer", ids=ids)
+    context = pd.DataFrame({"age": [1, 2, 3]}, index=pd.Index(ids))
+    with pytest.raises(ValueError, match=rf"but the index of the context {kind}.*convert one to the type of the other"):
+        RaggedSets.from_frame(EVENTS, by="customer", context=context)
+    with pytest.raises(ValueError, match="Drop these rows, or add their sets to ids"):
+        RaggedSets.from_frame(EVENTS, by="customer", ids=[100, 200])

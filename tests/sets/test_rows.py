@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,3 +91,37 @@ def test_answers_that_do_not_fit_name_the_set(answers, message):
 def test_another_number_of_columns_is_an_error():
     with pytest.raises(ValueError, match=r"There are 1 names of columns for answers of shape \(3, 2\)"):
         check_sets([[1.0, 2.0], [3.0]]).to_rows([np.zeros((2, 2)), np.zeros((1, 2))], columns=["p"])
+
+
+KEYS = np.random.default_rng(0).integers(0, 5, 40)
+SHARED = {
+    "id as index": pd.DataFrame({"x": np.arange(40.0)}, index=pd.Index(KEYS, name="by")),
+    "after concat": pd.concat([pd.DataFrame({"by": part, "x": part * 1.0}) for part in (KEYS[:20], KEYS[20:])]),
+    "unsorted": pd.DataFrame({"by": KEYS, "x": np.arange(40.0)}, index=np.random.default_rng(1).permutation(40)),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_answers_come_in_the_order_of_the_frame_whatever_its_labels(name):
+    frame = SHARED[name].assign(x=np.arange(40.0))
+    sets = RaggedSets.from_frame(frame, by="by", columns=["x"])
+    scaled = sets.replace(sets.elements.to_numpy())
+    column = sets.to_series()
+    again = check_sets(pd.concat([column.iloc[3:], column.iloc[:3]]))
+    for same in (sets, sets[[4, 2, 0, 1, 3]], pickle.loads(pickle.dumps(sets)), scaled, again):
+        answers = same.to_rows([np.asarray(one).ravel() for one in same])
+        pd.testing.assert_series_equal(answers, frame["x"], check_names=False)
+    frame["answer"] = sets.to_rows([one["x"] for one in sets])
+    assert (frame["answer"] == frame["x"]).all()
+    some = sets[[3, 1]].to_rows([one["x"] for one in sets[[3, 1]]])
+    ids = frame.index if name == "id as index" else frame["by"]
+    assert some.tolist() == frame["x"][np.isin(ids, [1, 3])].tolist()
+    # a set that is there twice has no place of its own
+    assert sets[[1, 1]].to_rows([one["x"] for one in sets[[1, 1]]]).tolist() == [*sets[1]["x"]] * 2
+
+
+def test_parts_of_several_frames_have_no_common_order():
+    frames = [SHARED["after concat"].assign(x=sign * np.arange(40.0)) for sign in (1, -1)]
+    both = check_sets(pd.concat([RaggedSets.from_frame(frame, by="by").to_series() for frame in frames]))
+    answers = [one.ravel() for one in both]
+    assert both.to_rows(answers).tolist() == np.concatenate(answers).tolist()

@@ -65,7 +65,7 @@ def test_tables_without_or_with_two_columns_of_sets():
     with pytest.raises(ValueError, match=r"2-D DataFrame of shape \(1, 1\)"):
         check_sets(pl.DataFrame({"a": [1.0]}))
     with pytest.raises(ValueError, match=r"2 columns of sets, \['a', 'b'\]"):
-        check_sets(pl.DataFrame({"a": [[1.0]], "b": [[2.0]]}))
+        check_sets(pl.DataFrame({"a": [[1.0]], "b": [[[2.0]]]}))
 
 
 def test_the_index_that_pandas_wrote_is_no_context():
