@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -269,7 +270,8 @@ class SetArray(ExtensionArray):
 
     def map(self, mapper: Any, na_action: Any = None) -> Any:
         """What a function gives for each set; ``len`` costs no look at the sets."""
-        if mapper is len and not self.missing.any():
+        function = mapper.func if isinstance(mapper, partial) else mapper  # pandas 3 wraps functions without arguments
+        if function is len and not self.missing.any():
             return self.sets.sizes
         return super().map(mapper, na_action=na_action)
 
