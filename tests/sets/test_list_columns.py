@@ -82,7 +82,7 @@ def test_unequal_lengths_and_wrong_values_are_named():
     with pytest.raises(ValueError, match=rf"Set 3, with the label 3, has lists of unequal lengths: {found}"):
         check_sets(frame, dtype=None)
     frame = pd.DataFrame({"a": [[1.0], [2.0]], "b": [["x"], [3]]})
-    with pytest.raises(ValueError, match="Column 'b' of lists: Set 1 holds 3; wanted strings"):
+    with pytest.raises(ValueError, match="Column 'b' of lists: Set 1 holds 3; expected strings"):
         check_sets(frame, dtype=None)
 
 
