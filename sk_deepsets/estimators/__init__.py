@@ -2,6 +2,7 @@
 
 from sk_deepsets.estimators._element_estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
 from sk_deepsets.estimators._element_scorer import element_scorer
+from sk_deepsets.estimators._ranges import FarSetWarning
 from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "DeepSetsElementClassifier",
     "DeepSetsElementRegressor",
     "DeepSetsRegressor",
+    "FarSetWarning",
     "element_scorer",
 ]

@@ -1,6 +1,7 @@
 """DeepSetsBase: what all estimators share, from sets of any form to a trained net."""
 
 import copy
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,10 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._check_targets import check_groups, check_weight
 from sk_deepsets.estimators._diagram import architecture
-from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out
-from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, warn_of_training
+from sk_deepsets.estimators._folds import Parts, hold_out, member_folds
+from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, nothing_held_out, warn_of_training
+from sk_deepsets.estimators._ranges import column_range, columns_apart, size_range, tables, warn_of_far_sets
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
-from sk_deepsets.estimators._sizes import size_range, warn_of_sizes
+from sk_deepsets.nn import Pack
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
@@ -37,9 +39,17 @@ ENOUGH_TO_HOLD_OUT = 1_000
 # In a mini-batch, as far as its size is not given.
 MOST_ELEMENTS = 16_384
 
+ROUTED = (
+    'Behind other steps of a pipeline, Pipeline(steps, transform_input=["X_val"]) sends X_val through these, too (with '
+    "sklearn.set_config(enable_metadata_routing=True))."
+)
+
 
 class DeepSetsBase(BaseEstimator):
     """Base of all estimators; those make their target (``_make_target``) and their torch module (``_make_core``)."""
+
+    # of the elements and the context that were trained on; none in a file older than these
+    _column_ranges: ClassVar[dict] = {}
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, groups=None):
@@ -71,8 +81,9 @@ class DeepSetsBase(BaseEstimator):
             if there is one, and the KeyboardInterrupt is passed on.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
-        training = self._fit(X, y, sample_weight, X_val, y_val, groups, goes_on=goes_on, epochs=self.max_epochs)
-        warn_of_training(self, training, stacklevel=3)  # 2 is scikit-learn's wrapper
+        how = {"goes_on": goes_on, "epochs": self.max_epochs}
+        training, note = self._fit(X, y, sample_weight, X_val, y_val, groups, **how)
+        warn_of_training(self, training, note, stacklevel=3)  # 2 is scikit-learn's wrapper
         if training.interrupted:
             raise KeyboardInterrupt
         return self
@@ -80,7 +91,8 @@ class DeepSetsBase(BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def _partial_fit(self, X, y, sample_weight, classes=None):
         how = {"goes_on": hasattr(self, "net_"), "epochs": 1, "classes": classes, "partly": True}
-        if self._fit(X, y, sample_weight, **how).interrupted:
+        training, _ = self._fit(X, y, sample_weight, **how)
+        if training.interrupted:
             raise KeyboardInterrupt
         return self
 
@@ -88,7 +100,7 @@ class DeepSetsBase(BaseEstimator):
     def _fit(
         self, X, y, sample_weight, X_val=None, y_val=None, groups=None, *, goes_on, epochs, classes=None, partly=False
     ):
-        """Fit a copy, and become it when all has gone well."""
+        """Fit a copy, and become it when all has gone well; how training went, and what to warn of, or None."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val are needed together, but one of them is None.")
         device = find_device(self.device)
@@ -124,16 +136,26 @@ class DeepSetsBase(BaseEstimator):
             if X_val is not None:
                 check_losses(fitted, valid_set.X, name="_val")
             raise
-        fitted._record(sets, training, self if goes_on else None)
+        fitted._record(parts.used_of(sets), training, self if goes_on else None)
         # once its members have been trained on all sets, there are no out-of-fold predictions when training continues
         fitted._saw_all = parts.fold is None or (goes_on and self._saw_all)
         fitted._keep_out_of_fold(best_epoch, parts, values, of_sets)
+        if X_val is not None:
+            apart = columns_apart(valid_set.X, sets, fitted._encoder.number_names(sets))
+            note = apart and apart + ROUTED
+        else:
+            note = None if partly else nothing_held_out(fitted, parts, check_groups(groups, sets))
         self.__dict__ = fitted.__dict__
-        return training
+        return training, note
 
     def _record(self, sets, training, before):
         """Set the public attributes, which continue the earlier ones if training continued."""
         self.size_range_ = size_range(sets, None if before is None else before.size_range_)
+        known, names = {} if before is None else before._column_ranges, self._encoder.number_names(sets)
+        self._column_ranges = {
+            what: column_range(table[:, : len(names[what])], known.get(what))
+            for what, (table, _) in tables(sets).items()
+        }
         self.history_ = [*([] if before is None else before.history_), *training.history]
         self.n_iter_ = len(self.history_)
         self.best_iteration_ = training.best_epoch or self.n_iter_
@@ -143,7 +165,7 @@ class DeepSetsBase(BaseEstimator):
     def _train(self, data, epochs, partly):
         """Train the net; what came of it, and the callback that chose the epoch."""
         best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
-        if hasattr(self.net_.module_, "n_members") and not partly:
+        if isinstance(self.net_.module_, Pack) and (data.train.fold is not None or data.valid is not None):
             best_epoch = MemberTraining(bool(self.early_stopping), self._target.robust)
         training = train(
             self.net_,
@@ -169,12 +191,18 @@ class DeepSetsBase(BaseEstimator):
         groups = None if groups is None else groups[used]
         strata = self._target.strata(values)
         strata = np.zeros(len(used)) if strata is None else strata[used]
-        n_folds = self._n_folds(len(used) if groups is None else len(np.unique(groups)), int(sets.sizes[used].sum()))
+        n_elements = int(sets.sizes[used].sum())
+        n_folds = self._n_folds(len(used) if groups is None else len(np.unique(groups)), n_elements)
         if all_are_trained:
             return Parts(len(sets), used)
         if n_folds > 1:
-            return Parts(len(sets), used, assign_folds(n_folds, strata, groups, random))
-        n_targets = len(used) if len(values) == len(sets) else sets.sizes[used].sum()
+            folds = member_folds(n_folds, strata, groups, random)
+            if folds is not None:
+                return Parts(len(sets), used, folds)
+            n_folds = self._n_folds(1, n_elements)  # as of a single group
+        if n_folds > 1:
+            return Parts(len(sets), used)
+        n_targets = len(used) if len(values) == len(sets) else n_elements
         if n_targets >= ENOUGH_TO_HOLD_OUT if self.early_stopping == "auto" else self.early_stopping:
             return Parts(len(sets), used, held_out=hold_out(self.validation_fraction, strata, groups, random))
         return Parts(len(sets), used)
@@ -250,10 +278,7 @@ class DeepSetsBase(BaseEstimator):
         try:
             sets = self._read_sets(X_val)
         except (TypeError, ValueError) as error:
-            raise type(error)(
-                f'X_val: {error} Behind other steps of a pipeline, Pipeline(steps, transform_input=["X_val"]) sends '
-                "X_val through these, too (with sklearn.set_config(enable_metadata_routing=True))."
-            ) from error
+            raise type(error)(f"X_val: {error} {ROUTED}") from error
         values = self._target.read(y_val, sets, name="_val")
         return self._target.dataset(values, sets, self._target.weigh(values, sets, None, name="_val"))
 
@@ -262,13 +287,13 @@ class DeepSetsBase(BaseEstimator):
         sets = self._read_new_sets(X)
         return getattr(self._target, kind)(self._outputs(sets), sets)
 
-    def _read_new_sets(self, X):
+    def _read_new_sets(self, X, stacklevel=4):
         """Sets to predict for."""
         check_is_fitted(self)
         sets = self._read_sets(X)
-        # a model from a file may be older than the range
-        if hasattr(self, "size_range_") and not self._is_right_for_any_size():
-            warn_of_sizes(sets, self.size_range_, stacklevel=4)  # whoever calls predict
+        sizes = None if self._is_right_for_any_size() else vars(self).get("size_range_")  # older files have none
+        names = self._encoder.number_names(sets)
+        warn_of_far_sets(sets, sizes, self._column_ranges, names, stacklevel)  # whoever calls predict
         return sets
 
     def _is_right_for_any_size(self):

@@ -62,8 +62,7 @@ class ByElement:
         list of ndarray of shape (n_i,)
             One array per set.
         """
-        check_is_fitted(self)
-        sets = self._read_sets(X)
+        sets = self._read_new_sets(X, stacklevel=3)
         outputs = self._outputs(sets)  # nothing can be said of sets that have no answer
         columns = outputs.argmax(axis=1) if output is None else np.broadcast_to(output, len(sets))
         whole = self._target.explained(outputs, columns)

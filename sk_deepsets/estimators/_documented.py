@@ -14,7 +14,7 @@ n_context_features_ : int or None
     Number of context columns; None if the sets have no context.
 size_range_ : tuple of int
     Sizes of the smallest and the largest training set, not counting empty sets. ``predict`` warns of sets that are more
-    than four times larger or smaller.
+    than four times larger or smaller, and of values that lie more than four times the range of their column outside it.
 n_iter_ : int
     Number of epochs trained.
 best_iteration_ : int

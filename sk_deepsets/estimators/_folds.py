@@ -3,6 +3,13 @@
 import numpy as np
 import torch
 
+# Share of the sets that a fold has at most: a member that is trained on fewer than the rest is no match for the others.
+MOST_HELD_OUT = 2 / 3
+# Fewer sets are all trained on.
+FEWEST_SETS = 4
+# Share of the sets in folds that are of other classes than as many of all sets, at most.
+OTHER_CLASSES = 0.25
+
 
 class Parts:
     """The sets that are used, and which of them are looked at.
@@ -13,23 +20,27 @@ class Parts:
     used : ndarray of int
         The sets that have a weight.
     fold : ndarray of int, shape (n_used,), optional
-        The fold of each of them.
+        The fold of each of them, -1 for none.
     held_out : ndarray of bool, shape (n_used,), optional
 
     Attributes
     ----------
     fold : ndarray of int, shape (n_sets,), or None
-        The fold of each set, -1 for a set that is not used.
+        The fold of each set, -1 for a set that is in none, or not used.
     """
 
     def __init__(self, n_sets, used, fold=None, held_out=None):
-        self.n_sets = n_sets
+        self.n_sets, self.used = n_sets, used
         self.trained = used if held_out is None else used[~held_out]
         self.held_out = used[:0] if held_out is None else used[held_out]
         self.fold = None
         if fold is not None:
             self.fold = np.full(n_sets, -1)
             self.fold[used] = fold
+
+    def used_of(self, sets):
+        """The sets that are used."""
+        return sets if len(self.used) == self.n_sets else sets[self.used]
 
     def weight(self, weight):
         """Weights of the sets with 0 for what is not trained on; None where all count the same."""
@@ -87,6 +98,53 @@ def assign_folds(n_folds, labels, groups, random_state):
     return of_group[of_set]
 
 
+def needed_in_training(folds, labels, groups):
+    """Which sets cannot be held out with their fold: without them there is a class, or too little, left to train on.
+
+    Parameters
+    ----------
+    folds, labels, groups
+        As ``assign_folds`` gives and takes them.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_sets,)
+        True for a fold of more than ``MOST_HELD_OUT`` of the sets, for a class that one fold has alone, and for the
+        groups of such sets.
+    """
+    _, labels = np.unique(labels, return_inverse=True)
+    counts = np.zeros((folds.max(initial=0) + 1, labels.max(initial=0) + 1))
+    np.add.at(counts, (folds, labels), 1)
+    too_large = counts.sum(axis=1) > MOST_HELD_OUT * len(folds)
+    needed = too_large[folds] | (counts == counts.sum(axis=0))[folds, labels]
+    if groups is None:
+        return needed
+    _, of_set = np.unique(groups, return_inverse=True)
+    return (np.bincount(of_set, weights=needed) > 0)[of_set]
+
+
+def member_folds(n_folds, labels, groups, random_state):
+    """The fold of each set that members hold out, -1 for sets that all of them train on; None if that tells nothing.
+
+    Members are chosen by what they say of the folds. These must hold enough sets, with about the classes of all.
+
+    Parameters
+    ----------
+    n_folds, labels, groups, random_state
+        As for ``assign_folds``.
+    """
+    n_sets = len(labels)
+    folds = assign_folds(n_folds, labels, groups, random_state)
+    needed = needed_in_training(folds, labels, groups)
+    if n_sets < FEWEST_SETS or (~needed).sum() < np.sqrt(n_sets):
+        return None
+    _, labels = np.unique(labels, return_inverse=True)
+    of_all, of_folds = (np.bincount(one, minlength=labels.max() + 1) / len(one) for one in (labels, labels[~needed]))
+    if np.abs(of_all - of_folds).sum() / 2 > OTHER_CLASSES:
+        return None
+    return np.where(needed, -1, folds)
+
+
 def hold_out(fraction, labels, groups, random_state):
     """Choose sets to hold out at random, with like shares of the classes, and no group in part.
 
@@ -107,7 +165,8 @@ def hold_out(fraction, labels, groups, random_state):
     """
     if groups is not None:
         folds = assign_folds(max(2, round(1 / fraction)), labels, groups, random_state)
-        return (folds == folds.max()) & (folds.max() > folds.min())
+        folds[needed_in_training(folds, labels, groups)] = -1
+        return (folds == folds.max()) & (folds >= 0)
     n_sets = len(labels)
     order = random_state.permutation(n_sets)
     order = order[np.argsort(labels[order], kind="stable")]

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_deepsets.nn import Pack
 from sk_deepsets.training import SetDataset
 
 
@@ -13,14 +14,15 @@ def advice_for(estimator):
     return "Lower lr." if estimator.standardize else "Lower lr, or set standardize=True."
 
 
-def warn_of_training(estimator, training, stacklevel):
-    """Warn of a training that diverged, whose loss exploded, or that ended too early.
+def warn_of_training(estimator, training, note, stacklevel):
+    """Warn of a training that diverged, whose loss exploded, or that ended too early, and of a further note.
 
     Parameters
     ----------
     estimator : estimator
         As fitted.
     training : Training
+    note : str or None
     stacklevel : int
         As in :func:`warnings.warn`: 1 is the caller of this function.
     """
@@ -39,6 +41,40 @@ def warn_of_training(estimator, training, stacklevel):
         said.append(f"The validation loss was still falling after {estimator.max_epochs} epochs: raise max_epochs.")
     for text in said:
         warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel + 1)
+    if note is not None:
+        warnings.warn(note, UserWarning, stacklevel=stacklevel + 1)
+
+
+def nothing_held_out(estimator, parts, groups):
+    """What to say of a fit that was to look at sets held out of training where there are none; None where all is well.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As fitted, without ``X_val``.
+    parts : Parts
+    groups : ndarray of shape (n_sets,) or None
+    """
+    has_members = isinstance(estimator.net_.module_, Pack)
+    if parts.fold is not None or len(parts.held_out) or not (has_members or estimator.early_stopping is True):
+        return None
+    n_sets, more = len(parts.trained), "sets"
+    facts = f"{n_sets} set{'s' * (n_sets != 1)}"
+    if groups is not None:
+        sizes, more = np.unique(groups[parts.trained], return_counts=True)[1], "groups"
+        facts += f" in {len(sizes)} group{'s' * (len(sizes) != 1)}, the largest of {sizes.max()}"
+    way_out = f"Give more {more}{' with all classes' * hasattr(estimator, 'classes_')}, or X_val and y_val"
+    if has_members:
+        return (
+            f"n_members={estimator.n_members}, but no sets can be held out of their training ({facts}). All members "
+            "were trained on all sets, and count the same: nothing told when to stop, probabilities may be "
+            f"overconfident, and there is no oof_score_. {way_out}."
+        )
+    return (
+        f"early_stopping=True has no effect: no sets can be held out ({facts}, "
+        f"validation_fraction={estimator.validation_fraction}), and nothing told when to stop. {way_out}, or a larger "
+        "validation_fraction; or set early_stopping=False."
+    )
 
 
 def check_finite(outputs, sets, estimator, name=""):

@@ -31,7 +31,8 @@ class SetArchitecture:
         "auto",
         '"auto", {"sum", "mean", "max", "min", "std", "attention"} or tuple of them',
         """How the elements of a set are combined into one vector; several pools are concatenated. ``"auto"``: the mean
-        and the maximum, and in some members of an ensemble the sum and the maximum. ``"sum"`` keeps the size of the
+        and the maximum, and in some members of an ensemble the sum and the maximum, with statistics of
+        the set beside them. A named pool is all that any member sees of a set. ``"sum"`` keeps the size of the
         set and, with a linear rho, carries over to larger sets than those of training; ``"max"`` and ``"attention"``
         find a few elements that matter; ``"mean"`` and ``"std"`` see the set as a distribution.""",
         StrOptions({"auto", *POOL_TYPES}),
@@ -62,7 +63,7 @@ class SetArchitecture:
         "auto",
         'float or "auto"',
         """Share of the hidden units dropped in training. ``"auto"``: 0.3 in most members of an ensemble; 0 in the
-        others, and in a single net.""",
+        others, in a single net, and with ``pool_type="sum"`` and a linear rho.""",
         Interval(Real, 0, 1, closed="left"),
         StrOptions({"auto"}),
     )
@@ -73,7 +74,9 @@ class SetArchitecture:
         scaling of the elements (standardised, mapped to normal quantiles, or piecewise linear between quantiles), in
         statistics of the set beside the pooled vector, in dropout and in the pool. Each member holds out one fold of
         the sets; the out-of-fold predictions determine the number of epochs, the weights of the members in the
-        average, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        average, ``oof_prediction_`` and ``oof_score_``. A group of more than two thirds of the sets, or with the only
+        sets of a class, is held out by no member. Where too little is left to hold out, or there are fewer than four
+        sets, all members are trained on all sets, with a warning. ``"auto"``: 20 members; 16 with
         5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
         1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),

@@ -10,6 +10,7 @@ from torch import nn
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._by_element import ByElement
 from sk_deepsets.estimators._documented import parameter, with_parameters
+from sk_deepsets.estimators._folds import FEWEST_SETS
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
 from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths
@@ -60,8 +61,13 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
         if self.module is not None or any(kind.statistics for kind in getattr(self.net_.module_, "kinds", ())):
             return False
-        names = {self.pool_type} if isinstance(self.pool_type, str) else {*self.pool_type}
-        return names <= {"max", "min"} or (names == {"sum"} and not len(self.rho_hidden_dims))
+        return self._is_additive or {*pool_names(self.pool_type)} <= {"max", "min"}
+
+    @property
+    def _is_additive(self):
+        """Whether the output for a set is the sum of what each element adds by itself."""
+        is_sum = {*pool_names(self.pool_type)} == {"sum"}
+        return is_sum and not len(self.rho_hidden_dims) and self.encoder == "elementwise"
 
     @property
     def _n_features_out(self):
@@ -78,12 +84,17 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if hasattr(self, "net_"):
             return super()._n_folds(n_sets, n_elements)
         phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
-        if self.n_members == "auto" and (self.module is not None or not phi or n_sets < 4):
+        if self.n_members == "auto" and (self.module is not None or not phi or n_sets < FEWEST_SETS):
             self._layout = KINDS[:1], 1
         else:
             self._layout = layout(self.n_members, n_sets, n_elements)
             if self.module is not None:
-                self._layout = KINDS[:1], min(self.n_members, n_sets)
+                self._layout = KINDS[:1], self.n_members
+            elif not phi and self.n_members != 1:
+                raise ValueError(
+                    f"phi_hidden_dims=(), but n_members={self.n_members} nets differ in what the first layer of phi "
+                    "takes: set phi_hidden_dims=(32,), or n_members=1."
+                )
         return self._layout[1]
 
     def _make_core(self, values, sets, weight):
@@ -111,7 +122,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, even).tolist()}
         if n_folds > 1 and self.module is None:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
-            kinds = adapted(kinds, **how)
+            kinds = adapted(kinds, **how, additive=self._is_additive)
             inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
             return DeepSetsPack, {"kinds": kinds, **dims, **inputs, **pack}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
@@ -128,6 +139,11 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def pool_names(pool_type):
+    """The pools as a tuple of names."""
+    return (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
 
 
 def _has_embedding(estimator):

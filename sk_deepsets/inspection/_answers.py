@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
+from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementRegressor, FarSetWarning
 from sk_deepsets.sets import PaddedSets, RaggedSets, SetDtype, check_labels, check_sets, is_table, put_sets
 
 
@@ -48,6 +50,11 @@ def like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
     for column, place in enumerate(beside):
         table.isetitem(place, sets.context.iloc[:, column].array)
     return table
+
+
+def of_made_up_sets() -> AbstractContextManager[Any]:
+    """A context for answers for made-up sets, and for the same sets again: only the sets of the user are warned of."""
+    return warnings.catch_warnings(action="ignore", category=FarSetWarning)
 
 
 def regroup(sets: RaggedSets, rows: np.ndarray, sizes: np.ndarray, numbers: np.ndarray) -> RaggedSets:
@@ -186,5 +193,6 @@ def outputs_of(estimator: Any, X: Any) -> Outputs:
     number = first + int(sets.sizes.argmax())
     size = np.minimum(sets.sizes[number], 1)
     one = like(X, regroup(sets, sets.offsets[number][: size[0]], size, number), number)
-    are_classes = hasattr(estimator, "classes_") and np.ndim(estimator.predict(one)) == 1
-    return Outputs(answers(estimator, one).shape[1], np.asarray(estimator.classes_) if are_classes else None)
+    with of_made_up_sets():
+        are_classes = hasattr(estimator, "classes_") and np.ndim(estimator.predict(one)) == 1
+        return Outputs(answers(estimator, one).shape[1], np.asarray(estimator.classes_) if are_classes else None)

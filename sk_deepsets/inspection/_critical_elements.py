@@ -15,7 +15,7 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
 
     The critical set of Qi et al. (2017), "PointNet: Deep learning on point sets for 3D classification and
     segmentation": of each feature of phi, the element with the largest value, so at most as many elements as phi has
-    features.
+    features; of several members, those that any of them keeps.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
     if reason:
         raise ValueError(
             f"critical_elements needs an answer that depends on the maximum alone, but {reason}: take "
-            f'{type(model).__name__}(pool_type="max", n_members=1), or element_importance.'
+            f'{type(model).__name__}(pool_type="max"), or element_importance.'
         )
     sets = read_sets(inputs)
     rows = np.arange(len(sets.elements))

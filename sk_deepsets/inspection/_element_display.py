@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.inspection._answers import answers, like, outputs_of, read_sets
+from sk_deepsets.inspection._answers import answers, like, of_made_up_sets, outputs_of, read_sets
 from sk_deepsets.inspection._axes import clean, colors_of, new_axes
 from sk_deepsets.inspection._element_importance import explain
 
@@ -238,7 +238,8 @@ def _telling_columns(table: pd.DataFrame, order: np.ndarray) -> np.ndarray:
 
 def _words(estimator: Any, one: Any, unit: str, target: Any, name: str) -> tuple[str, str]:
     """What the importance is, and what is predicted for the set: the label and the title of a picture."""
-    outputs, (answer,) = outputs_of(estimator, one), answers(estimator, one)
+    with of_made_up_sets():
+        outputs, (answer,) = outputs_of(estimator, one), answers(estimator, one)
     if unit == "weight" and outputs.n_columns > 1 and outputs.classes is None:
         return "attention weight", name
     column = outputs.find(target)

@@ -13,6 +13,7 @@ from sk_deepsets.inspection._answers import (
     like,
     log_odds,
     of_elements,
+    of_made_up_sets,
     opened,
     outputs_of,
     read_sets,
@@ -155,5 +156,6 @@ def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> n
             sizes, segments = sets.sizes[numbers], np.repeat(np.arange(len(part)), sets.sizes[numbers])
             rows = np.arange(len(segments)) - (np.cumsum(sizes) - sizes - sets.offsets[numbers])[segments]
             rows = rows[rows != part[segments]]
-            found.append(answers(estimator, like(X, regroup(sets, rows, sizes - 1, numbers), numbers)))
+            with of_made_up_sets():
+                found.append(answers(estimator, like(X, regroup(sets, rows, sizes - 1, numbers), numbers)))
     return np.concatenate(found)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state
 
-from sk_deepsets.inspection._answers import like, of_elements, read_sets, read_targets, regroup
+from sk_deepsets.inspection._answers import like, of_elements, of_made_up_sets, read_sets, read_targets, regroup
 from sk_deepsets.sets import RaggedSets
 
 SIZE = "set size"
@@ -82,7 +82,8 @@ def feature_importance(
     places = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
     as_it_is = scorer(estimator, X, y)
     pairs = list(zip(changes, places, strict=True))
-    scores = [[score(change(sets, place, random)) for _ in range(n_repeats)] for (_, _, change), place in pairs]
+    with of_made_up_sets():
+        scores = [[score(change(sets, place, random)) for _ in range(n_repeats)] for (_, _, change), place in pairs]
     importances = as_it_is - np.array(scores).reshape(len(changes), n_repeats)
     return Bunch(
         importances_mean=importances.mean(axis=1),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, read_sets, regroup
+from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, of_made_up_sets, read_sets, regroup
 from sk_deepsets.sets import RaggedSets
 
 # Sets that are predicted one at a time.
@@ -137,7 +137,8 @@ class _Changes:
             The sets to compare.
         """
         new = regroup(self.sets, rows, sizes, numbers)
-        found = answers(self.estimator, like(self.X, new, numbers))
+        with of_made_up_sets():
+            found = answers(self.estimator, like(self.X, new, numbers))
         wanted = self.as_is[rows if self.per_element else numbers]
         if counted is not None:
             counted = np.repeat(counted, sizes) if self.per_element else counted
@@ -161,7 +162,8 @@ class _Changes:
         narrow = _cast(self.sets.elements, np.float32)
         wide = _cast(narrow, np.float64)
         numbers = np.arange(len(self.sets))
-        found = [answers(self.estimator, like(self.X, self.sets.replace(one), numbers)) for one in (narrow, wide)]
+        with of_made_up_sets():
+            found = [answers(self.estimator, like(self.X, self.sets.replace(one), numbers)) for one in (narrow, wide)]
         pairs = zip(_numbers(wide), _numbers(self.sets.elements), strict=True)
         if all(np.array_equal(one, two, equal_nan=True) for one, two in pairs):  # float32 has rounded nothing
             found.append(self.as_is)

@@ -41,6 +41,15 @@ class SetEncoder:
         self.n_context_categories = [] if self._context is None else self._context.n_categories
         return self
 
+    def number_names(self, sets: RaggedSets) -> dict[str, list[Any]]:
+        """The names, or positions, of the columns of numbers of ``"element"`` and, if there is one, ``"context"``."""
+        names = list(range(sets.n_features) if sets.feature_names is None else sets.feature_names)
+        found = {"element": names if self._elements is None else [names[place] for place in self._elements.numbers]}
+        if self._context is not None:
+            places = self._context.numbers
+            found["context"] = places if self._context.names is None else [self._context.names[one] for one in places]
+        return found
+
     def transform(self, sets: RaggedSets) -> RaggedSets:
         """The sets with arrays of elements and of context; columns of the context are matched by their names."""
         elements, context = sets.elements, sets.context

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets import DeepSetsClassifier, check_sets
-from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out
+from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor, check_sets
+from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out, member_folds
 from sk_deepsets.training import SetDataset
 
 FRACTIONS = st.floats(0.01, 0.99)
@@ -144,3 +144,124 @@ def test_an_estimator_keeps_groups_together():
     together = DeepSetsClassifier(**how).fit(X, y, groups=groups)
     assert apart.oof_score_ > 0.9
     assert together.oof_score_ < 0.7
+
+
+def folds_of_members(labels, groups=None, n_folds=5, seed=0):
+    return member_folds(n_folds, np.asarray(labels), groups, np.random.RandomState(seed))
+
+
+@given(GROUPS, st.integers(2, 6), SEEDS, st.booleans())
+def test_every_member_is_trained_on_all_classes_and_a_third_of_the_sets(table, n_folds, seed, grouped):
+    groups, labels = table.T
+    groups = groups if grouped else None
+    folds = folds_of_members(labels, groups, n_folds, seed)
+    if folds is None:
+        return
+    for one in range(n_folds):
+        trained = folds != one
+        assert set(labels[trained]) == set(labels)
+        assert trained.mean() >= 1 / 3 - 1e-9
+    if grouped:
+        assert all(len(np.unique(folds[groups == one])) == 1 for one in range(13) if (groups == one).any())
+
+
+@given(GROUPS, FRACTIONS, SEEDS)
+def test_no_class_and_no_large_part_is_held_out_with_its_groups(table, fraction, seed):
+    groups, labels = table.T
+    held_out = drawn(fraction, seed, labels, groups)
+    assert set(labels[~held_out]) == set(labels)
+    assert held_out.mean() <= 2 / 3 + 1e-9
+
+
+@given(LABELS, SEEDS)
+def test_where_classes_are_many_enough_the_folds_of_members_are_all_folds(labels, seed):
+    labels = np.r_[labels, np.tile(np.arange(5), 2)]  # each class is in two folds at least
+    np.testing.assert_array_equal(folds_of_members(labels, None, 5, seed), folds_of(5, seed, labels))
+
+
+ALIKE = np.arange(200) % 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [
+        (ALIKE, np.zeros(200)),
+        (ALIKE, np.arange(200) >= 194),  # six sets tell nothing
+        (np.zeros(200), np.arange(200) >= 194),
+        (ALIKE, ALIKE),  # without either group there is one class
+        (ALIKE, np.where(ALIKE, np.arange(200) % 3, 3)),  # what is left to look at would be of one class
+        (np.zeros(3), None),
+        (np.arange(30), None),
+    ],
+)
+def test_where_too_little_can_be_held_out_there_are_no_folds(labels, groups):
+    assert folds_of_members(labels, groups) is None
+
+
+def test_a_large_group_and_a_class_of_one_set_are_trained_on_by_all_members():
+    groups = np.repeat([0, 1, 2], [150, 20, 30])
+    folds = folds_of_members(ALIKE, groups)
+    np.testing.assert_array_equal(folds < 0, groups == 0)
+    assert len(set(folds[150:])) == 2
+    rare = folds_of_members(np.r_[0, np.ones(99)])
+    np.testing.assert_array_equal(np.flatnonzero(rare < 0), [0])
+
+
+LEARNABLE = [np.random.default_rng(seed).normal(size=(1 + seed % 7, 2)) for seed in range(60)]
+MEAN = np.array([one[:, 0].mean() for one in LEARNABLE])
+POSITIVE = (MEAN > 0).astype(int)
+TRAINED = {"max_epochs": 25, "lr": 0.02, "random_state": 0}
+
+
+@pytest.mark.parametrize("groups", [np.zeros(60), np.arange(60) > 57, POSITIVE], ids=["one", "tiny", "classes"])
+def test_members_that_can_hold_nothing_out_learn_as_one_net_does_and_say_so(groups):
+    one = DeepSetsClassifier(n_members=1, **TRAINED).fit(LEARNABLE, POSITIVE, groups=groups)
+    with pytest.warns(
+        UserWarning, match=r"n_members=5, but no sets .* \(60 sets in \d groups?, .*X_val and y_val"
+    ) as caught:
+        five = DeepSetsClassifier(n_members=5, **TRAINED).fit(LEARNABLE, POSITIVE, groups=groups)
+    assert caught[0].filename == __file__
+    assert five.net_.module_.n_members == 5
+    assert five.net_.module_.weights.tolist() == pytest.approx([0.2] * 5 + [0])
+    assert not hasattr(five, "oof_score_")
+    spread = [model.predict_proba(LEARNABLE)[:, 1].std() for model in (one, five)]
+    assert spread[1] > 0.5 * spread[0]
+    assert five.score(LEARNABLE, POSITIVE) > 0.9
+
+
+def test_a_large_group_is_learned_by_all_members_and_small_ones_tell_which_are_good():
+    groups = np.repeat([0, 1, 2], [44, 8, 8])
+    reg = DeepSetsRegressor(n_members=4, **TRAINED).fit(LEARNABLE, MEAN, groups=groups)
+    np.testing.assert_array_equal(np.isnan(reg.oof_prediction_), groups == 0)
+    assert reg.score(LEARNABLE, MEAN) > 0.9
+
+
+@pytest.mark.parametrize("n_members", [2, 5])
+@pytest.mark.parametrize("n_sets", [2, 3])
+def test_members_of_two_or_three_sets_learn_them(n_members, n_sets):
+    X, y = [LEARNABLE[MEAN.argmax()], LEARNABLE[MEAN.argmin()], LEARNABLE[0]], np.array([1, 0, POSITIVE[0]])
+    weight = np.arange(3) < n_sets  # what has no weight is not there
+    with pytest.warns(UserWarning, match=rf"\({n_sets} sets\)"):
+        clf = DeepSetsClassifier(n_members=n_members, **TRAINED).fit(X, y, sample_weight=weight)
+    assert np.ptp(clf.predict_proba(X[:2])[:, 1]) > 0.3
+
+
+def test_by_default_there_is_one_net_where_nothing_can_be_held_out():
+    groups = np.repeat([0, 1, 2, 3, 4], [56, 1, 1, 1, 1])
+    wanted = DeepSetsClassifier(n_members=1, **TRAINED).fit(LEARNABLE, POSITIVE).predict_proba(LEARNABLE)
+    found = DeepSetsClassifier(**TRAINED).fit(LEARNABLE, POSITIVE, groups=groups).predict_proba(LEARNABLE)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("make", [DeepSetsRegressor, DeepSetsElementRegressor])
+@pytest.mark.parametrize("how", [{"groups": np.zeros(60)}, {"sample_weight": np.arange(60) < 3}], ids=["group", "few"])
+def test_early_stopping_without_anything_to_look_at_says_so(make, how):
+    y = MEAN if make is DeepSetsRegressor else [one[:, 0] for one in LEARNABLE]
+    model = make(early_stopping=True, max_epochs=2, random_state=0)
+    model = model.set_params(n_members=1) if make is DeepSetsRegressor else model
+    with pytest.warns(UserWarning, match=r"early_stopping=True has no effect: .*X_val and y_val") as caught:
+        model.fit(LEARNABLE, y, **how)
+    assert [one.filename for one in caught] == [__file__]
+    model.fit(LEARNABLE, y, **how, X_val=LEARNABLE[:9], y_val=y[:9])  # pytest makes an error of a warning
+    model.fit(LEARNABLE, y)
+    model.set_params(early_stopping=False).fit(LEARNABLE, y, **how)

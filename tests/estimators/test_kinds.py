@@ -56,10 +56,12 @@ def test_kinds_times_folds_are_the_members(n_members):
 
 
 def test_the_users_parameters_are_those_of_all_kinds():
-    plain = {"dropout": "auto", "pool_type": "auto", "standardize": True}
+    plain = {"dropout": "auto", "pool_type": "auto", "additive": False, "standardize": True}
     assert adapted(KINDS[:3], **plain) == KINDS[:3]
     assert {kind.dropout for kind in adapted(KINDS, **{**plain, "dropout": 0.25})} == {0.25}
-    assert not any(kind.sums for kind in adapted(KINDS, **{**plain, "pool_type": "mean"}))
+    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "additive": True})} == {0.0}
+    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "dropout": 0.25, "additive": True})} == {0.25}
+    assert not any(kind.sums or kind.statistics for kind in adapted(KINDS, **{**plain, "pool_type": "mean"}))
     for kind, raw in zip(KINDS, adapted(KINDS, **{**plain, "standardize": False}), strict=True):
         assert raw.elements == ("standard",)
         assert raw.statistics == (("standard",) if kind.statistics else ())
