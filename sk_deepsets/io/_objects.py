@@ -10,8 +10,27 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
 from torch import nn
 
 from sk_deepsets.estimators import (
@@ -44,11 +63,17 @@ def of_package(base: type) -> set[type]:
     return found
 
 
-SCALERS = (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler)
+# What these learn is numbers, strings, arrays, and others of these.
+OF_SCIKIT_LEARN = (
+    *(ColumnTransformer, FeatureUnion, Pipeline, TransformedTargetRegressor),
+    *(MaxAbsScaler, MinMaxScaler, Normalizer, PowerTransformer, QuantileTransformer, RobustScaler, StandardScaler),
+    *(MissingIndicator, SimpleImputer, OneHotEncoder, OrdinalEncoder, TargetEncoder),
+    *(Binarizer, KBinsDiscretizer, FunctionTransformer, PolynomialFeatures, PCA, TruncatedSVD, VarianceThreshold),
+)
 ESTIMATORS = by_name(
     [
         *(DeepSetsClassifier, DeepSetsRegressor, DeepSetsElementClassifier, DeepSetsElementRegressor),
-        *(ElementTransformer, SetAggregator, SetPadder, Pipeline, *SCALERS),
+        *(ElementTransformer, SetAggregator, SetPadder, *OF_SCIKIT_LEARN),
     ]
 )
 LAYERS = by_name(
@@ -58,7 +83,7 @@ LAYERS = by_name(
         *of_package(nn.Module),
     ]
 )
-OBJECTS = by_name([ColumnEncoder, SetEncoder, RandomNumbers, Kind, *of_package(Target)])
+OBJECTS = by_name([ColumnEncoder, SetEncoder, RandomNumbers, Kind, make_column_selector, *of_package(Target)])
 
 # The net is made anew, and what the members said of the training sets is no part of the model.
 LEFT_OUT = ("net_", "oof_prediction_")
@@ -131,7 +156,8 @@ class ModuleMismatchError(ValueError):
 def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
     parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in FOLDERS}
     others = (*parameters, *FOLDERS, *LEFT_OUT)
-    fitted = {name: value for name, value in vars(estimator).items() if name not in others}
+    # the state of a pickle, with the version of scikit-learn where the class is of it
+    fitted = {name: value for name, value in estimator.__getstate__().items() if name not in others}
     if parameters.get("module") is not None:
         write.module, parameters["module"] = comparable(parameters["module"]), None
     net = getattr(estimator, "net_", None)
@@ -147,7 +173,7 @@ def _read_estimator(content: Any, read: Reader) -> Any:
     parameters = {name: value for name, value in content["parameters"].items() if name not in FOLDERS}
     estimator = ESTIMATORS[content["class"]](**read.named(parameters))
     fitted = {name: value for name, value in content["fitted"].items() if name not in FOLDERS}
-    vars(estimator).update(read.named(fitted))
+    estimator.__setstate__(read.named(fitted))  # which warns of another version of scikit-learn
     module = read(content["net"])
     if module is not None:
         if any(isinstance(layer, PaddedModule) for layer in module.modules()):

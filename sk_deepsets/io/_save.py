@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.io._container import read_file, write_file
@@ -23,8 +24,9 @@ def save(estimator: Any, path: str | Path) -> None:
     Parameters
     ----------
     estimator : estimator
-        One of the estimators of this package, a ``SetPadder``, a ``SetAggregator`` or an ``ElementTransformer``
-        around ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler`` or ``RobustScaler``, or a ``Pipeline`` of these.
+        One of the estimators or transformers of this package, or a ``Pipeline``, ``ColumnTransformer`` or
+        ``TransformedTargetRegressor`` of these and of scikit-learn's scalers, imputers, encoders and other common
+        transformers. A ``FunctionTransformer`` may have functions of NumPy, such as ``np.log1p``.
     path : str or Path
         An existing file is replaced.
 
@@ -48,8 +50,8 @@ def save(estimator: Any, path: str | Path) -> None:
 
     Beside the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
 
-    For pipelines with other steps of scikit-learn there is pickle, which runs whatever code a file asks for:
-    load pickles that you made yourself, or whose maker you trust.
+    Of a pipeline with other steps save the last step with this function, and ``pipeline[:-1]`` with skops. There is
+    pickle, too, which runs whatever code a file asks for: load pickles that you, or someone whom you trust, made.
 
     Examples
     --------
@@ -66,9 +68,10 @@ def save(estimator: Any, path: str | Path) -> None:
     True
     """
     if type(estimator) not in ESTIMATORS.values():
+        best = " Of a search, save best_estimator_." if isinstance(estimator, GridSearchCV | RandomizedSearchCV) else ""
         raise TypeError(
-            f"save takes {', '.join(ESTIMATORS)}, but got {type(estimator).__name__}. For other estimators there is "
-            "pickle."
+            "save takes the estimators and transformers of this package, and pipelines of these and of common "
+            f"transformers of scikit-learn, but got {type(estimator).__name__}.{best} Others may be saved with skops."
         )
     check_is_fitted(estimator)
     write = Writer(FORMS)

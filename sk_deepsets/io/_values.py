@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator
 from torch import nn
 
 # Strings may be shorter than their dtype, but no file takes more memory than this, in bytes, for what it does not hold.
@@ -107,6 +108,12 @@ class Reader:
 
 def cannot_be_saved(value: Any, place: str) -> TypeError:
     """The error for a value without a form."""
+    if isinstance(value, BaseEstimator):
+        return TypeError(
+            f"{place} is {value!r:.80}, and save does not know what {type(value).__name__} learns. Save a pipeline in "
+            'two files: save(pipeline[-1], "model.safetensors") for the estimator, and skops.io.dump(pipeline[:-1], '
+            '"steps.skops") for the steps before it.'
+        )
     what = value.dtype if isinstance(value, np.ndarray | pd.Index | torch.Tensor) else type(value).__name__
     return TypeError(
         f"{place} is {value!r:.80} ({what}), which a file without code cannot hold. Set it to another value before the "
@@ -195,6 +202,21 @@ def _read_columns(content: Any, read: Reader) -> pd.DataFrame:
     return table
 
 
+def _read_named(content: Any, read: Reader) -> Any:
+    """A type of values or a function of NumPy, by its name."""
+    found = BUILTINS[content] if content in BUILTINS else getattr(np, content)
+    if not _has_name(found):
+        raise ValueError(f"{content} is no type of values and no function of them")
+    return found
+
+
+def _has_name(value: Any) -> bool:
+    """Whether a value is known by its name: float, np.float64, np.number, np.log1p."""
+    if not isinstance(value, np.ufunc) and not (isinstance(value, type) and issubclass(value, np.generic)):
+        return value in BUILTINS.values() if isinstance(value, type) else False
+    return getattr(np, value.__name__, None) is value
+
+
 def _is_optimizer(value: Any) -> bool:
     is_one = isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
     return is_one and getattr(torch.optim, value.__name__, None) is value
@@ -206,6 +228,8 @@ def _read_optimizer(name: str, read: Reader) -> Any:
         raise ValueError(f"{name} is no optimizer")
     return found
 
+
+BUILTINS = {one.__name__: one for one in (bool, int, float, str, object)}
 
 PLAIN_FORMS = {
     "tuple": Form(
@@ -239,5 +263,17 @@ PLAIN_FORMS = {
         lambda value, write, place: str(value),
         lambda content, read: torch.device(content),
     ),
+    "slice": Form(
+        lambda value: type(value) is slice,
+        lambda value, write, place: write.each([value.start, value.stop, value.step], place),
+        lambda content, read: slice(*read(content)),
+    ),
+    "dtype": Form(
+        lambda value: isinstance(value, np.dtype) and value.kind in "biufmMOUT",
+        lambda value, write, place: "T" if value.kind == "T" else value.str,
+        lambda content, read: np.dtype(content),
+    ),
+    "NA": Form(lambda value: value is pd.NA, lambda value, write, place: None, lambda content, read: pd.NA),
+    "named": Form(_has_name, lambda value, write, place: value.__name__, _read_named),
     "optimizer": Form(_is_optimizer, lambda value, write, place: value.__name__, _read_optimizer),
 }

@@ -6,16 +6,36 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor, make_column_selector, make_column_transformer
+from sklearn.decomposition import NMF, PCA, TruncatedSVD
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.feature_selection import SelectKBest, VarianceThreshold
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
 from skorch.callbacks import EpochScoring
 
 import sk_deepsets.io
-from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, ElementTransformer, SetAggregator, SetPadder
+from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, ElementTransformer, SetAggregator, SetPadder, check_sets
 from sk_deepsets.io import load, save
-from tests.models import CASES, CLASS, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet, answers
+from tests.models import CASES, CLASS, FRAME, OF_FRAME, PACK, SETS, SINGLE, VALUE, MeanNet, answers
 
 
 def reloaded(estimator, tmp_path, **options):
@@ -114,6 +134,100 @@ def test_pipelines_of_steps_that_know_sets(tmp_path):
     np.testing.assert_array_equal(reloaded(aggregator, tmp_path).transform(SETS), aggregator.transform(SETS))
 
 
+class OwnScaler(StandardScaler):
+    """A subclass of what is known, which may learn other things."""
+
+
+def gaps():
+    """Sets with numbers, of which some are missing, and categories; beside a context with both."""
+    rng = np.random.default_rng(0)
+    sets = check_sets(FRAME["sets"], dtype=None)
+    n = len(sets.elements)
+    table = sets.elements[["amount", "kind", "code"]].assign(
+        amount=np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n)),
+        count=rng.integers(0, 9, n),
+        text=rng.choice(["x", "y", "z"], n),
+    )
+    context = {"age": np.where(rng.random(60) < 0.2, np.nan, rng.normal(size=60)), "town": rng.choice(["u", "w"], 60)}
+    return pd.DataFrame({**context, "sets": sets.replace(table).to_series()})
+
+
+GAPS = gaps()
+IMPUTE = SimpleImputer(add_indicator=True)
+NUMBERS = ["amount", "count"]
+
+
+def encoding(*columns, **options):
+    """Elements through a ColumnTransformer, and a context whose gaps are filled."""
+    context = make_column_transformer((SimpleImputer(), ["age"]), remainder="passthrough")
+    elements = make_column_transformer(*columns, **{"remainder": "passthrough", **options})
+    return make_pipeline(context, ElementTransformer(elements), DeepSetsClassifier(**SINGLE))
+
+
+PIPELINES = {
+    **{
+        type(step).__name__: encoding(
+            (make_pipeline(IMPUTE if "Bins" not in repr(step) else SimpleImputer(), step), NUMBERS)
+        )
+        for step in [
+            *(StandardScaler(), RobustScaler(), MinMaxScaler(), MaxAbsScaler(), Normalizer(), Binarizer()),
+            *(QuantileTransformer(n_quantiles=9), PowerTransformer(), PolynomialFeatures(), PCA(2), TruncatedSVD(2)),
+            *(OneHotEncoder(handle_unknown="ignore"), VarianceThreshold(), FunctionTransformer()),
+            KBinsDiscretizer(2, quantile_method="averaged_inverted_cdf"),
+        ]
+    },
+    "codes": encoding(
+        (SimpleImputer(strategy="median"), NUMBERS),
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=-2), ["kind"]),
+        (OneHotEncoder(dtype=np.float32, min_frequency=20, drop="first"), ["text"]),
+        ("drop", ["code"]),
+    ),
+    "by dtype": encoding((SimpleImputer(), make_column_selector(dtype_include=np.number))),
+    "by slice": encoding((SimpleImputer(), slice("amount", "amount"))),
+    "targets": encoding((TargetEncoder(random_state=0), ["kind"]), (SimpleImputer(), NUMBERS)),
+    "logarithm": encoding((SimpleImputer(), ["amount"]), (FunctionTransformer(np.log1p, np.expm1), ["count"])),
+    "union": encoding((make_union(SimpleImputer(), SimpleImputer(strategy="constant", fill_value=0)), NUMBERS)),
+    "pandas": encoding((SimpleImputer(), NUMBERS)).set_output(transform="pandas"),
+    "all in one": make_pipeline(
+        make_column_transformer(
+            (SimpleImputer(), ["age"]),
+            (OneHotEncoder(), ["town"]),
+            (ElementTransformer(make_column_transformer((SimpleImputer(), NUMBERS))), ["sets"]),
+        ),
+        DeepSetsClassifier(**SINGLE),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_pipelines_of_scikit_learns_transformers(name, tmp_path):
+    pipe = clone(PIPELINES[name]).fit(GAPS, OF_FRAME)
+    loaded = reloaded(pipe, tmp_path)
+    np.testing.assert_array_equal(loaded.predict_proba(GAPS), pipe.predict_proba(GAPS))
+    np.testing.assert_array_equal(
+        clone(loaded).fit(GAPS, OF_FRAME).predict_proba(GAPS), pipe.predict_proba(GAPS)
+    )  # the parameters are all there
+    if name == "pandas":
+        assert isinstance(loaded[:-1].transform(GAPS)["remainder__sets"].array.sets.elements, pd.DataFrame)
+
+
+@pytest.mark.parametrize("options", [{"func": np.log1p, "inverse_func": np.expm1}, {"transformer": StandardScaler()}])
+def test_transformed_targets(options, tmp_path):
+    model = TransformedTargetRegressor(DeepSetsRegressor(**SINGLE), **options).fit(SETS, np.exp(VALUE / 9))
+    np.testing.assert_array_equal(reloaded(model, tmp_path).predict(SETS), model.predict(SETS))
+
+
+def test_another_version_of_scikit_learn_is_told(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn.base.__version__", "1.0")
+        save(
+            make_pipeline(ElementTransformer(StandardScaler()), DeepSetsClassifier(**SINGLE)).fit(SETS, CLASS),
+            tmp_path / "m",
+        )
+    with pytest.warns(InconsistentVersionWarning, match=r"unpickle estimator .* from version 1\.0"):
+        load(tmp_path / "m")
+
+
 @pytest.mark.parametrize("output", ["default", "pandas"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "Int64", "double[pyarrow]"])
 def test_pipelines_of_sets_with_names(tmp_path, output, dtype):
@@ -132,10 +246,16 @@ def test_what_cannot_be_saved_is_named(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(NotFittedError):
         save(DeepSetsClassifier(), path)
-    with pytest.raises(TypeError, match="but got PCA"):
-        save(PCA(), path)
-    with pytest.raises(TypeError, match="transformer is PCA"):
-        save(ElementTransformer(PCA(2)).fit(SETS), path)
+    with pytest.raises(TypeError, match="but got NMF"):
+        save(NMF(), path)
+    with pytest.raises(TypeError, match=r"but got GridSearchCV\. Of a search, save best_estimator_"):
+        save(GridSearchCV(DeepSetsClassifier(), {}), path)
+    with pytest.raises(TypeError, match=r"transformer is SelectKBest.* save\(pipeline\[-1\], .*skops.io.dump"):
+        save(ElementTransformer(SelectKBest(k=1)).fit(SETS, CLASS), path)
+    with pytest.raises(TypeError, match=r"1\.transformer is OwnScaler.* save does not know what OwnScaler learns"):
+        save(make_pipeline(SetPadder(), ElementTransformer(OwnScaler())).fit(SETS), path)
+    with pytest.raises(TypeError, match=r"func is <function"):
+        save(ElementTransformer(FunctionTransformer(lambda X: X)).fit(SETS), path)
     model = DeepSetsClassifier(**SINGLE, callbacks=[EpochScoring("accuracy")]).fit(SETS, CLASS)
     with pytest.raises(TypeError, match=r"callbacks\.0 is .*EpochScoring.* Set it to another value"):
         save(model, path)

@@ -19,7 +19,8 @@ def there_and_back(value):
     [
         None, True, 3, 0.1, float("inf"), "é", [], [1, [2]], (), (1, ("a", [None])), {}, {1: 2, "1": 3, (1, 2): [4]},
         np.int8(3), np.float32(0.1), np.bool_(True), np.str_("a"), np.datetime64("2024-01-02", "D"),
-        torch.device("cuda:1"), torch.optim.SGD, {"dict": 1}, {"array": "x"},
+        slice(1, None, 2), slice("a", "b"), np.dtype("float32"), np.dtype("<U3"), np.float64, np.number, np.log1p,
+        float, object, torch.device("cuda:1"), torch.optim.SGD, {"dict": 1}, {"array": "x"},
     ],
     ids=repr,
 )  # fmt: skip
@@ -94,7 +95,8 @@ def test_indexes(index):
     [
         object(), {1, 2}, lambda: 0, 1j, np.array([1j]), np.array([object()], dtype=object), torch.nn.Linear,
         torch.zeros(1, dtype=torch.bfloat16), pd.period_range("2024", periods=2, freq="D"), b"bytes",
-        type("SGD", (torch.optim.SGD,), {}),
+        type("SGD", (torch.optim.SGD,), {}), type("float64", (np.float64,), {}), np.frompyfunc(abs, 1, 1), np.save,
+        dict, np.dtype([("a", int)]), pd.CategoricalDtype(["a"]),
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
@@ -107,10 +109,16 @@ def test_anything_else_is_an_error_that_says_where(value):
     "content",
     [
         {"optimizer": "lr_scheduler"}, {"optimizer": "Optimizer.step"}, {"array": ["a", "O"]}, {"array": "missing"},
-        {"function": "os.system"}, {"a": 1, "b": 2}, {}, {"array": [[1], "no dtype", [1]]},
+        {"function": "os.system"}, {"named": "save"}, {"named": "ndarray"},
+        {"named": "lib"}, {"named": "eval"}, {"a": 1, "b": 2}, {}, {"array": [[1], "no dtype", [1]]},
     ],
     ids=repr,
 )  # fmt: skip
 def test_what_no_writer_wrote_is_an_error(content):
     with pytest.raises((ValueError, LookupError, TypeError, AttributeError)):
         Reader(PLAIN_FORMS, {"a": np.arange(3)})(content)
+
+
+def test_a_value_that_is_missing_stays_the_one_of_pandas():
+    assert there_and_back(pd.NA) is pd.NA
+    assert there_and_back(np.array([pd.NA, "a"], dtype=object))[0] is pd.NA
