@@ -6,28 +6,36 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._element_targets import ChosenElementTarget, ElementTarget
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget
+from sk_deepsets.io._steps import Columns, Input, Steps, names_of
+from sk_deepsets.nn import Standardize
 from sk_deepsets.training import ModulePack, PaddedModule, plain_torch, written_whole
 
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+# From 0 to a column of numbers, in float32, of which it has seven digits.
+MOST_SPREADS = 1_000
 # What earlier versions export is right for sets of one size only.
 FIRST_TORCH = "2.8"
 
 
 @plain_torch()
-def to_onnx(estimator: Any, path: str | Path) -> None:
-    """Export a fitted estimator to an ONNX file.
+def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
+    """Export a fitted estimator, or a pipeline that ends with one, to an ONNX file.
 
     The inputs of the program are ``x (n_sets, set_size, n_features)`` in float64, ``mask (n_sets, set_size)``, which is
     True where there is an element, and where the sets have a context, ``context (n_sets, n_context_features)`` in
@@ -37,15 +45,26 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
 
     Parameters
     ----------
-    estimator : estimator
-        One of the four of this package; of a pipeline, its last step; apply the steps before it yourself.
+    estimator : estimator or Pipeline
+        One of the estimators of this package; or a pipeline that ends with one, whose other steps are an
+        ``ElementTransformer`` or ``SetPadder``, or a ``ColumnTransformer`` of the table with the sets. What these do is
+        in the program where it is ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler``, ``RobustScaler``, a
+        ``SimpleImputer`` of numbers, or a ``ColumnTransformer`` or ``Pipeline`` of these. The inputs are then those of
+        the pipeline, with NaN for what is missing.
     path : str or Path
         A file there is replaced.
+    dtype : {"float64", "float32"}, default="float64"
+        "float32" is for runtimes without float64 and booleans, such as those of browsers and GPUs: ``x``, ``mask``
+        (1 where there is an element, else 0), ``context`` and the output are all in float32. Answers are then those of
+        the estimator to about 1e-5.
 
     Raises
     ------
     TypeError
-        For other estimators, and for those with a ``module`` of your own.
+        For other estimators or steps, and for estimators with a ``module`` of your own.
+    ValueError
+        For ``dtype="float32"`` where a column is so far from 0 that it loses its digits: subtract a constant of it
+        before ``fit``.
     ImportError
         Without ``pip install "sk-deepsets[onnx]"``, or with a torch before 2.8. To run the program needs
         ``onnxruntime`` alone.
@@ -79,10 +98,19 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     ...     x[number, : len(one_set), 0], mask[number, : len(one_set)] = one_set, True
     >>> (values,) = session.run(["values"], {"x": x, "mask": mask})  # doctest: +SKIP
     """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {list(DTYPES)}, but is {dtype!r}.")
+    steps: list[Any] = []
+    if isinstance(estimator, Pipeline):
+        check_is_fitted(estimator)
+        *steps, estimator = [step for _, step in estimator.steps]
     if not isinstance(estimator, DeepSetsBase):
+        best = (
+            " Of a search, export best_estimator_." if isinstance(estimator, GridSearchCV | RandomizedSearchCV) else ""
+        )
         raise TypeError(
-            f"to_onnx takes one of the four estimators of this package, but got {type(estimator).__name__}. Of a "
-            "pipeline, export the last step, and transform sets before they come to it."
+            "to_onnx takes an estimator of this package, or a pipeline that ends with one, but got "
+            f"{type(estimator).__name__}.{best}"
         )
     check_is_fitted(estimator)
     module, target = estimator.net_.module_, estimator._target
@@ -97,12 +125,16 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
     if torch.__version__ < FIRST_TORCH:
         raise ImportError(f"to_onnx needs torch {FIRST_TORCH} or later, not {torch.__version__}.")
 
+    given = inputs_of(estimator, Steps(steps))
+    served = Served(copy.deepcopy(module).cpu(), target, estimator._encoder, given, DTYPES[dtype]).eval()
+    if dtype == "float32":
+        check_offsets(module, given)
     n_sets, set_size = torch.export.Dim("n_sets"), torch.export.Dim("set_size")
-    x = torch.zeros(3, 4, estimator.n_features_in_, dtype=torch.float64)
-    inputs = {"x": (x, {0: n_sets, 1: set_size}), "mask": (torch.ones(3, 4).bool(), {0: n_sets, 1: set_size})}
-    if estimator.n_context_features_ is not None:
-        inputs["context"] = torch.zeros(3, estimator.n_context_features_, dtype=torch.float64), {0: n_sets}
-    served = Served(copy.deepcopy(module).cpu(), target, estimator._encoder).eval()
+    x = torch.zeros(3, 4, len(given["x"].described), dtype=DTYPES[dtype])
+    mask = torch.ones(3, 4, dtype=torch.bool if dtype == "float64" else torch.float32)
+    inputs = {"x": (x, {0: n_sets, 1: set_size}), "mask": (mask, {0: n_sets, 1: set_size})}
+    if "context" in given:
+        inputs["context"] = torch.zeros(3, len(given["context"].described), dtype=DTYPES[dtype]), {0: n_sets}
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             served,
@@ -114,7 +146,7 @@ def to_onnx(estimator: Any, path: str | Path) -> None:
             verbose=False,
         )
     assert program is not None
-    program.model.metadata_props["sk_deepsets"] = json.dumps(description(estimator), default=str)
+    program.model.metadata_props["sk_deepsets"] = json.dumps(description(estimator, steps), default=str)
     with written_whole(Path(path)) as part:
         program.save(part)
 
@@ -128,26 +160,39 @@ class Served(nn.Module):
         From ``x``, ``mask`` and ``context`` to outputs.
     target : Target
     encoder : SetEncoder
+    inputs : dict of str to Input
+        What stands in front of the core.
+    dtype : torch.dtype
+        Of the answers; float32 is that of the whole program.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, core: nn.Module, target: Any, encoder: Any) -> None:
+    def __init__(
+        self, core: nn.Module, target: Any, encoder: Any, inputs: dict[str, Input], dtype: torch.dtype
+    ) -> None:
         super().__init__()
         self.core = core
+        self.steps = nn.ModuleDict({name: one.layer() for name, one in inputs.items()})
+        self.dtype = dtype
         self.target = target
         self.n_categories, self.n_context_categories = encoder.n_categories, encoder.n_context_categories
         if not isinstance(target, ClassTarget | LabelsTarget):
             self.register_buffer("mean", torch.from_numpy(target.mean))
             self.register_buffer("scale", torch.from_numpy(target.scale))
+        if dtype == torch.float32:
+            self.float()
 
     def forward(self, x: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
         """Answers for each set, or for each element of a set with 0 under the mask."""
-        x = with_known_codes(x, self.n_categories)
-        given = {} if context is None else {"context": with_known_codes(context, self.n_context_categories)}
+        mask = mask.bool()
+        x = with_known_codes(self.steps["x"](x), self.n_categories)
+        given = {}
+        if context is not None:
+            given["context"] = with_known_codes(self.steps["context"](context), self.n_context_categories)
         outputs = self.core(x, mask=mask, **given)
-        answers = self._answers(outputs.double(), mask)
+        answers = self._answers(outputs.to(self.dtype), mask)
         if not isinstance(self.target, ElementTarget):
             return answers
         return torch.where(mask if answers.dim() == 2 else mask.unsqueeze(2), answers, 0)
@@ -165,6 +210,25 @@ class Served(nn.Module):
         return values[..., 0] if target.is_flat else values
 
 
+def check_offsets(core: nn.Module, inputs: dict[str, Input]) -> None:
+    """Raise for a column of which float32 rounds away more than a small part of its spread."""
+    layers = [layer for layer in core.modules() if isinstance(layer, Standardize)]
+    for one in inputs.values():
+        of_numbers = [place for place in one.columns.source if one.described[place]["categories"] is None]
+        columns = one.columns.take(slice(len(of_numbers)))
+        scalings = [(columns.center, 1 / np.where(columns.scale == 0, np.inf, columns.scale))]
+        scalings += [(x.mean.cpu().numpy(), x.scale.cpu().numpy()) for x in layers if len(x.mean) == len(of_numbers)]
+        for center, spread in scalings:
+            far = np.flatnonzero(np.abs(center) > MOST_SPREADS * np.abs(spread))
+            if len(far):
+                place = far[0]
+                raise ValueError(
+                    f"Column {one.described[of_numbers[place]]['name']!r} is around {center[place]:.4g} with a spread "
+                    f"of {abs(spread[place]):.2g}: float32 has too few digits for it. Subtract a constant, such as "
+                    f'{center[place]:.0f}, of it before fit, or export with dtype="float64".'
+                )
+
+
 def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:
     """The same with 0 for codes of categories, the last columns, that are none: -1 and NaN, say."""
     if not n_categories:
@@ -175,26 +239,44 @@ def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:
     return torch.cat([table[..., :n_numbers], torch.where(known, codes, 0)], dim=-1)
 
 
-def description(estimator: Any) -> dict[str, Any]:
-    """The columns of the inputs, in their order, and the classes of the output."""
-    encoder, names = estimator._encoder, getattr(estimator, "feature_names_in_", range(estimator.n_features_in_))
-    found = {"columns": columns(encoder._elements, names)}
-    if encoder.n_context_features is not None:
-        found["context"] = columns(encoder._context, range(encoder.n_context_features))
-    if hasattr(estimator, "classes_"):
-        found["classes"] = estimator.classes_.tolist()
+def inputs_of(estimator: Any, steps: Steps) -> dict[str, Input]:
+    """The inputs ``x`` and ``context`` of a program: of an estimator, and of the steps before it."""
+    encoder = estimator._encoder
+    n_elements, n_context = estimator.n_features_in_, encoder.n_context_features
+    elements, names = steps.elements, steps.element_names
+    if elements is None:
+        elements, names = Columns.same(n_elements), names_of(estimator)
+    found = {"x": Input.arrange(elements, names, encoder._elements, n_elements)}
+    if n_context is not None:
+        known = encoder._context.names or list(range(n_context))
+        context, names = Columns.same(n_context), known
+        if steps.table is not None:
+            context, names = around_sets(estimator, steps, known)
+        found["context"] = Input.arrange(context, names, encoder._context, n_context)
     return found
 
 
-def columns(encoder: Any, names: Any) -> list[dict[str, Any]]:
-    """The names of columns, and their categories, if any, in the order that an encoder gives them."""
-    if encoder is None:
-        return [{"name": name, "categories": None} for name in names]
-    names = names if encoder.names is None else encoder.names
-    numbers = [{"name": names[place], "categories": None} for place in encoder.numbers]
-    return numbers + [
-        {"name": names[place], "categories": known.tolist()} for place, known in encoder.categories.items()
-    ]
+def around_sets(estimator: Any, steps: Steps, known: list[Any]) -> tuple[Columns, list[Any]]:
+    """The columns beside that of the sets, of which the estimator calls those of the context ``known``."""
+    table = steps.table
+    assert table is not None
+    names = estimator._columns or list(range(len(table.source)))
+    place = next(place for place, name in enumerate(names) if name not in known)
+    sets = table.source[place]
+    table = table.take([other for other in range(len(names)) if other != place])
+    table.source = table.source - (table.source > sets)
+    return table, [name for number, name in enumerate(steps.table_names) if number != sets]
+
+
+def description(estimator: Any, steps: Sequence[Any] = ()) -> dict[str, Any]:
+    """The columns of the inputs, in their order, and the classes of the output."""
+    inputs = inputs_of(estimator, Steps(steps))
+    found: dict[str, Any] = {"columns": inputs["x"].described}
+    if "context" in inputs:
+        found["context"] = inputs["context"].described
+    if hasattr(estimator, "classes_"):
+        found["classes"] = estimator.classes_.tolist()
+    return found
 
 
 @contextmanager

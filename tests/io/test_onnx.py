@@ -4,13 +4,36 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, PaddedSets, RaggedSets, SetPadder
+from sk_deepsets import (
+    DeepSetsClassifier,
+    DeepSetsElementClassifier,
+    DeepSetsRegressor,
+    ElementTransformer,
+    PaddedSets,
+    RaggedSets,
+    SetAggregator,
+    SetPadder,
+    check_sets,
+)
 from sk_deepsets.io import to_onnx
 from sk_deepsets.io._onnx import FIRST_TORCH, description
-from tests.models import CASES, FRAME, PACK, SETS, SINGLE, VALUE, MeanNet
+from tests.models import CASES, FRAME, OF_ELEMENTS, OF_FRAME, PACK, SETS, SINGLE, TRAINED, VALUE, MeanNet
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -21,8 +44,8 @@ if torch.__version__ < FIRST_TORCH:
 ALL_POOLS = {"pool_type": ("sum", "mean", "max", "min", "std", "attention")}
 
 
-def exported(estimator, tmp_path):
-    to_onnx(estimator, tmp_path / "model.onnx")
+def exported(estimator, tmp_path, **options):
+    to_onnx(estimator, tmp_path / "model.onnx", **options)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(tmp_path / "model.onnx", options)
@@ -36,12 +59,13 @@ def feed_of(estimator, X, extra=0):
     return feed if sets.context is None else {**feed, "context": sets.context.astype(np.float64)}
 
 
-def assert_says_the_same(estimator, session, X):
+def assert_says_the_same(estimator, session, X, dtype="float64"):
     method, name = ("predict_proba", "probabilities") if hasattr(estimator, "classes_") else ("predict", "values")
     wanted = getattr(estimator, method)(X)
     for extra in (0, 3):
         feed = feed_of(estimator, X, extra)
-        (found,) = session.run([name], feed)
+        (found,) = session.run([name], feed if dtype == "float64" else in_float32(feed))
+        assert found.dtype == dtype
         if isinstance(wanted, list):
             assert not found[~feed["mask"]].any()
             found, flat = found[feed["mask"]], np.concatenate(wanted)
@@ -50,6 +74,32 @@ def assert_says_the_same(estimator, session, X):
         assert found.shape == flat.shape
         assert flat.std() > 1e-3
         np.testing.assert_allclose(found, flat, rtol=1e-5, atol=1e-5)
+
+
+def in_float32(feed):
+    return {name: array.astype(np.float32) for name, array in feed.items()}
+
+
+def raw_feed(session, X, extra=2):
+    """A table with a column of sets, or sets, as the program takes them, from what its metadata say."""
+    told = json.loads(session.get_modelmeta().custom_metadata_map["sk_deepsets"])
+
+    def numbers(table, columns):
+        table = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
+        found = [
+            pd.to_numeric(table[one["name"]], errors="coerce")
+            if one["categories"] is None
+            else [one["categories"].index(value) + 1 for value in table[one["name"]].tolist()]
+            for one in columns
+        ]
+        return np.array(found, dtype=np.float64).T.reshape(len(table), len(columns))
+
+    sets = list(X["sets"]) if isinstance(X, pd.DataFrame) else list(X)
+    shape = len(sets), max(map(len, sets)) + extra
+    x, mask = np.full((*shape, len(told["columns"])), np.nan), np.zeros(shape, dtype=bool)
+    for number, one in enumerate(sets):
+        x[number, : len(one)], mask[number, : len(one)] = numbers(one, told["columns"]), True
+    return {"x": x, "mask": mask} | ({"context": numbers(X, told["context"])} if "context" in told else {})
 
 
 MODELS = {
@@ -144,8 +194,14 @@ def test_what_cannot_be_exported_is_an_error(tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     with pytest.raises(NotFittedError):
         to_onnx(DeepSetsClassifier(), path)
-    with pytest.raises(TypeError, match=r"got Pipeline\. Of a pipeline, export the last step"):
+    with pytest.raises(NotFittedError):
         to_onnx(make_pipeline(SetPadder(), DeepSetsClassifier()), path)
+    with pytest.raises(TypeError, match=r"got SetAggregator\."):
+        to_onnx(make_pipeline(SetPadder(), SetAggregator()).fit(SETS), path)
+    with pytest.raises(TypeError, match=r"got GridSearchCV\. Of a search, export best_estimator_"):
+        to_onnx(GridSearchCV(DeepSetsClassifier(), {}), path)
+    with pytest.raises(ValueError, match=r"dtype must be one of \['float64', 'float32'\], but is 'float16'"):
+        to_onnx(DeepSetsRegressor(), path, dtype="float16")
     for options in (SINGLE, PACK):
         with pytest.raises(TypeError, match="module of your own"):
             to_onnx(DeepSetsRegressor(**options, module=MeanNet).fit(SETS, VALUE), path)
@@ -157,4 +213,132 @@ def test_what_cannot_be_exported_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("sk_deepsets.io._onnx.FIRST_TORCH", "99.1")
     with pytest.raises(ImportError, match=r"needs torch 99.1 or later, not 2\."):
         to_onnx(model, path)
+    assert not list(tmp_path.iterdir())
+
+
+def gaps():
+    """Sets with numbers, of which some are missing, and categories; beside a context with both."""
+    rng = np.random.default_rng(0)
+    sets = check_sets(FRAME["sets"], dtype=None)
+    n = len(sets.elements)
+    table = pd.DataFrame(
+        {
+            "kind": sets.elements["kind"],
+            "amount": np.where(rng.random(n) < 0.2, np.nan, rng.normal(3, 2, size=n)),
+            "price": rng.gamma(2.0, 30.0, n),
+            "code": sets.elements["code"],
+            "unused": "text",
+        }
+    )
+    age = np.where(rng.random(60) < 0.2, np.nan, rng.normal(40, 9, size=60))
+    return pd.DataFrame({"town": rng.choice(["u", "w"], 60), "age": age, "sets": sets.replace(table).to_series()})
+
+
+GAPS = gaps()
+NUMBERS = ["price", "amount"]
+SCALE = make_pipeline(SimpleImputer(add_indicator=True), StandardScaler())
+CONTEXT = make_column_transformer((make_pipeline(SimpleImputer(), RobustScaler()), ["age"]), remainder="passthrough")
+KEEP = {"remainder": "passthrough"}
+STEPS = {
+    "scaled": [make_column_transformer((SCALE, NUMBERS))],
+    "two after another": [make_column_transformer((SimpleImputer(), NUMBERS)), RobustScaler(), MinMaxScaler()],
+    "clipped": [make_column_transformer((SimpleImputer(), ["amount"]), (MinMaxScaler(clip=True), ["price"]))],
+    "categories": [make_column_transformer((SCALE, NUMBERS), ("drop", ["unused"]), **KEEP)],
+    "moved": [make_column_transformer(("passthrough", ["code"]), (SCALE, ["amount"]), (MaxAbsScaler(), ["price"]))],
+    "nested": [make_pipeline(make_column_transformer((SimpleImputer(), NUMBERS)), FunctionTransformer())],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", STEPS)
+def test_scaling_and_imputing_steps_are_in_the_program(name, dtype, tmp_path):
+    steps = [ElementTransformer(clone(step)) for step in STEPS[name]]
+    pipe = make_pipeline(clone(CONTEXT), *steps, DeepSetsClassifier(**{**SINGLE, **TRAINED}))
+    pipe.fit(GAPS, OF_FRAME)
+    session = exported(pipe, tmp_path, dtype=dtype)
+    feed = raw_feed(session, GAPS)
+    (found,) = session.run(None, feed if dtype == "float64" else in_float32(feed))
+    wanted = pipe.predict_proba(GAPS)
+    assert wanted.std() > 0.01
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+@pytest.mark.parametrize("names", [["sets"], ["town", "sets"], ["sets", "age"]])
+def test_the_sets_may_be_a_column_of_the_table_that_is_transformed(output, names, tmp_path):
+    parts = {"sets": ElementTransformer(STEPS["scaled"][0]), "town": "passthrough", "age": SimpleImputer()}
+    both = make_column_transformer(*((parts[name], [name]) for name in names)).set_output(transform=output)
+    pipe = make_pipeline(both, DeepSetsClassifier(**{**SINGLE, **TRAINED})).fit(GAPS, OF_FRAME)
+    session = exported(pipe, tmp_path)
+    (found,) = session.run(None, raw_feed(session, GAPS))
+    np.testing.assert_allclose(found, pipe.predict_proba(GAPS), atol=1e-5)
+
+
+def test_steps_of_arrays_and_answers_for_each_element(tmp_path):
+    sets = [np.where(one > 6, np.nan, one) for one in SETS]
+    scaler = make_pipeline(SimpleImputer(), StandardScaler())
+    pipe = make_pipeline(ElementTransformer(scaler), DeepSetsElementClassifier(hidden_dims=(8,), **TRAINED))
+    pipe.fit(sets, OF_ELEMENTS)
+    session = exported(pipe, tmp_path)
+    feed = raw_feed(session, sets)
+    (found,) = session.run(None, feed)
+    np.testing.assert_allclose(found[feed["mask"]], np.concatenate(pipe.predict_proba(sets)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        OneHotEncoder(handle_unknown="ignore"), QuantileTransformer(n_quantiles=9), SimpleImputer(missing_values=-1.0),
+        FunctionTransformer(np.exp), type("Own", (StandardScaler,), {})(),
+    ],
+)  # fmt: skip
+def test_of_other_steps_the_error_shows_a_way_that_works(step, tmp_path):
+    kind = make_column_transformer((make_pipeline(SimpleImputer(), step), NUMBERS))
+    pipe = make_pipeline(ElementTransformer(kind), DeepSetsClassifier(**SINGLE)).fit(GAPS["sets"], OF_FRAME)
+    with pytest.raises(TypeError, match=rf"but got {type(step).__name__}.*to_onnx\(pipeline\[-1\], path\)"):
+        to_onnx(pipe, tmp_path / "model.onnx")
+    pipeline, X, path = pipe, GAPS["sets"], tmp_path / "model.onnx"
+    to_onnx(pipeline[-1], path)
+    padded = SetPadder().fit_transform(pipeline[:-1].transform(X))
+    (found,) = onnxruntime.InferenceSession(path).run(None, {"x": padded.values.astype(float), "mask": padded.mask})
+    np.testing.assert_allclose(found, pipe.predict_proba(X), atol=1e-5)
+
+
+def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
+    both = make_column_transformer((StandardScaler(), ["code"]), ("passthrough", ["code", "kind"]))
+    pipe = make_pipeline(ElementTransformer(both), DeepSetsClassifier(**SINGLE)).fit(GAPS["sets"], OF_FRAME)
+    with pytest.raises(TypeError, match="columns of categories only pass through"):
+        to_onnx(pipe, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_program_in_float32_has_no_other_floats(name, tmp_path):
+    cls, options, case = MODELS[name]
+    make, X, y = CASES[case]
+    model = (make() if cls is None else cls(**options)).fit(X, y)
+    session = exported(model, tmp_path, dtype="float32")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    inputs = {one.name: one.type.tensor_type.elem_type for one in [*graph.input, *graph.output]}
+    assert set(inputs.values()) == {onnx.TensorProto.FLOAT}
+    inner = {one.data_type for one in graph.initializer} | {
+        one.type.tensor_type.elem_type for one in graph.value_info if one.type.HasField("tensor_type")
+    }
+    assert onnx.TensorProto.DOUBLE not in inner
+    assert_says_the_same(model, session, X, "float32")
+
+
+@pytest.mark.parametrize("where", ["elements", "context", "steps", "elements of a pack"])
+def test_a_column_that_float32_cannot_hold_is_an_error(where, tmp_path):
+    frame = FRAME[["age"]].assign(sets=pd.Series([pd.DataFrame(one, columns=["a", "b", "c"]) for one in SETS]))
+    if where == "context":
+        frame["age"] += 1e6
+    else:
+        frame["sets"] = [one.assign(b=one["b"] + 1.7e9) for one in frame["sets"]]
+    model = DeepSetsRegressor(**(PACK if "pack" in where else SINGLE))
+    if where == "steps":
+        model = make_pipeline(ElementTransformer(StandardScaler()), model)
+    model.fit(frame, VALUE)
+    column = "age" if where == "context" else "b"
+    with pytest.raises(ValueError, match=rf"Column '{column}' is around 1.*e\+0. with a spread of .*dtype=\"float64\""):
+        to_onnx(model, tmp_path / "model.onnx", dtype="float32")
     assert not list(tmp_path.iterdir())
