@@ -44,7 +44,17 @@ def test_sets_do_without_torch_and_nn_without_pandas():
 
 
 def test_optional_packages_are_imported_where_they_are_used():
-    optional = {"matplotlib", "pyarrow", "polars", "awkward", "nested_pandas", "dask", "accelerate", "onnx"}
+    optional = {
+        "matplotlib",
+        "pyarrow",
+        "polars",
+        "awkward",
+        "nested_pandas",
+        "dask",
+        "accelerate",
+        "onnx",
+        "safetensors",
+    }
     for path in PACKAGE.rglob("*.py"):
         top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}

@@ -14,7 +14,7 @@ from sk_deepsets.io._objects import ESTIMATORS, FORMS, ModuleMismatchError
 from sk_deepsets.io._values import Reader, Writer
 
 # Goes up whenever files are written that earlier versions cannot read.
-FORMAT = 1
+FORMAT = 2
 PACKAGES = ("sk-deepsets", "torch", "scikit-learn", "skorch", "numpy", "pandas")
 
 
@@ -35,6 +35,9 @@ def save(estimator: Any, path: str | Path) -> None:
     TypeError
         If the estimator, or a parameter, is of a type that is not known here, such as a callback: what is code
         cannot be saved.
+    ImportError
+        Without ``pip install "sk-deepsets[io]"``, which is `safetensors
+        <https://github.com/huggingface/safetensors>`_.
 
     See Also
     --------
@@ -42,11 +45,10 @@ def save(estimator: Any, path: str | Path) -> None:
 
     Notes
     -----
-    The file holds the weights once, in the layout of `safetensors <https://github.com/huggingface/safetensors>`_, and
-    all else in JSON: parameters, fitted attributes, categories, labels, ``history_``. Left out are the state of the
-    optimizer, which starts afresh if training continues, ``oof_prediction_``, and the folders ``checkpoint`` and
-    ``memory`` (of a pipeline). A ``module`` of your own is saved as its name and weights, and its class is an argument
-    of :func:`load`.
+    The file holds the weights once, as safetensors, and all else in JSON in its metadata: parameters, fitted
+    attributes, categories, labels, ``history_``. Left out are the state of the optimizer, which starts afresh if
+    training continues, ``oof_prediction_``, and the folders ``checkpoint`` and ``memory`` (of a pipeline). A ``module`` of
+    your own is saved as its name and weights, and its class is an argument of :func:`load`.
 
     Beside the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
 

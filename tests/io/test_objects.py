@@ -63,7 +63,7 @@ def test_what_is_nested_too_deeply_is_an_error(fitted, tmp_path):
 
 
 def test_what_is_no_estimator_is_an_error(tmp_path):
-    write_file(tmp_path / "file", {"format": 1, "estimator": [1, 2]}, {})
+    write_file(tmp_path / "file", {"format": 2, "estimator": [1, 2]}, {})
     with pytest.raises(ValueError, match="holds no estimator"):
         load(tmp_path / "file")
 
