@@ -249,8 +249,9 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, "float64") for name in STEPS), ("scaled", "float32"), ("categories", "float32")]
+)
 def test_scaling_and_imputing_steps_are_in_the_program(name, dtype, tmp_path):
     steps = [ElementTransformer(clone(step)) for step in STEPS[name]]
     pipe = make_pipeline(clone(CONTEXT), *steps, DeepSetsClassifier(**{**SINGLE, **TRAINED}))
@@ -263,8 +264,9 @@ def test_scaling_and_imputing_steps_are_in_the_program(name, dtype, tmp_path):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("output", ["default", "pandas"])
-@pytest.mark.parametrize("names", [["sets"], ["town", "sets"], ["sets", "age"]])
+@pytest.mark.parametrize(
+    ("names", "output"), [(["sets"], "default"), (["town", "sets"], "pandas"), (["sets", "age"], "default")]
+)
 def test_the_sets_may_be_a_column_of_the_table_that_is_transformed(output, names, tmp_path):
     parts = {"sets": ElementTransformer(STEPS["scaled"][0]), "town": "passthrough", "age": SimpleImputer()}
     both = make_column_transformer(*((parts[name], [name]) for name in names)).set_output(transform=output)
@@ -311,7 +313,7 @@ def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
         to_onnx(pipe, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["all pools", "default pack", "pack of counts", "one-per-set", "element-context"])
 def test_a_program_in_float32_has_no_other_floats(name, tmp_path):
     cls, options, case = MODELS[name]
     make, X, y = CASES[case]
