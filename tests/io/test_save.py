@@ -116,7 +116,7 @@ def test_a_module_of_ones_own_is_given_to_load(options, with_context, tmp_path):
 def test_a_module_that_is_missing_or_another_one_is_an_error(tmp_path):
     path = tmp_path / "model.safetensors"
     save(DeepSetsRegressor(**SINGLE, module=MeanNet).fit(SETS, VALUE), path)
-    with pytest.raises(ValueError, match=r"module tests\.models\.MeanNet: load\(path, module=\.\.\.\)"):
+    with pytest.raises(ValueError, match=r"module tests\.models\.MeanNet: pass its class, load\(path, module=\.\.\.\)"):
         load(path)
     with pytest.raises(ValueError, match="lambda> is not the module that was saved"):
         load(path, module=lambda input_dim, output_dim: torch.nn.Linear(input_dim, output_dim))
