@@ -27,6 +27,7 @@ from sk_deepsets.training import (
     Split,
     as_global_generator,
     build_net,
+    clone_callbacks,
     find_device,
     plain_torch,
     train,
@@ -303,6 +304,14 @@ class DeepSetsBase(BaseEstimator):
     def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
         return check_finite(self.net_.forward(SetDataset(sets)).double().numpy(), sets, self)
+
+    def __sklearn_clone__(self):
+        """As scikit-learn clones; but callbacks report to where those of this estimator do."""
+        plain = copy.copy(self)
+        plain.callbacks = None
+        twin = super(DeepSetsBase, plain).__sklearn_clone__()
+        twin.callbacks = clone_callbacks(self.callbacks)
+        return twin
 
     @available_if(lambda self: hasattr(self, "net_"))
     def _sk_visual_block_(self):

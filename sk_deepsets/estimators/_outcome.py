@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_deepsets.nn import Pack
@@ -92,6 +93,12 @@ def check_finite(outputs, sets, estimator, name=""):
     if wrong.any():
         row = int(np.argmax(wrong))
         number = sets.locate(row)[0] if estimator._target.of_elements else row
+        if sets.sizes[number] == 0:
+            raise ValueError(
+                f"Set {number} of X{name} is empty, and the output of the module for it is not finite: where all of "
+                "the mask is False, divide by mask.sum(1).clamp(min=1), and give a maximum or a softmax a finite "
+                'value; or let empty_sets="error" refuse such sets.'
+            )
         raise ValueError(
             f"The output for set {number} of X{name} is not finite: the values of this set are far beyond those of "
             f"others, or training diverged. {advice_for(estimator)}"
@@ -108,3 +115,24 @@ def check_losses(estimator, sets, weight=None, name=""):
     if np.isfinite(squares[~left_out]).any():
         squares[left_out] = 0
         check_finite(squares, sets, estimator, name)
+    _check_gradient_of_empty_set(estimator, sets, name)
+
+
+def _check_gradient_of_empty_set(estimator, sets, name):
+    """Raise if the output for an empty set has no finite gradient, as behind ``torch.where`` it easily has not."""
+    empty = np.flatnonzero(sets.sizes == 0)
+    if not len(empty):
+        return
+    net = estimator.net_
+    padded = [empty[0], int(sets.sizes.argmax())]  # beside a larger set, as in training
+    (batch, _), *_ = net.get_iterator(SetDataset(sets[padded]))
+    weights = [weight for weight in net.module_.parameters() if weight.requires_grad]
+    with torch.enable_grad():
+        output = net.infer(batch)[:1]
+        gradients = torch.autograd.grad(output.sum(), weights, allow_unused=True) if output.requires_grad else []
+    if not all(gradient is None or gradient.isfinite().all() for gradient in gradients):
+        raise ValueError(
+            f"Set {empty[0]} of X{name} is empty, and the gradient of the module for it is not finite: divide by "
+            "mask.sum(1).clamp(min=1), and take roots and logarithms of positive numbers only, before any torch.where; "
+            'or let empty_sets="error" refuse such sets.'
+        )

@@ -53,8 +53,9 @@ class SetArchitecture:
         "callable",
         """A torch module class of your own, built as ``module(input_dim=..., output_dim=...)`` (and
         ``context_dim=...`` where there is context) and called as ``forward(x, mask)`` (and ``context=...``) with
-        ``x (b, m, d)`` and ``mask (b, m)``; it returns ``(b, output_dim)``. It replaces the other parameters of the
-        model.""",
+        ``x (b, m, d)`` and ``mask (b, m)``; it returns ``(b, output_dim)``. It replaces the other
+        parameters of the model. Further arguments are parameters of the estimator, too: ``module__width=64`` builds it
+        with ``width=64``, and stands in grids of a search.""",
         callable,
         None,
     )
@@ -237,9 +238,12 @@ class TrainingParameters:
     callbacks: Sequence | None = parameter(
         None,
         "list of skorch callbacks",
-        """Copied for each call of ``fit`` and ``partial_fit``; afterwards they are in ``net_.callbacks_``. skorch's
-        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of your own raises counts as Ctrl-C.
-        With one net, a callback that watches ``valid_loss`` needs ``early_stopping=True`` or ``X_val``.""",
+        """Called as in skorch: ``fit`` uses these objects themselves, and each begins anew in ``on_train_begin``.
+        ``clone``, as in a cross-validation, makes new callbacks with the same parameters, so that a list that they
+        fill, or an Optuna trial that they report to, is yours in each fit. Scoring callbacks of an ensemble score its
+        out-of-fold predictions. skorch's ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of
+        your own raises counts as Ctrl-C. With one net, a callback that watches ``valid_loss`` or scores held-out sets
+        needs ``early_stopping=True`` or ``X_val``.""",
         list,
         tuple,
         None,

@@ -4,8 +4,10 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
+import torch
 
 from sk_deepsets.estimators._fingerprint import fingerprint
+from sk_deepsets.estimators._module_parameters import PREFIX
 from sk_deepsets.training import checkpoint_path, find_device
 
 # What a net is built with; the other parameters may change from one fit to the next.
@@ -27,6 +29,8 @@ OF_THE_TRAINING = {
     "verbose",
 }
 
+MISSING = object()
+
 
 def model_parameters(estimator):
     """What a net is built with, in a form that compares and survives a pickle: [8] is (8,)."""
@@ -38,10 +42,11 @@ def model_parameters(estimator):
 def check_same_model(estimator):
     """Raise if training is to continue with parameters that the net was not built with."""
     for name, value in model_parameters(estimator).items():
-        wanted = estimator._built_with[name]
+        wanted = estimator._built_with.get(name, MISSING)
         if value != wanted:
+            built = "without it" if wanted is MISSING else f"with {wanted!r}"
             raise ValueError(
-                f"{name}={value!r}, but the net to continue with was built with {wanted!r}: "
+                f"{name}={value!r}, but the net to continue with was built {built}: "
                 "set warm_start=False (or clone the estimator) to train a new one."
             )
 
@@ -57,7 +62,10 @@ def checkpoint_of(estimator, data, built_with):
     names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params().keys())
     parameters = {name: comparable(getattr(estimator, name)) for name in names}
     callbacks = [fingerprint(one) for one in estimator.callbacks or ()]
-    code = {name: fingerprint(getattr(estimator, name, None)) for name in ("optimizer", "module")}
+    params = estimator.get_params(deep=False)
+    code = {
+        name: fingerprint(params[name]) for name in params if name in {"optimizer", "module"} or name.startswith(PREFIX)
+    }
     before = getattr(estimator, "history_", []) if estimator.warm_start else []
     description = f"{type(estimator).__qualname__} {built_with | code} {parameters} {callbacks} {before}"
     return checkpoint_path(estimator.checkpoint, description, data)
@@ -65,7 +73,9 @@ def checkpoint_of(estimator, data, built_with):
 
 def comparable(value):
     """A parameter as something that equals what was built with an equal one: callables by their qualified names."""
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, np.ndarray | torch.Tensor):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
         return tuple(map(comparable, value))
     if isinstance(value, partial):
         arguments = {name: comparable(one) for name, one in value.keywords.items()}

@@ -12,6 +12,7 @@ from sk_deepsets.estimators._by_element import ByElement
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._folds import FEWEST_SETS
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
+from sk_deepsets.estimators._module_parameters import ModuleParameters, takes_module_parameters
 from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
@@ -23,7 +24,7 @@ from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import ModulePack, PaddedModule, SetDataset
 
 
-class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, DeepSetsBase):
+class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ModuleParameters, DeepSetsBase):
     """Base of the estimators with one prediction per set."""
 
     def transform(self, X):
@@ -103,8 +104,10 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             name = type(self.module).__name__
             raise TypeError(
                 f"module is an instance of {name}, but expected the class: module={name}, which is then built with "
-                "input_dim=... and output_dim=...; pass further arguments with functools.partial."
+                "input_dim=... and output_dim=...; module__width=64 gives it a further argument, width."
             )
+        if self.module is None and (options := self._module_options()):
+            raise ValueError(f"module__{next(iter(options))} is for a module of your own, but module is None.")
         phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
         pool_type = ("mean", "max") if self.pool_type == "auto" else self.pool_type
         dims = {
@@ -129,7 +132,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         centred = self.module is not None or len(phi) or "sum" not in pool_type
         inputs = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
         if self.module is not None:
-            inputs["module"] = self.module
+            inputs |= {"module": self.module, "options": self._module_options()}
             return (ModulePack, {**inputs, **pack}) if n_folds > 1 else (PaddedModule, inputs)
         dims |= {"dropout": 0.0 if self.dropout == "auto" else self.dropout}
         return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
@@ -156,6 +159,7 @@ SetEstimator.transform = available_if(_has_embedding)(SetEstimator.transform)
 SetEstimator.get_feature_names_out = available_if(_has_embedding)(SetEstimator.get_feature_names_out)
 
 
+@takes_module_parameters
 @with_parameters
 class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
     """Deep Sets classifier: one class for each set of elements.
@@ -256,6 +260,7 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         return LabelsTarget() if has_several_labels(y) else ClassTarget()
 
 
+@takes_module_parameters
 @with_parameters
 class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
     """Deep Sets regressor: one or several numbers for each set of elements.

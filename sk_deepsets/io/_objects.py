@@ -133,7 +133,7 @@ def _read_layer(content: Any, read: Reader) -> nn.Module:
 
 def _write_padded(layer: PaddedModule, write: Writer, place: str) -> Any:
     """Of a module of the user's own, what it was made with and its weights."""
-    around = {name: getattr(layer, name) for name in ("dims", "input_layer", "context_layer")}
+    around = {name: getattr(layer, name) for name in ("dims", "input_layer", "context_layer", "options")}
     return [write.named(around, place), write.named(layer.module.state_dict(), f"{place}.module")]
 
 

@@ -81,7 +81,7 @@ class DeepSetsInvariant(SetModel):
 
         Parameters
         ----------
-        x : Tensor of shape (b, m, input_dim), or PackedSets
+        x : Tensor of shape (b, m, input_dim), a jagged nested tensor, or PackedSets
         mask : Tensor of shape (b, m), optional
             True or non-zero where there is an element; None: everywhere.
 
@@ -165,7 +165,7 @@ class DeepSetsConditional(SetModel):
 
         Parameters
         ----------
-        x : Tensor of shape (b, m, input_dim), or PackedSets
+        x : Tensor of shape (b, m, input_dim), a jagged nested tensor, or PackedSets
         context : Tensor of shape (b, context_dim)
         mask : Tensor of shape (b, m), optional
             True or non-zero where there is an element; None: everywhere.

@@ -62,7 +62,7 @@ class PermutationEquivariantLayer(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (b, m, input_dim), or PackedSets
+        x : Tensor of shape (b, m, input_dim), a jagged nested tensor, or PackedSets
         mask : Tensor of shape (b, m), optional
             True or non-zero where there is an element; None: everywhere.
 
@@ -164,7 +164,7 @@ class DeepSetsEquivariant(SetModel):
 
         Parameters
         ----------
-        x : Tensor of shape (b, m, input_dim), or PackedSets
+        x : Tensor of shape (b, m, input_dim), a jagged nested tensor, or PackedSets
         mask : Tensor of shape (b, m), optional
             True or non-zero where there is an element; None: everywhere.
         context : Tensor of shape (b, context_dim), optional

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 # A running sum of many equal terms loses digits in float32: no more terms than these are added up one by one.
 BLOCK = 64
@@ -52,9 +51,19 @@ class PackedSets(NamedTuple):
             lowest = values.new_full((self.sizes.shape[0], values.shape[1]), -torch.inf)
             largest = lowest.scatter_reduce(0, rows, values, "amax")
             return torch.where(self.sizes.unsqueeze(1) > 0, largest, 0)
-        # embedding_bag with each element as its own row: scatter_reduce(amax) has a backward several times slower
+        if values.shape[0] == 0:
+            return self.sum(values)
+        # a gather, which has a gradient of its gradient, too; scatter_reduce(amax) is several times slower
+        largest = values.gather(0, self.holders(values))
+        return torch.where(self.sizes.unsqueeze(1) > 0, largest, 0)
+
+    def holders(self, values: Tensor) -> Tensor:
+        """The elements that hold the largest of the values (n, k) over each set: (b, k), any for an empty set."""
         rows = torch.arange(values.shape[0], device=values.device)
-        return embedding_bag(rows, values, self.sizes.cumsum(0) - self.sizes, mode="max")
+        starts = self.sizes.cumsum(0) - self.sizes
+        # embedding_bag with each element as its own row; its fourth result are the rows that hold the maxima
+        held = torch.embedding_bag(values.detach(), rows, starts, mode=2)[3]
+        return held.clamp(min=0)
 
     def spread(self, values: Tensor) -> Tensor:
         """Values of the sets (b, k), repeated for each of their elements: (n, k)."""
@@ -75,8 +84,8 @@ def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
 
     Parameters
     ----------
-    x : Tensor of shape (b, m, d), or PackedSets
-        Packed sets stay as they are.
+    x : Tensor of shape (b, m, d), jagged nested tensor, or PackedSets
+        Packed sets stay as they are; a nested tensor has one row of sets of different sizes.
     mask : Tensor of shape (b, m), optional
         True or non-zero where there is an element; None: everywhere.
 
@@ -94,6 +103,8 @@ def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
         if mask is not None:
             raise ValueError("x is a PackedSets, which holds no padding: call the module without a mask.")
         return x
+    if x.is_nested:
+        return _pack_nested(x, mask)
     if x.dim() != 3:
         raise ValueError(f"x must have shape (batch, set size, features), but has shape {tuple(x.shape)}.")
     b, m, d = x.shape
@@ -108,10 +119,28 @@ def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
     return PackedSets(x[segments, positions], segments, mask.sum(dim=1))
 
 
+def _pack_nested(x: Tensor, mask: Tensor | None) -> PackedSets:
+    """The elements of a nested tensor (b, sizes, d), without a copy where they lie side by side."""
+    if mask is not None:
+        raise ValueError("x is a nested tensor, which holds no padding: call the module without a mask.")
+    if x.layout != torch.jagged:
+        raise ValueError(
+            "x is a nested tensor of another layout; expected torch.jagged: "
+            "torch.nested.as_nested_tensor(list(x.unbind()), layout=torch.jagged)."
+        )
+    if x.dim() != 3 or x._ragged_idx != 1:  # type: ignore[attr-defined]
+        raise ValueError("x is a nested tensor; expected (batch, set size, features) where only the set size differs.")
+    x = x.contiguous()
+    sizes = x.offsets().diff()  # type: ignore[attr-defined]  # torch's types know no nested tensors
+    return PackedSets(x.values(), torch.repeat_interleave(sizes), sizes)
+
+
 def unpack(elements: Tensor, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
-    """Arrange outputs of elements (n, k) in the form that ``x`` had: (b, m, k) with 0 under the mask, or packed."""
+    """Arrange outputs of elements (n, k) in the form of ``x``: (b, m, k) with 0 under the mask, nested or packed."""
     if isinstance(x, PackedSets):
         return elements
+    if x.is_nested:
+        return torch.nested.nested_tensor_from_jagged(elements, x.contiguous().offsets())  # type: ignore[attr-defined]
     shape = (x.shape[0], x.shape[1], elements.shape[1])
     if mask is None:
         return elements.reshape(shape)

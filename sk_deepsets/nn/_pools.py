@@ -90,10 +90,7 @@ class Max(Pool):
 
     def holders(self, packed: PackedSets) -> Tensor:
         """The numbers of the elements that hold the extreme of a feature over their set; no set may be empty."""
-        rows = torch.arange(packed.elements.shape[0], device=packed.elements.device)
-        starts = packed.sizes.cumsum(0) - packed.sizes
-        # the fourth result: the rows that hold the maxima, (b, k)
-        return torch.embedding_bag(packed.elements, rows, starts, mode=2)[3].flatten()
+        return packed.holders(packed.elements).flatten()
 
 
 class Min(Max):
@@ -293,7 +290,7 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
 
     Parameters
     ----------
-    tensor : Tensor of shape (b, m, k)
+    tensor : Tensor of shape (b, m, k), or a jagged nested tensor, which needs no mask
     pool_type : {"sum", "mean", "max", "min", "std"} or a sequence of them
         ``"std"`` divides by the number of elements. Several pools are concatenated.
     mask : Tensor of shape (b, m), optional
@@ -321,8 +318,9 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
     tensor([[2.],
             [5.]])
     """
-    pooling = SetPooling(pool_type, tensor.shape[-1])
+    packed = pack(tensor, mask)
+    pooling = SetPooling(pool_type, packed.elements.shape[1])
     if "attention" in pooling.names:
         raise ValueError('pool_type="attention" has weights to learn: use SetPooling("attention", dim).')
-    pooled = pooling(tensor, mask)
+    pooled = pooling(packed)
     return pooled.unsqueeze(1) if keepdim else pooled

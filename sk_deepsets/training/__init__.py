@@ -9,6 +9,7 @@ from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for
 from sk_deepsets.training._train import DivergedError, Training, train
+from sk_deepsets.training._user_callbacks import clone_callbacks
 from sk_deepsets.training._user_module import ModulePack, PaddedModule
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "attention",
     "build_net",
     "checkpoint_path",
+    "clone_callbacks",
     "find_device",
     "integrated_gradients",
     "leave_one_out",

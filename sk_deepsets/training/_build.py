@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from skorch.callbacks import LRScheduler
 from torch import nn
 
 from sk_deepsets.nn import GammaNLLLoss, ListNet, OnePerSet, PinballLoss
-from sk_deepsets.training._callbacks import BestEpoch
-from sk_deepsets.training._checkpoint import Checkpoint
-from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
-from sk_deepsets.training._progress import progress_of
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     # fused: one kernel for all weights, half the time of the default on small models
@@ -102,34 +96,3 @@ def build_net(
         **{f"optimizer__{name}": value for name, value in decay.items()},
         **options,
     )
-
-
-def make_callbacks(
-    callbacks: Sequence[Any] | None,
-    best_epoch: BestEpoch | MemberTraining,
-    verbose: int,
-    checkpoint: Checkpoint | None = None,
-) -> list[Any]:
-    """The callbacks of one call of ``fit``: the package's, then copies of the user's."""
-    users = copy.deepcopy(list(callbacks or []))
-    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
-    ours = [("best_epoch", best_epoch), *progress_of(verbose)]
-    taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
-    for number, one in enumerate(users):
-        name, callback = one if isinstance(one, tuple | list) and len(one) == 2 else ("", one)
-        if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
-            raise TypeError(
-                f"callbacks[{number}] is {one!r:.80}; expected a skorch callback, a class or a pair (name, callback)."
-            )
-        if name in taken:
-            raise ValueError(
-                f"callbacks[{number}] has the name {name!r}, which a callback of this package has: choose another name."
-            )
-        if getattr(callback, "load_best", False) and isinstance(best_epoch, MemberTraining):
-            raise ValueError(
-                f"callbacks[{number}] would load the weights of one epoch in place of the members that were chosen: "
-                "leave load_best out, or set n_members=1."
-            )
-        if issubclass(callback if isinstance(callback, type) else type(callback), LRScheduler):
-            best_epoch.sets_lr = False
-    return [*ours, *users, *resumable]

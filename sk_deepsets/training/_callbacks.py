@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from skorch.callbacks import Callback
 from torch import Tensor
 
+CLEAR_GAIN = 0.03
+"""A share of the loss that is worth more epochs than the user allows"""
+
 
 class Best(NamedTuple):
     """The epoch of the lowest loss so far, and the last one; replaced at once, since Ctrl-C may come at any time."""
@@ -43,6 +46,7 @@ class BestEpoch(Callback):
         """Forget an earlier fit."""
         self.stop_ = False
         self._best = Best()
+        self._lowest: list[float] = []  # the lowest loss so far, at the end of each epoch
 
     @property
     def best_epoch_(self) -> int | None:
@@ -68,13 +72,19 @@ class BestEpoch(Callback):
             elif self.patience is not None:
                 self._wait(net, record["epoch"] - (best.epoch or 0), self.patience)
         self._best = best._replace(last_epoch=record["epoch"])
+        self._lowest.append(best.loss)
 
     @property
     def falls_(self) -> bool:
-        """Whether the validation loss was still falling in the end, where that is asked for."""
+        """Whether the validation loss was still falling clearly in the end, where that is asked for.
+
+        That is a new minimum not long ago, and over ``patience`` epochs a gain by a clear share of the loss.
+        """
         if self.patience is None or self.best_epoch_ is None or self.stop_:
             return False
-        return 2 * (self.last_epoch_ - self.best_epoch_) < self.patience
+        before, lowest = self._lowest[-1 - self.patience :][0], self._lowest[-1]
+        is_recent = 2 * (self.last_epoch_ - self.best_epoch_) < self.patience
+        return is_recent and before - lowest > CLEAR_GAIN * abs(lowest)
 
     def _wait(self, net: Any, waited: int, patience: int) -> None:
         if waited >= patience:

@@ -17,12 +17,19 @@ import torch
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 
 from sk_deepsets.nn import current_generator
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import Split
 from sk_deepsets.training._progress import EpochBar, EpochLines
 
+# What a file begins with; then, as digests, the training that it belongs to, and a checksum of all the rest.
+MAGIC = b"sk_deepsets checkpoint 2\n"
 DIGEST_SIZE = hashlib.sha256().digest_size
 # The callbacks that are as good when they begin anew.
 OF_ONE_PROCESS = (EpochBar, EpochLines, EpochTimer, PrintLog)
+
+# Types of parameters of a callback that it may count or collect in.
+COUNTS = (bool, int, float, str, list)
 
 
 def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
@@ -41,7 +48,7 @@ def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
             for array in part.arrays():
                 digest.update(f"{array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).data)
-    return Path(folder) / f"{digest.hexdigest()[:32]}.checkpoint"
+    return Path(folder) / f"{digest.hexdigest()}.checkpoint"
 
 
 @contextmanager
@@ -58,12 +65,14 @@ def written_whole(path: Path) -> Iterator[Path]:
 class Checkpoint(Callback):
     """Writes all that an epoch changes, when all other callbacks have seen its end; begins with what was written.
 
-    The file is a digest and a pickle, which has the user's own module and callbacks, too.
+    The file says which training it belongs to, whatever its name, and has a checksum; then follows a pickle, which has
+    the user's own module, too, and the state of callbacks. What a callback was made with stays that of this process:
+    a list that it fills, say, or a trial that it reports to.
 
     Parameters
     ----------
     path : Path
-        A file of this training alone. A folder that is missing is made.
+        A file of this training alone, from :func:`checkpoint_path`. A folder that is missing is made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,8 +87,8 @@ class Checkpoint(Callback):
         net.module_, net.optimizer_ = state["module"], state["optimizer"]
         net.history[:] = state["history"]
         callbacks = dict(net.callbacks_)
-        for name, callback in state["callbacks"].items():
-            callbacks[name].__dict__.update(vars(callback))
+        for name, found in state["callbacks"].items():
+            _set_state(callbacks[name], found)
         generator = current_generator()
         if generator is not None:
             generator.set_state(state["generator"])
@@ -90,13 +99,13 @@ class Checkpoint(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the file; the one before it is there until this one is complete."""
         generator = current_generator()
-        lasting = {n: one for n, one in net.callbacks_ if one is not self and not isinstance(one, OF_ONE_PROCESS)}
+        lasting = [(n, one) for n, one in net.callbacks_ if one is not self and not isinstance(one, OF_ONE_PROCESS)]
         state = {
             # in one pickle, since the optimizer, and schedulers of its learning rate, refer to the weights
             "module": net.module_,
             "optimizer": net.optimizer_,
             "history": list(net.history),
-            "callbacks": lasting,
+            "callbacks": {name: _state_of(one) for name, one in lasting},
             "generator": None if generator is None else generator.get_state(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,20 +115,52 @@ class Checkpoint(Callback):
             raise TypeError(f"checkpoint cannot pickle the module, the optimizer or a callback: {error}") from error
         # the part is gone where an equal fit beside this one has come to its end
         with suppress(FileNotFoundError), written_whole(self.path) as part:
-            part.write_bytes(hashlib.sha256(content).digest() + content)
+            content = self._training + content
+            part.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
+
+    @property
+    def _training(self) -> bytes:
+        """What the file belongs to."""
+        return bytes.fromhex(self.path.stem)
 
     def _read(self) -> dict[str, Any] | None:
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return None
-        if hashlib.sha256(content[DIGEST_SIZE:]).digest() != content[:DIGEST_SIZE]:
-            text = f"The checkpoint {self.path} is damaged: training starts from the beginning."
-            warnings.warn(text, UserWarning, stacklevel=2)
-            return None
-        return pickle.loads(content[DIGEST_SIZE:])
+        begin = len(MAGIC) + DIGEST_SIZE
+        checksum, training, state = content[len(MAGIC) : begin], content[begin : begin + DIGEST_SIZE], content[begin:]
+        if not content.startswith(MAGIC) or hashlib.sha256(state).digest() != checksum:
+            reason = "is damaged, or is no checkpoint of this version"
+        elif training != self._training:
+            reason = "belongs to another training"
+        else:
+            return pickle.loads(state[DIGEST_SIZE:])
+        text = f"The checkpoint {self.path} {reason}: training starts from the beginning, and replaces it."
+        warnings.warn(text, UserWarning, stacklevel=2)
+        return None
 
     def delete(self) -> None:
         """Delete the file, and what killed processes left of it."""
         for one in (self.path, *self.path.parent.glob(f"{self.path.name}.*.part")):
             one.unlink(missing_ok=True)
+
+
+def _state_of(callback: Any) -> dict[str, Any]:
+    """What training changes in a callback: its parameters only as far as they are numbers, texts or lists."""
+    if isinstance(callback, MemberTraining):
+        return callback.__getstate__()
+    if not isinstance(callback, Callback) or isinstance(callback, BestEpoch):
+        return dict(vars(callback))
+    parameters = callback.get_params(deep=False)
+    return {name: value for name, value in vars(callback).items() if name not in parameters or type(value) in COUNTS}
+
+
+def _set_state(callback: Any, state: dict[str, Any]) -> None:
+    """Put it back; a list stays the same object, which the user may hold."""
+    for name, value in state.items():
+        present = vars(callback).get(name)
+        if isinstance(value, list) and isinstance(present, list):
+            present[:] = value
+        else:
+            setattr(callback, name, value)

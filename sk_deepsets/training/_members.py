@@ -11,6 +11,7 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from sk_deepsets.nn import LINKS, Kind, linked_mean, row_losses
+from sk_deepsets.training._callbacks import CLEAR_GAIN
 
 WARM_UP = 20
 """Steps in which the learning rate rises to its value"""
@@ -20,12 +21,11 @@ NEXT_LOOK = 1.3
 """How much later each look is, in epochs"""
 PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
 """Training ends when so many looks in a row have lowered the loss by less than this share, after so many steps"""
-CLEAR_GAIN = 0.03
-"""A share of the loss that is worth more epochs than the user allows"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
 """Sets, or elements, after which kinds that are not chosen are no longer trained"""
 MOST_ROUNDS, MOST_JUDGES = 30, 20_000
 """Rounds of the selection, and sets that it evaluates"""
+OF_THE_DATA = ("_look_at", "_judge", "evaluation_set", "_outputs_of_kinds")
 
 
 class Candidate(NamedTuple):
@@ -70,6 +70,8 @@ class MemberTraining(Callback):
     ----------
     sets_lr : bool
         Whether the learning rate rises over the first steps.
+    evaluation_set : SetDataset
+        The sets by which members are chosen: those of the folds, or of ``X_val``.
     outputs_ : Tensor of shape (n, n_outputs)
         The mean of the outputs of the chosen candidates for the evaluated sets.
     loss_ : float
@@ -92,18 +94,18 @@ class MemberTraining(Callback):
         self._numbers = list(range(len(net.module_.kinds)))
         self._average = {name: weight.detach().clone() for name, weight in net.module_.named_parameters()}
         self._look_at: list[tuple[Any, int | None]] = [(X.valid, None)]  # the sets to evaluate, and their fold
-        together = X.valid
+        self.evaluation_set = X.valid
         if X.train.fold is not None:
             fold = X.train.fold.numpy()
             parts = {int(one): np.flatnonzero(fold == one) for one in np.unique(fold[fold >= 0])}
             self._look_at = [(X.train.subset(numbers), one) for one, numbers in parts.items()]
             # not the weights of the parts, each of which has a mean of 1
-            together = X.train.subset(np.concatenate(list(parts.values())))
-        self._judge = _Judge(net, together.y, together.weights(), self.robust)
+            self.evaluation_set = X.train.subset(np.concatenate(list(parts.values())))
+        self._judge = _Judge(net, self.evaluation_set.y, self.evaluation_set.weights(), self.robust)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the training data, which each fit brings."""
-        return {name: value for name, value in vars(self).items() if name not in ("_look_at", "_judge")}
+        """Without the training data, which each fit brings, and what is made of them anew in each epoch."""
+        return {name: value for name, value in vars(self).items() if name not in OF_THE_DATA}
 
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""
@@ -118,20 +120,26 @@ class MemberTraining(Callback):
         weights = [weight.detach() for weight in net.module_.parameters()]
         torch._foreach_lerp_(list(self._average.values()), weights, share)
 
+    def evaluate(self, net: Any) -> Tensor:
+        """Record the loss of the sets of ``evaluation_set``; the mean of what the kinds say of them, (n, n_outputs)."""
+        self._outputs_of_kinds = self._outputs(net)  # (n_kinds, n, n_outputs)
+        n_kinds, dtype = len(self._outputs_of_kinds), self._outputs_of_kinds.dtype
+        even = torch.full((n_kinds,), 1 / n_kinds, dtype=dtype)
+        outputs = linked_mean(self._outputs_of_kinds, even, net.module_.link)
+        net.history.record("valid_loss", self._judge(outputs[None]).item())
+        return outputs
+
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Record the out-of-fold loss, and evaluate candidates at some of the epochs."""
+        """Evaluate candidates at some of the epochs."""
         self._n_epochs += 1
-        outputs = self._outputs(net)  # (n_kinds, n, n_outputs)
-        even = torch.full((len(outputs),), 1 / len(outputs), dtype=outputs.dtype)
-        loss = self._judge(linked_mean(outputs, even, net.module_.link)[None]).item()
-        net.history.record("valid_loss", loss)
         library, record = self._library, net.history[-1]
+        loss = record["valid_loss"]
         net.history.record("valid_loss_best", loss < library.lowest_loss)  # what skorch's Checkpoint looks for
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
         else:
             if self._n_epochs >= self._next_look or self._n_epochs == self._max_epochs:
-                library = self._look(net, outputs)
+                library = self._look(net, self._outputs_of_kinds)
             if loss < library.lowest_loss:
                 library = library._replace(lowest_loss=loss, best_epoch=record["epoch"])
         self._library = library._replace(last_epoch=record["epoch"])
@@ -174,23 +182,29 @@ class MemberTraining(Callback):
 
     def _keep(self, net: Any, places: list[int]) -> None:
         """Train these kinds alone from now on."""
-        pack, state, rates = net.module_, net.optimizer_.state, [group["lr"] for group in net.optimizer_.param_groups]
+        pack, optimizer = net.module_, net.optimizer_
+        state = dict(optimizer.state)
 
         def kept(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             return pack.joined([pack.of_kind(tensors, place) for place in places])
 
         named = dict(pack.named_parameters())
-        moments = {key: {name: state[w][key] for name, w in named.items()} for key in state[next(iter(named.values()))]}
+        moments = {
+            key: {name: state[w][key] for name, w in named.items()} for key in state.get(next(iter(named.values())), ())
+        }
         states = [pack.of_kind(named, place) for place in places]
         net.module_ = pack.with_kinds([pack.kinds[place] for place in places], states)
         net.initialize_optimizer()
-        for group, rate in zip(net.optimizer_.param_groups, rates, strict=True):
-            group["lr"] = rate
+        # the optimizer stays the same object, which schedulers of its learning rate refer to
+        for group, new_group in zip(optimizer.param_groups, net.optimizer_.param_groups, strict=True):
+            group["params"] = new_group["params"]
+        optimizer.state.clear()
         for key, of_weights in moments.items():
             some = next(iter(of_weights.values()))
             moved = kept(of_weights) if some.dim() else {}  # a number of steps is the same for all
             for name, weight in net.module_.named_parameters():
-                net.optimizer_.state[weight][key] = moved.get(name, some).clone()
+                optimizer.state[weight][key] = moved.get(name, some).clone()
+        net.optimizer_ = optimizer
         self._average = {name: value.clone() for name, value in kept(self._average).items()}
         self._numbers = [self._numbers[place] for place in places]
 
@@ -209,10 +223,12 @@ class MemberTraining(Callback):
         return torch.cat(found, dim=1).double().cpu()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Make an ensemble of the chosen candidates, with the parameters that they had."""
+        """Make an ensemble of the chosen candidates, with the parameters that they had.
+
+        Called once more after an interrupt, it begins where it began before.
+        """
         candidates, pack = self._library.candidates, net.module_
         of_prior, *weights = self._library.weights
-        self._average, self._library = {}, self._library._replace(candidates=())
         if not candidates:
             return
         chosen = np.flatnonzero(weights)
@@ -220,15 +236,16 @@ class MemberTraining(Callback):
             chosen = np.array([int(self._judge(torch.stack([one.outputs for one in candidates])).argmin())])
         of_kinds = [weights[number] for number in chosen]
         kept = [candidates[number] for number in chosen]
-        net.module_ = pack.with_kinds([one.kind for one in kept], [one.state for one in kept]).weighted(
-            of_kinds, of_prior
-        )
-        net.initialize_optimizer()
+        chosen_pack = pack.with_kinds([one.kind for one in kept], [one.state for one in kept])
         prior = pack.prior.double().cpu().expand(1, *kept[0].outputs.shape)
         outputs = torch.cat([prior, torch.stack([one.outputs for one in kept])])
         self.outputs_ = linked_mean(outputs, torch.tensor([of_prior, *of_kinds]), pack.link)
         self.loss_ = self._judge(self.outputs_[None]).item()
-        del self._judge, self._look_at
+        net.module_ = chosen_pack.weighted(of_kinds, of_prior)
+        net.initialize_optimizer()
+        self._average, self._library = {}, self._library._replace(candidates=())
+        for name in OF_THE_DATA:
+            self.__dict__.pop(name, None)
 
 
 class _Judge:

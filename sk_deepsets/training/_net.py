@@ -50,8 +50,9 @@ class SetNet(NeuralNet):
         return X if isinstance(X, SetDataset) else SetDataset(check_sets(X, ensure_min_elements=0), y)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[SetDataset, SetDataset | None]:
-        """The two parts of a :class:`Split`; anything else is for training."""
-        return X if isinstance(X, Split) else (self.get_dataset(X, y), None)
+        """The two parts of a :class:`Split`; anything else is for training. Members are evaluated out of fold."""
+        train, valid = X if isinstance(X, Split) else (self.get_dataset(X, y), None)
+        return train, valid if self.members_ is None else self.members_.evaluation_set
 
     def get_iterator(self, dataset: SetDataset, training: bool = False) -> SetBatches:
         """Shuffled batches of ``batch_size`` sets for training, else batches as large as is fast."""
@@ -112,6 +113,9 @@ class SetNet(NeuralNet):
         """One pass over the batches; records the mean loss of the epoch."""
         if iterator is None:
             return
+        if self.members_ is not None and not training:
+            self._evaluate_members(self.members_, iterator)
+            return
         losses, sizes = [], []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -130,6 +134,22 @@ class SetNet(NeuralNet):
         self.history.record(prefix + "_loss", float(total) / max(sum(sizes), 1))
         self.history.record(prefix + "_batch_count", len(sizes))
 
+    def _evaluate_members(self, members: MemberTraining, iterator: SetBatches) -> None:
+        """Evaluate each set by the members that were not trained on it, which callbacks see as validation batches."""
+        outputs = members.evaluate(self)  # (n, n_outputs)
+        if not self.batches_heard_:
+            return
+        first = 0
+        for batch, y in iterator:
+            self.notify("on_batch_begin", batch=(batch, y), training=False)
+            y_pred = outputs[first : first + len(batch)].to(self._torch_device, torch.get_default_dtype())
+            first += len(batch)
+            assert isinstance(y, Tensor)
+            loss = self.get_loss(y_pred, y, batch)
+            self.history.record_batch("valid_loss", loss.item())
+            self.history.record_batch("valid_batch_size", batch.n_terms)
+            self.notify("on_batch_end", batch=(batch, y), training=False, y_pred=y_pred, loss=loss)
+
     def fit_loop(self, *args: Any, **kwargs: Any) -> SetNet:
         """The loop of skorch, which a KeyboardInterrupt ends: of Ctrl-C, or of callbacks that stop early."""
         self.interrupted_ = False
@@ -141,10 +161,22 @@ class SetNet(NeuralNet):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Announce an event, unless it is one within an epoch and nobody listens."""
-        if method_name not in BATCH_EVENTS or self.batches_heard_:
+        if method_name == "on_train_end":
+            self._end_training(**cb_kwargs)
+        elif method_name not in BATCH_EVENTS or self.batches_heard_:
             super().notify(method_name, **cb_kwargs)
         if method_name == "on_epoch_end" and dict(self.callbacks_)["best_epoch"].stop_:
             raise EndOfTraining
+
+    def _end_training(self, **cb_kwargs: Any) -> None:
+        """Let every callback end the training: an interrupt of one of them must not cost the epochs that are done."""
+        for name, callback in self.callbacks_:
+            try:
+                callback.on_train_end(self, **cb_kwargs)
+            except KeyboardInterrupt:
+                self.interrupted_ = True
+                if name == "best_epoch":  # what it restores is the model
+                    callback.on_train_end(self, **cb_kwargs)
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Find out whether a callback listens to what happens within an epoch."""

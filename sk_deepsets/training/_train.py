@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.training._batches import SetDataset
-from sk_deepsets.training._build import make_callbacks
 from sk_deepsets.training._callbacks import BestEpoch
 from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
+from sk_deepsets.training._user_callbacks import make_callbacks
 
 # So many times the loss of outputs of 0 is no loss of a model that may yet learn.
 FAR_OUT = 1_000.0
@@ -70,7 +70,13 @@ def train(
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
         resumable = None if checkpoint is None else Checkpoint(checkpoint)
-        net.callbacks = make_callbacks(callbacks, best_epoch, verbose, resumable)
+        net.callbacks = make_callbacks(
+            callbacks,
+            best_epoch,
+            verbose,
+            resumable,
+            holds_out=isinstance(best_epoch, MemberTraining) or data.valid is not None,
+        )
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ class PaddedModule(nn.Module):
     context_dim : int, optional
     input_layer, context_layer : nn.Module, optional
         What elements and context go through first.
+    options : dict, optional
+        Further arguments of ``module``: the parameters ``module__...`` of the estimator.
     """
 
     def __init__(
@@ -36,12 +39,15 @@ class PaddedModule(nn.Module):
         context_dim: int | None = None,
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
+        options: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.dims = {"input_dim": input_dim, "output_dim": output_dim}
         if context_dim is not None:
             self.dims["context_dim"] = context_dim
-        made = module(**self.dims)
+        self.options = options or {}
+        _check_options(module, self.dims, self.options)
+        made = module(**self.dims, **self.options)
         if not isinstance(made, nn.Module) or not any(weight.requires_grad for weight in made.parameters()):
             raise TypeError(f"module made {made!r:.80}; expected a torch module with weights to train.")
         self.module = made
@@ -50,17 +56,41 @@ class PaddedModule(nn.Module):
 
     def forward(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """Logits or values of each set, (b, output_dim)."""
-        output = self._padded(self.module, packed, context)
-        wanted = (len(packed.sizes), self.dims["output_dim"])
-        if output.shape != wanted:
-            raise ValueError(
-                f"module returned an output of shape {tuple(output.shape)}; expected (b, output_dim), {wanted}."
-            )
-        return output
+        return self._checked(self._padded(self.module, packed, context), packed, "forward", self.dims["output_dim"])
 
     def embed(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """What the module's own ``embed``, with the arguments of its ``forward``, makes of each set."""
-        return self._padded(self.module.embed, packed, context)
+        return self._checked(self._padded(self.module.embed, packed, context), packed, "embed", None)
+
+    def _checked(self, output: Any, packed: PackedSets, method: str, width: int | None) -> Tensor:
+        """What the module returned, if the loss can be taken of it; otherwise an error that tells both."""
+        n_sets, elements = len(packed.sizes), packed.elements
+        shape = f"(b, {'output_dim' if width else 'k'}), here ({n_sets}, {width or 'k'})"
+        place = f"{type(self.module).__name__}.{method}"
+        if not isinstance(output, Tensor):
+            what = f"a {type(output).__name__}"
+            if isinstance(output, tuple | list):
+                what += f" of {len(output)}"
+            way = "" if output is not None else " Does it end without a return?"
+            if isinstance(output, tuple | list):
+                way = f" Return the {'logits or values' if width else 'embedding'} alone."
+            raise TypeError(f"{place} returned {what}; expected one tensor of shape {shape}.{way}")
+        if output.dim() != 2 or len(output) != n_sets or width not in (None, output.shape[1]):
+            raise ValueError(f"{place} returned a tensor of shape {tuple(output.shape)}; expected {shape}.")
+        if not output.is_floating_point():
+            raise TypeError(
+                f"{place} returned a tensor of {output.dtype}; expected {shape} of {torch.get_default_dtype()}: logits "
+                "or values, no numbers of classes."
+            )
+        if output.device != elements.device:
+            raise ValueError(f"{place} returned a tensor on {output.device}; expected it on {elements.device}, as x.")
+        trains = self.training and torch.is_grad_enabled() and any(w.requires_grad for w in self.module.parameters())
+        if trains and width and not output.requires_grad:
+            raise ValueError(
+                f"{place} returned a tensor without a gradient, which cannot be trained: leave out detach(), .data, "
+                "torch.no_grad() and the way through NumPy."
+            )
+        return output.to(torch.get_default_dtype())  # of a module in half or double precision
 
     def _padded(self, function: Any, packed: PackedSets, context: Tensor | None) -> Tensor:
         if self.input_layer is not None:
@@ -75,6 +105,26 @@ class PaddedModule(nn.Module):
             return call()
         with as_global_generator():  # where its dropout draws from
             return call()
+
+
+def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], options: dict[str, Any]) -> None:
+    """Raise for an argument that the module does not take, or that the data give."""
+    name = getattr(module, "__qualname__", repr(module))
+    try:
+        taken = signature(module).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return
+    named = [one.name for one in taken if one.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)]
+    for option in options:
+        if option in ("input_dim", "output_dim", "context_dim"):
+            raise ValueError(f"module__{option} cannot be chosen: {option} follows from the data.")
+        if option not in named and all(one.kind != Parameter.VAR_KEYWORD for one in taken):
+            others = [
+                f"module__{one}" for one in named if one not in ("self", "input_dim", "output_dim", "context_dim")
+            ]
+            raise ValueError(
+                f"module__{option} is no parameter of module={name}; it takes {', '.join(others) or 'no further ones'}."
+            )
 
 
 class ModulePack(Pack):

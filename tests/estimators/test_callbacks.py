@@ -17,13 +17,14 @@ from skorch.callbacks import (
 )
 
 from sk_deepsets import DeepSetsRegressor
-from sk_deepsets.training import MemberTraining
+from sk_deepsets.nn import Pack
+from sk_deepsets.training import MemberTraining, SetNet
 
 EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
 
 
 class Count(Callback):
-    """Counts the events within an epoch; the count begins at the start of training, in the copy that trains."""
+    """Counts the events within an epoch; the count begins anew at the start of training."""
 
     def on_train_begin(self, net, **kwargs):
         self.seen = {"begin": 0, "end": 0, "grad": 0}
@@ -92,14 +93,12 @@ def test_gradients_are_clipped_before_the_step(case, bags):
     assert not np.allclose(weights(free.fit(bags, case.y)), weights(start), atol=1e-3)
 
 
-def test_batch_events_and_batch_losses_reach_a_callback_and_the_users_object_stays_untouched(case, bags):
+def test_batch_events_and_batch_losses_reach_the_users_own_callback(case, bags):
     mine, named = Count(), ("named", Count())
     model = case.make(batch_size=20, max_epochs=2, callbacks=[mine, named])
     model.fit(bags[:70], case.y[:70], X_val=bags[70:], y_val=case.y[70:])
-    trained = dict(model.net_.callbacks_)
-    assert trained["Count"].seen == trained["named"].seen == {"begin": 2 * (4 + 1), "end": 2 * (4 + 1), "grad": 2 * 4}
-    assert vars(mine) == vars(named[1]) == {}
-    assert trained["Count"] is not mine
+    assert mine.seen == named[1].seen == {"begin": 2 * (4 + 1), "end": 2 * (4 + 1), "grad": 2 * 4}
+    assert dict(model.net_.callbacks_)["Count"] is mine
     batches = model.net_.history[-1]["batches"]
     assert [batch["train_batch_size"] for batch in batches if "train_batch_size" in batch] == [20, 20, 20, 10]
     quiet = case.make(batch_size=20, max_epochs=2)
@@ -186,6 +185,50 @@ def test_a_pair_may_be_a_list(case, bags):
     assert "mine" in dict(model.net_.callbacks_)
 
 
+@pytest.mark.parametrize("n_members", [1, 4])
+@pytest.mark.parametrize("again", [False, True])
+def test_an_interrupt_at_the_end_of_training_keeps_all_epochs(bags, values, n_members, again):
+    class AtTheEnd(Callback):
+        def on_train_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    options = {"n_members": n_members, "max_epochs": 4, "random_state": 0, "early_stopping": True}
+    ends = [("one", AtTheEnd()), ("two", AtTheEnd())][: 1 + again]
+    model = DeepSetsRegressor(**options, callbacks=ends)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(bags, values)
+    whole = DeepSetsRegressor(**options).fit(bags, values)
+    assert model.n_iter_ == len(model.history_) == 4
+    assert model.best_iteration_ == whole.best_iteration_
+    np.testing.assert_array_equal(model.predict(bags), whole.predict(bags))
+
+
+@pytest.mark.parametrize(("n_members", "place"), [(1, "load_state_dict"), (4, "initialize_optimizer"), (4, "weighted")])
+def test_an_interrupt_while_the_best_is_restored_keeps_it(bags, values, monkeypatch, n_members, place):
+    options = {"n_members": n_members, "max_epochs": 4, "random_state": 0, "early_stopping": True}
+    whole = DeepSetsRegressor(**options).fit(bags, values)
+    owner = {"load_state_dict": torch.nn.Module, "initialize_optimizer": SetNet, "weighted": Pack}[place]
+    right, ending, raised = getattr(owner, place), [], []
+
+    def interrupted(self, *args, **kwargs):
+        if ending and not raised:
+            raised.append(place)
+            raise KeyboardInterrupt
+        return right(self, *args, **kwargs)
+
+    class Ending(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 4:
+                ending.append(True)
+
+    monkeypatch.setattr(owner, place, interrupted)
+    model = DeepSetsRegressor(**options, callbacks=[Ending()])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(bags, values)
+    assert raised
+    np.testing.assert_array_equal(model.predict(bags), whole.predict(bags))
+
+
 def test_the_best_epoch_of_skorchs_checkpoint_comes_back(case, bags, tmp_path):
     back = Checkpoint(dirname=str(tmp_path), load_best=True)
     model = case.make(max_epochs=6, lr=0.1, n_iter_no_change=100, callbacks=[back]).fit(bags, case.y)
@@ -254,6 +297,7 @@ def test_a_fit_interrupted_before_its_first_epoch_is_done_is_no_fit(case, bags):
 def test_each_call_runs_with_the_callbacks_and_the_verbosity_of_that_call(case, bags, capsys):
     model = case.make(warm_start=True, callbacks=[Count()]).fit(bags, case.y)
     first = dict(model.net_.callbacks_)["Count"].seen
+    assert first["grad"] == 3
     model.set_params(callbacks=[("mine", Count())], verbose=2, max_epochs=2).fit(bags, case.y)
     assert len(capsys.readouterr().out.splitlines()) >= 2
     trained = dict(model.net_.callbacks_)

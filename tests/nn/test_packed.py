@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from sk_deepsets.nn import PackedSets, _packed, pack, pad
+from sk_deepsets.nn import (
+    DeepSetsEquivariant,
+    DeepSetsInvariant,
+    PackedSets,
+    PermutationEquivariantLayer,
+    _packed,
+    masked_pool,
+    pack,
+    pad,
+)
 from sk_deepsets.nn._packed import unpack
 
 sizes_of_sets = st.lists(st.integers(0, 5), max_size=5)
@@ -160,3 +169,78 @@ def test_a_sum_is_the_same_to_the_last_bit_wherever_the_set_stands(sizes, seed):
     for number, part in enumerate(values.split(sizes.tolist())):
         alone = PackedSets(part, torch.zeros(len(part)).long(), sizes[[number]])
         assert torch.equal(alone.sum(part)[0], found[number])
+
+
+class TestNested:
+    """Jagged nested tensors in the place of padding."""
+
+    SIZES = (3, 0, 1, 5)
+
+    @pytest.fixture
+    def both(self, make_batch):
+        """The same sets, padded and nested."""
+        x, mask = make_batch(self.SIZES)
+        rows = [x[row][mask[row]] for row in range(len(x))]
+        nested = torch.nested.nested_tensor(rows, layout=torch.jagged, requires_grad=True)
+        return x.requires_grad_(), mask, nested
+
+    @pytest.mark.parametrize(
+        "module",
+        [
+            DeepSetsInvariant(3, [4], [4], 2, pool_type=("sum", "mean", "max", "min", "std", "attention")),
+            DeepSetsInvariant(3, [4], [4], 2, encoder="equivariant"),
+            DeepSetsEquivariant(3, [4], 2, final_pool="max"),
+            DeepSetsEquivariant(3, [4], 3, pool_type="sum"),
+            PermutationEquivariantLayer(3, 3),
+        ],
+    )
+    def test_outputs_and_gradients_are_those_of_padded_sets(self, both, module):
+        x, mask, nested = both
+        module = module.double()
+        wanted, output = module(x, mask), module(nested)
+        if output.is_nested:
+            assert [len(row) for row in output.unbind()] == [*self.SIZES]
+            assert (output + nested).is_nested  # a residual connection by hand
+            wanted, output = wanted[mask], output.values()
+        assert_close(output, wanted)
+        (of_nested,) = torch.autograd.grad(output.square().sum(), nested)
+        (of_padded,) = torch.autograd.grad(wanted.square().sum(), x)
+        assert_close(of_nested.values(), of_padded[mask])
+
+    def test_a_part_of_each_row(self, both):
+        x, _, _ = both
+        starts, lengths = torch.tensor([1, 0, 2, 1]), torch.tensor([1, 0, 2, 3])
+        part = torch.nested.narrow(x.detach(), 1, starts, lengths, layout=torch.jagged)
+        wanted = [row[a : a + n].sum(0) for row, a, n in zip(x, starts, lengths, strict=True)]
+        assert_close(masked_pool(part, "sum"), torch.stack(wanted))
+
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+    def test_what_is_no_batch_of_sets_is_an_error(self, both):
+        x, mask, nested = both
+        with pytest.raises(ValueError, match="x is a nested tensor, which holds no padding"):
+            pack(nested, mask)
+        with pytest.raises(ValueError, match="only the set size differs"):
+            pack(nested.transpose(1, 2))
+        with pytest.raises(ValueError, match=r"expected torch.jagged: torch.nested.as_nested_tensor"):
+            masked_pool(torch.nested.nested_tensor(list(x.detach())), "max")
+
+
+def test_the_largest_has_a_gradient_of_its_gradient(make_batch):
+    x, mask = make_batch([3, 0, 1, 5])
+    for module in (
+        DeepSetsInvariant(
+            3, [4], [4], 2, pool_type=("sum", "mean", "max", "min", "std", "attention"), activation="tanh"
+        ),
+        DeepSetsInvariant(3, [4], [4], 2, encoder="equivariant", activation="tanh"),
+        DeepSetsEquivariant(3, [4], 2, activation="tanh"),
+    ):
+        assert torch.autograd.gradgradcheck(module.double(), (x.requires_grad_(), mask))
+
+
+def test_the_largest_of_nothing_is_zero_and_has_a_gradient():
+    values = torch.empty(0, 2, requires_grad=True)
+    packed = PackedSets(values, torch.empty(0, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
+    largest = packed.max(values)
+    assert torch.equal(largest, torch.zeros(3, 2))
+    largest.sum().backward()
+    assert values.grad.shape == (0, 2)

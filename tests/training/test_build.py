@@ -1,18 +1,14 @@
-"""build_net: a torch module and parameters of an estimator to a skorch net; make_callbacks: what it runs with."""
+"""build_net: a torch module and parameters of an estimator to a skorch net."""
 
 from functools import partial
 
 import pytest
 import skorch
 import torch
-from skorch.callbacks import LRScheduler, PrintLog
 from torch import nn
 
 from sk_deepsets.nn import DeepSetsEquivariant, DeepSetsInvariant, GammaNLLLoss, ListNet, OnePerSet, PinballLoss
 from sk_deepsets.training import OPTIMIZERS, ClassifierNet, RegressorNet, SetNet, build_net
-from sk_deepsets.training._build import make_callbacks
-from sk_deepsets.training._callbacks import BestEpoch
-from sk_deepsets.training._progress import EpochLines
 
 DIMS = {"input_dim": 3, "output_dim": 2, "phi_hidden_dims": (4,), "rho_hidden_dims": ()}
 
@@ -84,22 +80,3 @@ def test_an_optimizer_may_be_a_class_or_a_partial_of_one():
     optimizer = built(optimizer=partial(torch.optim.SGD, momentum=0.5), lr=0.5).optimizer_
     assert type(optimizer) is torch.optim.SGD
     assert (optimizer.param_groups[0]["momentum"], optimizer.param_groups[0]["lr"]) == (0.5, 0.5)
-
-
-def test_callbacks_are_those_of_the_package_and_copies_of_those_of_the_user():
-    user = LRScheduler(policy="ExponentialLR", gamma=0.5)
-    best = BestEpoch(7)
-    own, copy = make_callbacks([user], best, 0)
-    assert own == ("best_epoch", best)
-    assert not best.sets_lr
-    make_callbacks([("rate", LRScheduler)], best := BestEpoch(7), 0)
-    assert not best.sets_lr
-    assert type(copy) is LRScheduler
-    assert copy is not user
-    assert make_callbacks(None, BestEpoch(7), 0)[0][1].sets_lr
-
-
-@pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, EpochLines), (2, PrintLog), (3, PrintLog)])
-def test_verbose_chooses_what_is_shown(verbose, kind):
-    shown = [type(callback) for _, callback in make_callbacks(None, BestEpoch(3), verbose)][1:]
-    assert shown == ([] if kind is None else [kind])

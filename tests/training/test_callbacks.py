@@ -91,3 +91,31 @@ def test_going_on_looks_for_a_new_best_epoch():
     assert run_net(net, 2) == (2, 1)
     assert run_net(net, 2) == (4, 4)
     assert best_epoch(net).best_epoch_ == 4
+
+
+@pytest.mark.parametrize(
+    ("losses", "wanted"),
+    [
+        ([1.0, 0.9, 0.8, 0.7, 0.6, 0.5], True),
+        ([1.0, 0.5, 0.498, 0.496, 0.494, 0.492], False),  # a minimum in each epoch, for a gain of 1 %
+        ([1.0, 0.9, 0.8, 0.7, 0.7, 0.7], False),  # none of late
+        ([-1.0, -1.1, -1.2, -1.3, -1.4, -1.5], True),  # of counts, say
+        ([0.5], False),
+        ([1.0, 0.5], True),
+    ],
+)
+def test_a_loss_falls_when_more_epochs_would_clearly_pay(losses, wanted):
+    from types import SimpleNamespace
+
+    from skorch.history import History
+    from torch import nn
+
+    callback, history = BestEpoch(4), History()
+    net = SimpleNamespace(history=history, module_=nn.Linear(1, 1), optimizer_=SimpleNamespace(param_groups=[]))
+    callback.on_train_begin(net)
+    for epoch, loss in enumerate(losses, 1):
+        history.new_epoch()
+        for name, value in (("epoch", epoch), ("train_loss", loss), ("valid_loss", loss)):
+            history.record(name, value)
+        callback.on_epoch_end(net)
+    assert callback.falls_ == wanted

@@ -1,6 +1,8 @@
 """Fits that are killed go on where they stood."""
 
+import hashlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from skorch.callbacks import Callback, LRScheduler
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor
 from sk_deepsets.training import _progress
+from sk_deepsets.training._checkpoint import MAGIC
 
 BEGUN = []
 
@@ -150,7 +153,30 @@ def test_a_bar_that_is_drawn_is_no_part_of_the_file(tmp_path, monkeypatch):
     assert model.n_iter_ == 3
 
 
-@pytest.mark.parametrize("harm", [lambda content: content[:-9], lambda content: b"", lambda content: content[::-1]])
+def foreign(content):
+    """A pickle of something else, with a checksum as the first files had it."""
+    other = pickle.dumps({"epoch": 3})
+    return hashlib.sha256(other).digest() + other
+
+
+def relabelled(content):
+    """Says that it belongs to another training; the checksum is of what it said before."""
+    begin = len(MAGIC) + 32
+    return content[:begin] + bytes(32) + content[begin + 32 :]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda content: content[:-9],
+        lambda content: b"",
+        lambda content: content[::-1],
+        lambda content: content[:100] + b"x" + content[101:],
+        lambda content: MAGIC,
+        foreign,
+        relabelled,
+    ],
+)
 def test_a_damaged_file_is_told_and_not_used(tmp_path, monkeypatch, harm):
     monkeypatch.setenv("FAIL_AT", "7")
     with pytest.raises(RuntimeError, match="power cut"):
@@ -158,10 +184,68 @@ def test_a_damaged_file_is_told_and_not_used(tmp_path, monkeypatch, harm):
     monkeypatch.delenv("FAIL_AT")
     (file,) = tmp_path.iterdir()
     file.write_bytes(harm(file.read_bytes()))
-    with pytest.warns(UserWarning, match=f"The checkpoint {file} is damaged: training starts from the beginning"):
+    with pytest.warns(
+        UserWarning, match=f"The checkpoint {file} is damaged, or .*: training starts from the beginning"
+    ):
         again = fit("single", tmp_path)
     assert BEGUN[0] == 1
     np.testing.assert_array_equal(said(again), said(fit("single")))
+
+
+def test_the_file_of_another_training_under_this_name_is_told_and_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIL_AT", "7")
+    for name in ("single", "elements"):
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(name, tmp_path / name)
+    monkeypatch.delenv("FAIL_AT")
+    (file,), (other,) = (list((tmp_path / name).iterdir()) for name in ("single", "elements"))
+    file.write_bytes(other.read_bytes())
+    with pytest.warns(
+        UserWarning, match=f"The checkpoint {file} belongs to another training: training starts from the"
+    ):
+        again = fit("single", tmp_path / "single")
+    assert BEGUN[0] == 1
+    np.testing.assert_array_equal(said(again), said(fit("single")))
+    assert not file.exists()
+    fit("elements", tmp_path / "elements")  # the file where it belongs is read
+    assert BEGUN[0] == 7
+
+
+class Record(Callback):
+    """Appends to a list of the user's, counts, and holds something that no pickle could."""
+
+    def __init__(self, losses):
+        self.losses, self.count, self.report = losses, 0, lambda: None
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses.append(net.history[-1, "train_loss"])
+        self.count += 1
+
+
+def test_the_state_of_a_callback_goes_on_and_its_list_stays_the_users(tmp_path):
+    cls, options, y = MODELS["single"]
+
+    class Fails(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if armed and len(net.history) == 5:
+                raise RuntimeError("power cut")
+
+    def fit_recorded():
+        losses = []
+        record = Record(losses)
+        model = cls(**options, max_epochs=8, random_state=0, checkpoint=tmp_path, callbacks=[record, Fails()])
+        return losses, record, model.fit(SETS, y)
+
+    armed = True
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit_recorded()
+    armed = False
+    (file,) = tmp_path.iterdir()
+    losses, record, model = fit_recorded()
+    assert losses == [row["train_loss"] for row in model.history_]
+    assert record.count == len(losses) == 8
+    assert record.losses is losses
+    assert not file.exists()
 
 
 def test_what_a_killed_process_was_writing_goes_with_the_file(tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """What a fit shows: in a terminal, in a notebook, in a file, and not at all."""
 
 import io
+import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,11 +67,56 @@ def test_a_fit_that_stops_early_ends_in_a_full_bar_that_says_so(sets, monkeypatc
     assert f"{reg.n_iter_}/{reg.n_iter_}" in shown
 
 
+class Net:
+    """What the bar looks at."""
+
+    def __init__(self, max_epochs, losses, interrupted):
+        self.max_epochs, self.interrupted_ = max_epochs, interrupted
+        best = int(np.argmin(losses)) + 1
+        self.callbacks_ = [("best_epoch", SimpleNamespace(best_epoch_=best))]
+        rows = [{"epoch": n, "train_loss": loss * 0.9, "valid_loss": loss} for n, loss in enumerate(losses, 1)]
+        self.rows, self.history = rows, []
+
+
+@pytest.mark.parametrize("n_columns", [8, 20, 40, 60, 72, 80, 100, 200])
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("scale", [1e-9, -1234.5])
+def test_no_word_or_number_is_cut_at_any_width(monkeypatch, n_columns, interrupted, scale):
+    losses = scale * np.linspace(1.23456, 1.11111, 110)
+    net = Net(200, losses, interrupted)
+    stream = terminal(monkeypatch)
+    monkeypatch.setattr("tqdm.std._screen_shape_wrapper", lambda: lambda stream: (n_columns, 24))
+    bar = EpochBar()
+    bar.on_train_begin(net)
+    bar._bar.mininterval = bar._bar.miniters = 0
+    for row in net.rows:
+        net.history.append(row)
+        bar.on_epoch_end(net)
+    bar.on_train_end(net)
+    losses_shown = set()
+    for shown in re.split(r"[\r\n]+", stream.getvalue())[1:]:
+        shown = shown.strip()
+        assert len(shown) <= n_columns
+        if not shown or n_columns < 40:
+            continue
+        assert shown[-1] == "]"
+        assert re.search(r"\[\d\d:\d\d<(\d\d:\d\d|\?)[,\]]", shown)  # the time left
+        found = re.findall(r", (\w+)=([^,\]]+)", shown)
+        losses_shown |= {name for name, _ in found}
+        values = {f"{loss * f:.4g}" for loss in losses for f in (1, 0.9)}
+        assert all(re.sub(r" \(epoch \d+\)$", "", value) in values for _, value in found)
+        assert all(re.search(r" \(epoch \d+\)$", value) for name, value in found if name == "best")
+    wanted = {80: {"valid_loss", "best"}, 200: {"train_loss", "valid_loss", "best"}}
+    assert losses_shown >= wanted.get(n_columns, set())
+    if n_columns >= 60:
+        assert ("interrupted" if interrupted else "stopped early") in shown or not shown
+
+
 def test_in_a_file_there_are_plain_lines(sets, capsys):
     reg = fit(sets, verbose=1, max_epochs=20)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
-    assert lines[0].startswith("Deep Sets: epoch 2 of 20: train_loss=")
+    assert re.match(r"Deep Sets: epoch 2 of 20, at most \d:\d\d:\d\d left: train_loss=", lines[0])
     assert lines[-1] == f"Deep Sets: epoch 20 of 20: train_loss={reg.history_[-1]['train_loss']:.4g}"
     fit(sets, verbose=1, early_stopping=True, n_iter_no_change=2, max_epochs=2000, lr=0.1)
     last = capsys.readouterr().err.splitlines()[-1]
@@ -96,14 +143,14 @@ def test_without_verbose_nothing_is_shown_not_even_in_a_grid_search(sets, capsys
     assert progress_of(0) == []
 
 
-def test_an_interrupt_is_told_from_an_early_stop(sets, capsys, monkeypatch):
-    def interrupt(self, net, **kwargs):
-        if len(net.history) == 3:
-            raise KeyboardInterrupt
+def test_an_interrupt_is_told_from_an_early_stop(sets, capsys):
+    class Interrupt(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr(EpochLines, "on_epoch_begin", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fit(sets, verbose=1)
+        fit(sets, verbose=1, callbacks=[Interrupt()])
     assert "of 25, interrupted: train_loss=" in capsys.readouterr().err
 
 

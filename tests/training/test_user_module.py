@@ -24,16 +24,6 @@ class Recorder(nn.Module):
         return self.linear(self.embed(x, mask, **context))
 
 
-class WrongShape(Recorder):
-    def forward(self, x, mask):
-        return super().forward(x, mask)[:, 0]
-
-
-class PerElement(Recorder):
-    def forward(self, x, mask):
-        return self.linear(x)
-
-
 @pytest.fixture
 def padded():
     x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
@@ -96,11 +86,68 @@ def test_embed_is_the_modules_own(padded):
     torch.testing.assert_close(PaddedModule(Recorder, 2, 3).embed(pack(x, mask)), x.sum(1))
 
 
-@pytest.mark.parametrize(("module", "shape"), [(WrongShape, r"\(3,\)"), (PerElement, r"\(3, 4, 3\)")])
-def test_an_output_of_the_wrong_shape_is_an_error(padded, module, shape):
-    x, mask = padded
-    with pytest.raises(ValueError, match=rf"output of shape {shape}; expected \(b, output_dim\), \(3, 3\)"):
-        PaddedModule(module, 2, 3)(pack(x, mask))
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda out: out[:, 0], ValueError, r"a tensor of shape \(3,\); expected \(b, output_dim\), here \(3, 3\)"),
+        (lambda out: out[:2], ValueError, r"a tensor of shape \(2, 3\); expected \(b, output_dim\), here \(3, 3\)"),
+        (lambda out: out[:, None], ValueError, r"a tensor of shape \(3, 1, 3\); expected"),
+        (
+            lambda out: (out, out),
+            TypeError,
+            r"a tuple of 2; expected one tensor .*\(3, 3\). Return the logits or values alone",
+        ),
+        (lambda out: [out], TypeError, "a list of 1"),
+        (lambda out: {"logits": out}, TypeError, "a dict; expected one tensor"),
+        (lambda out: None, TypeError, "a NoneType; expected one tensor .* without a return"),
+        (lambda out: out.detach().numpy(), TypeError, "a ndarray; expected one tensor"),
+        (
+            lambda out: out.argmax(1, keepdim=True).expand(3, 3),
+            TypeError,
+            "a tensor of torch.int64; expected .* of torch.float32",
+        ),
+        (lambda out: out > 0, TypeError, "a tensor of torch.bool"),
+        (lambda out: out + 1j, TypeError, "a tensor of torch.complex64"),
+        (lambda out: out.to("meta"), ValueError, "a tensor on meta; expected it on cpu"),
+        (lambda out: out.detach(), ValueError, "a tensor without a gradient, which cannot be trained"),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_an_output_that_cannot_be_used_is_told_with_what_was_expected(padded, change, error, message, training):
+    class Other(Recorder):
+        def forward(self, x, mask):
+            return change(super().forward(x, mask))
+
+        def embed(self, x, mask):
+            return change(self.linear(super().embed(x, mask))) if self.changes else super().embed(x, mask)
+
+    Other.changes = False
+    model = PaddedModule(Other, 2, 3).train(training)
+    if "gradient" in message and not training:  # as in predict
+        assert model(pack(*padded)).shape == (3, 3)
+        return
+    with pytest.raises(error, match=f"Other.forward returned {message}"):
+        model(pack(*padded))
+    Other.changes = True
+    if not model.training:
+        with pytest.raises(error, match=r"Other.embed returned a "):
+            model.embed(pack(*padded))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_an_output_in_another_precision_is_taken(padded, dtype):
+    class Other(Recorder):
+        def forward(self, x, mask):
+            return super().forward(x, mask).to(dtype)
+
+    output = PaddedModule(Other, 2, 3)(pack(*padded))
+    assert output.dtype == torch.float32
+    assert output.requires_grad
+
+
+def test_options_build_the_module():
+    model = PaddedModule(Recorder, 2, 3, options={"depth": 2})
+    assert model.module.dims == {"input_dim": 2, "output_dim": 3, "depth": 2}
 
 
 def test_gradients_reach_the_modules_weights(padded):

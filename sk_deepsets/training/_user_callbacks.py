@@ -1,0 +1,117 @@
+"""The user's skorch callbacks: copied for a clone, checked, and put among those of the package."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EpochScoring,
+    LRScheduler,
+    PassthroughScoring,
+    TrainEndCheckpoint,
+)
+
+from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training._checkpoint import Checkpoint as ResumableCheckpoint
+from sk_deepsets.training._members import MemberTraining
+from sk_deepsets.training._progress import progress_of
+
+SCORING = (BatchScoring, EpochScoring, PassthroughScoring)
+
+
+def clone_callbacks(callbacks: Any) -> Any:
+    """Callbacks as given to an estimator, for a clone of it: without their state, with the same parameters.
+
+    The parameters are shared, not copied: a list that a callback fills, or the Optuna trial that it reports to, is the
+    user's own, in every fit of a cross-validation, too. skorch takes for parameters what has no underscore at the end.
+    """
+    if type(callbacks) in (list, tuple):
+        return type(callbacks)(map(clone_callbacks, callbacks))
+    if not isinstance(callbacks, Callback):
+        return callbacks
+    try:
+        parameters = callbacks.get_params(deep=False)
+    except AttributeError:  # of a subclass that has not yet what it names
+        return copy.copy(callbacks)
+    twin = object.__new__(type(callbacks))
+    vars(twin).update(parameters)
+    return twin
+
+
+def make_callbacks(
+    callbacks: Sequence[Any] | None,
+    best_epoch: BestEpoch | MemberTraining,
+    verbose: int,
+    checkpoint: ResumableCheckpoint | None = None,
+    *,
+    holds_out: bool = True,
+) -> list[Any]:
+    """The callbacks of one call of ``fit``: the package's, and the user's own objects, as in skorch.
+
+    Parameters
+    ----------
+    callbacks : sequence
+        The parameter of the estimators.
+    best_epoch : BestEpoch or MemberTraining
+    verbose : int
+    checkpoint : Checkpoint of this package, optional
+    holds_out : bool
+        Whether there are sets that are not trained on.
+    """
+    resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
+    ours = [("best_epoch", best_epoch), *progress_of(verbose)]
+    taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
+    users = list(callbacks or [])
+    for number, one in enumerate(users):
+        name, callback = one if isinstance(one, tuple | list) and len(one) == 2 else ("", one)
+        if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
+            raise TypeError(
+                f"callbacks[{number}] is {one!r:.80}; expected a skorch callback, a class or a pair (name, callback)."
+            )
+        if name in taken:
+            raise ValueError(
+                f"callbacks[{number}] has the name {name!r}, which a callback of this package has: choose another name."
+            )
+        reason = _why_useless(callback, isinstance(best_epoch, MemberTraining), holds_out)
+        if reason is not None:
+            raise ValueError(f"callbacks[{number}] ({_class_of(callback).__name__}) {reason}")
+        if issubclass(_class_of(callback), LRScheduler):
+            best_epoch.sets_lr = False
+    return [*ours, *users, *resumable]
+
+
+def _why_useless(callback: Any, has_members: bool, holds_out: bool) -> str | None:
+    """Why a callback of skorch's would not do what it says, and what does; None if it would."""
+    kind = _class_of(callback)
+    if issubclass(kind, SCORING) and not getattr(callback, "on_train", False):
+        if not holds_out:
+            return (
+                "scores held-out sets, but no sets are held out: set early_stopping=True or pass X_val, y_val; "
+                "on_train=True scores the training sets. (partial_fit holds out nothing.)"
+            )
+        if has_members and not getattr(callback, "use_caching", True):
+            return (
+                "has use_caching=False: all members would predict sets that most of them are trained on. Leave it at "
+                "True, which scores out-of-fold predictions, or set n_members=1."
+            )
+    if has_members and getattr(callback, "load_best", False):
+        return (
+            "would load the weights of one epoch in place of the members that were chosen: leave load_best out, or "
+            "set n_members=1."
+        )
+    if has_members and issubclass(kind, Checkpoint) and not issubclass(kind, TrainEndCheckpoint):
+        return (
+            "would save weights before members are chosen, which do not fit the model after it: take the parameter "
+            "checkpoint to resume a fit, sk_deepsets.io.save to keep it, or set n_members=1."
+        )
+    return None
+
+
+def _class_of(callback: Any) -> type:
+    """A callback may be given as its class."""
+    return callback if isinstance(callback, type) else type(callback)
