@@ -180,6 +180,7 @@ def test_context_that_is_no_table_of_finite_numbers_is_an_error(case, bags, cont
         case.make().fit(with_context(bags, context), case.y)
 
 
+@pytest.mark.filterwarnings("ignore:X_val is far from X")
 def test_standardising_knows_the_real_elements_of_the_training_part_only(case, bags, see_data):
     elements = np.concatenate(bags)
     for X in (bags, junk_padded(bags), [np.empty((0, 3)), *bags]):

@@ -243,7 +243,7 @@ def test_labels_of_a_forest_are_explained(bags, targets):
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_a_large_set_is_taken_apart_in_chunks(fit, bags, monkeypatch, n_members):
     clf = fit("multi-class", n_members=n_members)
-    large = [np.concatenate(bags)[:60]]
+    large = [np.concatenate(bags)[:28]]
     expected = element_importance(clf, large)
     monkeypatch.setattr("sk_deepsets.nn._leave_one_out.chunk_size", lambda encoder, device: 3)
     assert_same(element_importance(clf, large), expected)
