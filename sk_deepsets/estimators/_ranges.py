@@ -30,12 +30,17 @@ def size_range(sets, before=None):
 
 
 def column_range(table, before=None):
-    """The lowest and the highest value of each column, (2, d), together with a range from before; NaN for no range."""
+    """The lowest and the highest value of each column, (2, d), together with a range from before; NaN for no range.
+
+    Both are rounded outwards to about a hundredth of the range: a model keeps no value of its training data.
+    """
     found = np.full((2, table.shape[1]), np.nan)
     if len(table):
         found = np.array([table.min(axis=0), table.max(axis=0)], dtype=np.float64)
         lower, upper = np.quantile(_some(table), MIDDLE, axis=0)
         found[:, upper - lower <= ROUNDING * np.abs(found).max(axis=0)] = np.nan
+        step = 10.0 ** (np.floor(np.log10(found[1] - found[0])) - 2)
+        found = np.array([np.floor(found[0] / step) * step, np.ceil(found[1] / step) * step])
     return found if before is None else np.array([np.fmin(found[0], before[0]), np.fmax(found[1], before[1])])
 
 

@@ -153,6 +153,7 @@ def test_sets_of_weight_zero_have_no_prediction_out_of_fold_and_are_as_if_not_th
     np.testing.assert_allclose(case.outputs(zeros, bags), case.outputs(without, bags), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::sk_deepsets.estimators.FarSetWarning")
 def test_sets_of_weight_may_all_be_empty(case, bags):
     X = [np.empty((0, 3))] * 45 + bags[:45]
     model = case.make(n_members=4).fit(X, case.y, sample_weight=np.repeat([1.0, 0.0], 45))
