@@ -256,7 +256,7 @@ def test_what_cannot_be_saved_is_named(tmp_path):
         save(make_pipeline(SetPadder(), ElementTransformer(OwnScaler())).fit(SETS), path)
     with pytest.raises(TypeError, match=r"func is <function"):
         save(ElementTransformer(FunctionTransformer(lambda X: X)).fit(SETS), path)
-    model = DeepSetsClassifier(**SINGLE, callbacks=[EpochScoring("accuracy")]).fit(SETS, CLASS)
+    model = DeepSetsClassifier(**SINGLE, callbacks=[EpochScoring("accuracy", on_train=True)]).fit(SETS, CLASS)
     with pytest.raises(TypeError, match=r"callbacks\.0 is .*EpochScoring.* Set it to another value"):
         save(model, path)
     with pytest.raises(TypeError, match="random_state is RandomState"):
