@@ -180,6 +180,7 @@ class DeepSetsBase(BaseEstimator):
             verbose=int(self.verbose),
             advice=advice_for(self),
             checkpoint=None if partly else checkpoint_of(self, data, self._built_with),
+            partly=partly,
         )
         if not (partly or self.warm_start):
             self.net_.optimizer_.state.clear()  # several times the weights

@@ -57,8 +57,11 @@ def train(
     verbose: int,
     advice: str = "Lower lr.",
     checkpoint: Path | None = None,
+    partly: bool = False,
 ) -> Training:
     """Train an initialised net for some epochs, on from where it stands, or from where a checkpoint stands.
+
+    With ``partly``, which is ``partial_fit``, nothing is ever held out, and callbacks that would score it do nothing.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def train(
             best_epoch,
             verbose,
             resumable,
-            holds_out=isinstance(best_epoch, MemberTraining) or data.valid is not None,
+            scores_held_out=partly or isinstance(best_epoch, MemberTraining) or data.valid is not None,
         )
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):

@@ -49,7 +49,7 @@ def make_callbacks(
     verbose: int,
     checkpoint: ResumableCheckpoint | None = None,
     *,
-    holds_out: bool = True,
+    scores_held_out: bool = True,
 ) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, and the user's own objects, as in skorch.
 
@@ -60,8 +60,8 @@ def make_callbacks(
     best_epoch : BestEpoch or MemberTraining
     verbose : int
     checkpoint : Checkpoint of this package, optional
-    holds_out : bool
-        Whether there are sets that are not trained on.
+    scores_held_out : bool
+        Whether callbacks that score held-out sets are accepted.
     """
     resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
     ours = [("best_epoch", best_epoch), *progress_of(verbose)]
@@ -77,7 +77,7 @@ def make_callbacks(
             raise ValueError(
                 f"callbacks[{number}] has the name {name!r}, which a callback of this package has: choose another name."
             )
-        reason = _why_useless(callback, isinstance(best_epoch, MemberTraining), holds_out)
+        reason = _why_useless(callback, isinstance(best_epoch, MemberTraining), scores_held_out)
         if reason is not None:
             raise ValueError(f"callbacks[{number}] ({_class_of(callback).__name__}) {reason}")
         if issubclass(_class_of(callback), LRScheduler):
@@ -85,14 +85,14 @@ def make_callbacks(
     return [*ours, *users, *resumable]
 
 
-def _why_useless(callback: Any, has_members: bool, holds_out: bool) -> str | None:
+def _why_useless(callback: Any, has_members: bool, scores_held_out: bool) -> str | None:
     """Why a callback of skorch's would not do what it says, and what does; None if it would."""
     kind = _class_of(callback)
     if issubclass(kind, SCORING) and not getattr(callback, "on_train", False):
-        if not holds_out:
+        if not scores_held_out:
             return (
                 "scores held-out sets, but no sets are held out: set early_stopping=True or pass X_val, y_val; "
-                "on_train=True scores the training sets. (partial_fit holds out nothing.)"
+                "on_train=True scores the training sets."
             )
         if has_members and not getattr(callback, "use_caching", True):
             return (
