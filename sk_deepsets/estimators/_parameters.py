@@ -243,7 +243,8 @@ class TrainingParameters:
         fill, or an Optuna trial that they report to, is yours in each fit. Scoring callbacks of an ensemble score its
         out-of-fold predictions. skorch's ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of
         your own raises counts as Ctrl-C. With one net, a callback that watches ``valid_loss`` or scores held-out sets
-        needs ``early_stopping=True`` or ``X_val``; in ``partial_fit``, which holds out nothing, such scores are left out.""",
+        needs ``early_stopping=True`` or ``X_val``; in ``partial_fit``, which holds out nothing, such scores are left
+        out.""",
         list,
         tuple,
         None,

@@ -187,7 +187,8 @@ def test_a_score_of_sets_that_nobody_holds_out_is_refused(callback):
             ValueError, match=r"callbacks.0. \(\w+Scoring\) scores held-out sets, but no sets are held out"
         ):
             model.fit(SETS, y)
-        assert "r2" not in model.partial_fit(SETS, y).history_[0]
+        if not isinstance(callback, type):  # a class would want arguments
+            assert "r2" not in model.partial_fit(SETS, y).history_[0]
 
 
 def test_a_score_of_the_training_sets_needs_nothing_held_out():
