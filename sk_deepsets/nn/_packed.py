@@ -37,7 +37,8 @@ class PackedSets(NamedTuple):
             # each set has blocks of its own, so that its sum is the same to the last bit wherever the set stands
             n_blocks = (sizes + BLOCK - 1) // BLOCK
             shift = (n_blocks.cumsum(0) - n_blocks) * BLOCK - (sizes.cumsum(0) - sizes)
-            blocks = (shift.index_select(0, segments) + torch.arange(values.shape[0])) // BLOCK
+            places = torch.arange(values.shape[0], device=values.device)
+            blocks = (shift.index_select(0, segments) + places) // BLOCK
             segments, sizes = torch.repeat_interleave(n_blocks), n_blocks
             values = values.new_zeros(segments.shape[0], values.shape[1]).index_add(0, blocks, values)
             longest = (longest + BLOCK - 1) // BLOCK
