@@ -102,9 +102,9 @@ def test_wrong_targets_are_an_error(make_regressor, bags, values, y, message):
 
 
 def test_another_number_of_outputs_is_an_error(make_regressor, bags, values, two):
-    with pytest.raises(ValueError, match="y_val has 2 outputs, but 1 are expected"):
+    with pytest.raises(ValueError, match=r"y_val has the shape \(90, 2\), but \(n_sets,\) expected"):
         make_regressor().fit(bags, values, X_val=bags, y_val=two)
-    with pytest.raises(ValueError, match="y has 1 outputs, but 2 are expected"):
+    with pytest.raises(ValueError, match=r"y has the shape \(90,\), but \(n_sets, 2\) expected"):
         make_regressor().partial_fit(bags, two).partial_fit(bags, values)
 
 

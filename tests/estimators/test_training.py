@@ -167,7 +167,7 @@ def test_a_loss_that_is_finite_but_far_out_is_a_warning(standardize):
     options = {"phi_hidden_dims": (), "rho_hidden_dims": (), "pool_type": "mean", "max_epochs": 2, "random_state": 0}
     reg = DeepSetsRegressor(**options, lr=1e6, standardize=standardize)
     advice = r"Lower lr\.$" if standardize else r"Lower lr, or set standardize=True\.$"
-    with pytest.warns(ConvergenceWarning, match=r"Training failed: its loss is \d.*e\+\d\d, far beyond .* " + advice):
+    with pytest.warns(ConvergenceWarning, match=r"Training failed: its loss is \d.*e\+\d\d, far above .* " + advice):
         reg.fit(sets, y)
     assert np.isfinite(reg.predict(sets)).all()
     with warnings.catch_warnings(action="error"):
