@@ -9,7 +9,10 @@ from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRe
 from sk_deepsets.inspection import element_importance
 
 # that such sets are far from those trained on is for test_ranges.py
-pytestmark = pytest.mark.filterwarnings("ignore::sk_deepsets.estimators._ranges.FarSetWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sk_deepsets.estimators._ranges.FarSetWarning"),
+    pytest.mark.filterwarnings("ignore:X_val is far from X"),
+]
 
 RNG = np.random.default_rng(0)
 SETS = [1e-3 * RNG.normal(size=(size, 2)) for size in RNG.integers(1, 5, 24)]
