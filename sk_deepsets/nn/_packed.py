@@ -39,9 +39,10 @@ class PackedSets(NamedTuple):
             shift = (n_blocks.cumsum(0) - n_blocks) * BLOCK - (sizes.cumsum(0) - sizes)
             places = torch.arange(values.shape[0], device=values.device)
             blocks = (shift.index_select(0, segments) + places) // BLOCK
-            segments, sizes = torch.repeat_interleave(n_blocks), n_blocks
-            values = values.new_zeros(segments.shape[0], values.shape[1]).index_add(0, blocks, values)
-            longest = (longest + BLOCK - 1) // BLOCK
+            most = n_sets + (values.shape[0] - 1) // BLOCK  # blocks there may be: to count them is to wait for a GPU
+            values = values.new_zeros(most, values.shape[1]).index_add(0, blocks, values)
+            segments = segments.new_zeros(most).index_copy(0, blocks, segments).cummax(0).values
+            sizes, longest = n_blocks, (longest + BLOCK - 1) // BLOCK
         # index_add: several times faster than segment_reduce and scatter_reduce, forward and backward
         return values.new_zeros(n_sets, values.shape[1]).index_add(0, segments, values)
 

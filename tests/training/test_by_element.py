@@ -18,7 +18,7 @@ def bags():
 @pytest.fixture(params=[1, 6], ids="{} members".format)
 def net(request, bags):
     how = {"phi_hidden_dims": (8,), "pool_type": ("attention", "sum"), "n_members": request.param}
-    return DeepSetsRegressor(max_epochs=2, random_state=0, **how).fit(bags, [bag.sum() for bag in bags]).net_
+    return DeepSetsRegressor(max_epochs=10, lr=0.02, random_state=0, **how).fit(bags, [bag.sum() for bag in bags]).net_
 
 
 def told(net, bags):
