@@ -45,7 +45,8 @@ def check_one_for_each_set(y, name, of_elements):
     """Raise for targets of elements, of which each set has as many as it has elements."""
     values = y.array if isinstance(y, pd.Series) else y
     are_sets = isinstance(values, RaggedSets | PaddedSets | SetArray) or (isinstance(y, pd.Series) and is_arrow(y))
-    if not are_sets and (isinstance(values, list | tuple) or (np.ndim(values) and is_object_dtype(values))):
+    is_single = isinstance(values, np.ndarray) and values.ndim == 0
+    if not (are_sets or is_single) and (isinstance(values, list | tuple) or is_object_dtype(values)):
         sizes = {len(one) for one in values if isinstance(one, list | tuple | np.ndarray | pd.Series) and np.ndim(one)}
         are_sets = len(sizes) > 1
     if are_sets:

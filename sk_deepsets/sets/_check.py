@@ -80,7 +80,7 @@ def check_sets(
     >>> check_sets([[[1.0, 2.0]], [[3.0]]])
     Traceback (most recent call last):
         ...
-    ValueError: Set 1 has 1 feature; the sets before it have 2.
+    ValueError: Set 1 has 1 feature; the sets before it have 2. ...
     """
     sets, missing = _read(X)
     if missing_sets not in ("error", "empty"):

@@ -74,7 +74,9 @@ def _check_no_pairs(items: list[Any]) -> None:
         return
     one_set, target = first
     holds_values = hasattr(type(one_set), "__len__") and not isinstance(one_set, (dict, *TEXT))
-    if holds_values and np.ndim(target) == 0 and not isinstance(target, dict):
+    # not np.ndim, which fails for lists of unequal lists
+    is_single = not hasattr(type(target), "__len__") or getattr(target, "ndim", 1) == 0
+    if holds_values and (is_single or isinstance(target, TEXT)):
         raise ValueError(f"Set 0 is a pair of {type(one_set).__name__} and {target!r:.40}. {UNZIP}")
 
 
