@@ -154,7 +154,7 @@ def test_aggregates_inside_of_a_column_transformer_have_names():
     both = ColumnTransformer(
         [
             ("age", StandardScaler(), ["age"]),
-            ("sets", make_pipeline(ELEMENTS, SetAggregator(("size", "mean"))), ["events"]),
+            ("sets", make_pipeline(clone(ELEMENTS), SetAggregator(("size", "mean"))), ["events"]),
         ]
     )
     rows = both.set_output(transform="pandas").fit_transform(X)
