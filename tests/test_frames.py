@@ -164,7 +164,7 @@ def test_aggregates_inside_of_a_column_transformer_have_names():
     np.testing.assert_array_equal(rows["sets__size"], SETS.sizes)
     wanted = ELEMENTS.fit_transform(SETS)
     first = next(number for number, size in enumerate(SETS.sizes) if size)
-    assert rows["sets__minmaxscaler__amount__mean"][first] == pytest.approx(wanted[first][:, 0].mean())
+    assert rows["sets__minmaxscaler__amount__mean"][first] == pytest.approx(np.asarray(wanted[first])[:, 0].mean())
 
 
 def test_names_of_elements_and_of_the_table_that_held_them():
