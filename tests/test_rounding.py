@@ -14,7 +14,7 @@ from sk_deepsets.inspection import check_invariance
 from sk_deepsets.io import to_onnx
 
 # values in another unit are far from those trained on, which is for tests/estimators/test_ranges.py
-pytestmark = pytest.mark.filterwarnings("ignore::sk_deepsets.estimators._ranges.FarSetWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::sk_deepsets.estimators.FarSetWarning")
 
 N_SETS, CLOSE = 120, 1e-5
 

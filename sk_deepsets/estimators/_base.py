@@ -119,6 +119,7 @@ class DeepSetsBase(BaseEstimator):
         values, of_sets, weight = fitted._read_targets(y, sample_weight, sets, classes)
         # the same each time that training continues: no member is evaluated on sets that it was trained on before
         of_parts = np.random.RandomState(fitted._seed_of_parts)
+        groups = check_groups(groups, sets)
         parts = fitted._divide(values, weight, sets, groups, of_parts, all_are_trained=partly or X_val is not None)
         if not goes_on:
             of_trained = parts.weight(weight)
@@ -145,7 +146,7 @@ class DeepSetsBase(BaseEstimator):
             apart = columns_apart(valid_set.X, sets, fitted._encoder.number_names(sets))
             note = apart and apart + ROUTED
         else:
-            note = None if partly else nothing_held_out(fitted, parts, check_groups(groups, sets))
+            note = None if partly else nothing_held_out(fitted, parts, groups)
         self.__dict__ = fitted.__dict__
         return training, note
 
@@ -189,7 +190,6 @@ class DeepSetsBase(BaseEstimator):
     def _divide(self, values, weight, sets, groups, random, all_are_trained):
         """Which sets are trained on and which are held out: folds, or one part."""
         used = np.arange(len(sets)) if weight is None else np.flatnonzero(weight)
-        groups = check_groups(groups, sets)
         groups = None if groups is None else groups[used]
         strata = self._target.strata(values)
         strata = np.zeros(len(used)) if strata is None else strata[used]

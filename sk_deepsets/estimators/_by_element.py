@@ -5,6 +5,7 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sk_deepsets.estimators._parameters import pool_names
 from sk_deepsets.nn import LINKS
 from sk_deepsets.training import SetDataset, attention, integrated_gradients, leave_one_out, plain_torch
 
@@ -14,8 +15,7 @@ def _phi_sees_one_element(estimator):
 
 
 def _pays_attention(estimator):
-    names = [estimator.pool_type] if isinstance(estimator.pool_type, str) else estimator.pool_type
-    return estimator.module is None and "attention" in names
+    return estimator.module is None and "attention" in pool_names(estimator.pool_type)
 
 
 class ByElement:

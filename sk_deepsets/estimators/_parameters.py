@@ -295,6 +295,11 @@ class ElementParameters(Run, TrainingParameters, Data, SharedArchitecture, Eleme
     """The parameters of the estimators with one prediction per element."""
 
 
+def pool_names(pool_type):
+    """The pools as a tuple of names."""
+    return (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
+
+
 def check_widths(dims, name):
     """The widths of hidden layers that a parameter holds, as a tuple."""
     if isinstance(dims, Integral):

@@ -14,7 +14,7 @@ from sk_deepsets.estimators._folds import FEWEST_SETS
 from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
 from sk_deepsets.estimators._module_parameters import ModuleParameters, takes_module_parameters
 from sk_deepsets.estimators._outcome import check_finite
-from sk_deepsets.estimators._parameters import SetParameters, check_widths
+from sk_deepsets.estimators._parameters import SetParameters, check_widths, pool_names
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, has_several_labels
@@ -142,11 +142,6 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def pool_names(pool_type):
-    """The pools as a tuple of names."""
-    return (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
 
 
 def _has_embedding(estimator):

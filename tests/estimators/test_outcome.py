@@ -10,7 +10,7 @@ from sk_deepsets.inspection import element_importance
 
 # that such sets are far from those trained on is for test_ranges.py
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sk_deepsets.estimators._ranges.FarSetWarning"),
+    pytest.mark.filterwarnings("ignore::sk_deepsets.estimators.FarSetWarning"),
     pytest.mark.filterwarnings("ignore:X_val is far from X"),
 ]
 
