@@ -15,13 +15,13 @@ from sk_deepsets.estimators._folds import Parts, hold_out, member_folds
 from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, nothing_held_out, warn_of_training
 from sk_deepsets.estimators._ranges import column_range, columns_apart, size_range, tables, warn_of_far_sets
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
-from sk_deepsets.nn import Pack
+from sk_deepsets.nn import Ensemble
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training import (
     BestEpoch,
     DivergedError,
-    MemberTraining,
+    EnsembleSelector,
     RandomNumbers,
     SetDataset,
     Split,
@@ -167,8 +167,8 @@ class DeepSetsBase(BaseEstimator):
     def _train(self, data, epochs, partly):
         """Train the net; what came of it, and the callback that chose the epoch."""
         best_epoch = BestEpoch(self.n_iter_no_change if self.early_stopping else None)
-        if isinstance(self.net_.module_, Pack) and (data.train.fold is not None or data.valid is not None):
-            best_epoch = MemberTraining(bool(self.early_stopping), self._target.robust)
+        if isinstance(self.net_.module_, Ensemble) and (data.train.fold is not None or data.valid is not None):
+            best_epoch = EnsembleSelector(bool(self.early_stopping), self._target.robust)
         training = train(
             self.net_,
             data,
@@ -210,9 +210,8 @@ class DeepSetsBase(BaseEstimator):
         return Parts(len(sets), used)
 
     def _n_folds(self, n_sets, n_elements):
-        """Number of members of each kind in the ensemble; 1 for a single net."""
-        module = getattr(getattr(self, "net_", None), "module_", None)
-        return getattr(module, "n_folds", 1)
+        """Number of members of each variant in the ensemble; 1 for a single net."""
+        return 1
 
     def _begin(self, values, sets, weight, device, seed):
         """Make a net for these training sets."""
@@ -239,7 +238,7 @@ class DeepSetsBase(BaseEstimator):
         if self._saw_all:
             return
         order = np.concatenate([np.flatnonzero(parts.fold == one) for one in range(parts.fold.max() + 1)])
-        outputs = best_epoch.outputs_.numpy()
+        outputs = best_epoch.out_of_fold_.numpy()
         answers = self._target.answers(outputs)
         self.oof_prediction_ = np.full((len(parts.fold), *answers.shape[1:]), np.nan)
         self.oof_prediction_[order] = answers
@@ -316,7 +315,9 @@ class DeepSetsBase(BaseEstimator):
 
     @available_if(lambda self: hasattr(self, "net_"))
     def _sk_visual_block_(self):
-        return architecture(self.net_.module_, self.n_features_in_, self._built_with)
+        has_context = self.n_context_features_ is not None
+        model, n_outputs = self.net_.module_, self._target.output_dim
+        return architecture(model, self._built_with, self.n_features_in_, n_outputs, has_context)
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""

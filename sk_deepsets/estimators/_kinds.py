@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from sk_deepsets.estimators._scaling import mean_and_scale
-from sk_deepsets.nn import Columns, Kind, Scalings, Standardize, Statistics
+from sk_deepsets.nn import Columns, Scalings, Standardize, Statistics, Variant
 from sk_deepsets.training import SetBatches, SetDataset
 
 KINDS = (
-    Kind(("intervals",), ("clipped",), dropout=0.3),
+    Variant(("intervals",), ("clipped",), dropout=0.3),
     # a hundred sets with hundreds of features need less: no statistics, and less confident classes
-    Kind(("standard",), dropout=0.3, label_smoothing=0.1),
+    Variant(("standard",), dropout=0.3, label_smoothing=0.1),
     # targets without noise need no dropout, and some are sums over the elements
-    Kind(("clipped", "intervals"), ("clipped", "quantiles"), sums=True),
-    Kind(("quantiles",), ("clipped", "quantiles"), dropout=0.3),
+    Variant(("clipped", "intervals"), ("clipped", "quantiles"), sums=True),
+    Variant(("quantiles",), ("clipped", "quantiles"), dropout=0.3),
 )
 # Scalings are learned from so many elements at most.
 ENOUGH_ELEMENTS = 50_000
@@ -114,7 +114,7 @@ def learn_inputs(kinds, sets, encoder, weight, standardize):
     found = {
         "elements": elements,
         "statistics": statistics,
-        "of_sets": learn_columns(table, [], weight, names, standardize, RESOLUTION).scalings,
+        "statistic_columns": learn_columns(table, [], weight, names, standardize, RESOLUTION),
     }
     if sets.context is not None:
         names = {"clipped" if standardize else "standard"}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_deepsets.nn import Pack
+from sk_deepsets.nn import Ensemble
 from sk_deepsets.training import SetDataset
 
 
@@ -56,7 +56,7 @@ def nothing_held_out(estimator, parts, groups):
     parts : Parts
     groups : ndarray of shape (n_sets,) or None
     """
-    has_members = isinstance(estimator.net_.module_, Pack)
+    has_members = isinstance(estimator.net_.module_, Ensemble)
     if parts.fold is not None or len(parts.held_out) or not (has_members or estimator.early_stopping is True):
         return None
     n_sets, more = len(parts.trained), "sets"

@@ -18,10 +18,10 @@ from sk_deepsets.estimators._parameters import SetParameters, check_widths, pool
 from sk_deepsets.estimators._scaling import input_layers, sum_scale
 from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, has_several_labels
-from sk_deepsets.nn import DeepSetsConditional, DeepSetsInvariant, DeepSetsPack
+from sk_deepsets.nn import DeepSetsConditional, DeepSetsEnsemble, DeepSetsInvariant
 from sk_deepsets.preprocessing import are_columns, as_labelled
 from sk_deepsets.sets import RaggedSets
-from sk_deepsets.training import ModulePack, PaddedModule, SetDataset
+from sk_deepsets.training import ModuleEnsemble, PaddedModule, SetDataset
 
 
 class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ModuleParameters, DeepSetsBase):
@@ -60,7 +60,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _is_right_for_any_size(self):
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
-        if self.module is not None or any(kind.statistics for kind in getattr(self.net_.module_, "kinds", ())):
+        if self.module is not None or self.net_.module_.reads_statistics:
             return False
         return self._is_additive or {*pool_names(self.pool_type)} <= {"max", "min"}
 
@@ -73,8 +73,8 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     @property
     def _n_features_out(self):
         module = self.net_.module_
-        if hasattr(module, "pooling"):
-            return module.pooling.output_dim * getattr(module, "n_members", 1)
+        if module.pooling is not None:
+            return module.pooling.output_dim * module.n_members
         # of a module of the user's own, one element shows it
         n_context = self.n_context_features_
         context = None if n_context is None else np.zeros((1, n_context), dtype=np.float32)
@@ -83,7 +83,7 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
     def _n_folds(self, n_sets, n_elements):
         if hasattr(self, "net_"):
-            return super()._n_folds(n_sets, n_elements)
+            return self.net_.module_.n_folds
         phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
         if self.n_members == "auto" and (self.module is not None or not phi or n_sets < FEWEST_SETS):
             self._layout = KINDS[:1], 1
@@ -127,13 +127,13 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
             kinds = adapted(kinds, **how, additive=self._is_additive)
             inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
-            return DeepSetsPack, {"kinds": kinds, **dims, **inputs, **pack}
+            return DeepSetsEnsemble, {"variants": kinds, **dims, **inputs, **pack}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
         centred = self.module is not None or len(phi) or "sum" not in pool_type
         inputs = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
         if self.module is not None:
             inputs |= {"module": self.module, "options": self._module_options()}
-            return (ModulePack, {**inputs, **pack}) if n_folds > 1 else (PaddedModule, inputs)
+            return (ModuleEnsemble, {**inputs, **pack}) if n_folds > 1 else (PaddedModule, inputs)
         dims |= {"dropout": 0.0 if self.dropout == "auto" else self.dropout}
         return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
 

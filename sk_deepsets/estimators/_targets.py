@@ -28,7 +28,7 @@ class Target:
     loss : str
         Which loss to train with.
     link : str
-        What the outputs stand for, see :class:`DeepSetsPack`.
+        What the outputs stand for, see :class:`Ensemble`.
     output_dim : int
         How many outputs there are for each set, or element.
     of_elements : bool

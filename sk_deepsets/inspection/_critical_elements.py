@@ -86,6 +86,6 @@ def _why_not(model: Any) -> str | None:
         return f"pool_type is {model.pool_type!r}"
     if model.encoder != "elementwise":
         return f"encoder is {model.encoder!r}, with which phi sees all elements"
-    if any(kind.statistics for kind in getattr(model.net_.module_, "kinds", ())):
+    if model.net_.module_.reads_statistics:
         return "members of an ensemble see statistics of the set, too"
     return None

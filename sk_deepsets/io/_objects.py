@@ -42,7 +42,7 @@ from sk_deepsets.estimators import (
 from sk_deepsets.estimators._same_model import comparable
 from sk_deepsets.estimators._targets import Target
 from sk_deepsets.io._values import PLAIN_FORMS, Form, Reader, Writer
-from sk_deepsets.nn import Kind
+from sk_deepsets.nn import Layers, Variant
 from sk_deepsets.preprocessing import ColumnEncoder, ElementTransformer, SetAggregator, SetEncoder, SetPadder
 from sk_deepsets.training import PaddedModule, RandomNumbers, build_net, find_device
 
@@ -83,7 +83,9 @@ LAYERS = by_name(
         *of_package(nn.Module),
     ]
 )
-OBJECTS = by_name([ColumnEncoder, SetEncoder, RandomNumbers, Kind, make_column_selector, *of_package(Target)])
+OBJECTS = by_name(
+    [ColumnEncoder, SetEncoder, RandomNumbers, Layers, Variant, make_column_selector, *of_package(Target)]
+)
 
 # The net is made anew, and what the members said of the training sets is no part of the model.
 LEFT_OUT = ("net_", "oof_prediction_")
@@ -92,7 +94,7 @@ FOLDERS = ("checkpoint", "memory")
 
 
 def _write_object(one: Any, write: Writer, place: str) -> Any:
-    return [type(one).__name__, write.named(one._asdict() if isinstance(one, Kind) else vars(one), place)]
+    return [type(one).__name__, write.named(one._asdict() if isinstance(one, Layers | Variant) else vars(one), place)]
 
 
 def _read_object(content: Any, read: Reader) -> Any:

@@ -24,7 +24,7 @@ from sk_deepsets.estimators._element_targets import ChosenElementTarget, Element
 from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget
 from sk_deepsets.io._steps import Columns, Input, Steps, names_of
 from sk_deepsets.nn import Standardize
-from sk_deepsets.training import ModulePack, PaddedModule, plain_torch, written_whole
+from sk_deepsets.training import plain_torch, written_whole
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 # From 0 to a column of numbers, in float32, of which it has seven digits.
@@ -114,7 +114,7 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
         )
     check_is_fitted(estimator)
     module, target = estimator.net_.module_, estimator._target
-    if isinstance(module, PaddedModule | ModulePack):
+    if module.is_padded:
         raise TypeError(
             "to_onnx does not know how to export a module of your own. It is net_.module_.module, after "
             "the standardisation net_.module_.input_layer: give both to torch.onnx.export."

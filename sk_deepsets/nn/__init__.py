@@ -4,16 +4,19 @@ Shapes: ``b`` sets in a batch, ``m`` elements in the largest, ``d`` features. ``
 True or 1 where there is an element. Phi runs on real elements only, however much padding the batch holds.
 """
 
+from sk_deepsets.nn._columns import Columns
 from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
-from sk_deepsets.nn._deep_sets_pack import Columns, DeepSetsPack
+from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, Variant
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
 from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
+from sk_deepsets.nn._ensemble import LINKS, Ensemble, Inputs, Stack, even_weights, linked_mean
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
-from sk_deepsets.nn._links import LINKS, linked_mean
+from sk_deepsets.nn._layers import Layers
+from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses, row_losses
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
-from sk_deepsets.nn._pack import Kind, Pack, State
+from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack, pad
 from sk_deepsets.nn._pools import POOL_TYPES, SetPooling, masked_pool
 from sk_deepsets.nn._scalings import Scalings
@@ -26,26 +29,32 @@ __all__ = [
     "POOL_TYPES",
     "Columns",
     "DeepSetsConditional",
+    "DeepSetsEnsemble",
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
-    "DeepSetsPack",
     "Dropout",
+    "Ensemble",
     "GammaNLLLoss",
-    "Kind",
+    "Inputs",
+    "Layers",
     "ListNet",
     "LossOfSets",
     "MixedColumns",
+    "Model",
     "OnePerSet",
-    "Pack",
     "PackedSets",
     "PermutationEquivariantLayer",
     "PinballLoss",
     "Scalings",
     "SetPooling",
+    "Stack",
     "Standardize",
-    "State",
     "Statistics",
+    "Variant",
+    "WeightCounts",
     "current_generator",
+    "elements_at_once",
+    "even_weights",
     "linked_mean",
     "log_softmax_over_sets",
     "masked_pool",

@@ -28,9 +28,9 @@ Chunk = tuple[Tensor, Tensor, Tensor]
 """Elements (n, d), the set of each of them (n,), and the sizes (p,) of the parts of sets that they make up."""
 
 
-def chunk_size(encoder: Encoder, device: torch.device) -> int:
-    """How many elements to take at once."""
-    return max(1, (CHUNK_VALUES if device.type == "cpu" else CHUNK_VALUES_ON_GPU) // encoder.width)
+def chunk_size(width: int, device: torch.device) -> int:
+    """How many elements to take at once through layers with so many values for each."""
+    return max(1, (CHUNK_VALUES if device.type == "cpu" else CHUNK_VALUES_ON_GPU) // width)
 
 
 def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n_members: int = 1) -> Tensor:
@@ -38,13 +38,13 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
 
     Of several members phi gives the rows of each in turn, (K * n, k), and so does this function: (K * b, k).
     """
-    size = chunk_size(encoder, packed.elements.device)
+    size = chunk_size(encoder.width * n_members, packed.elements.device)
     # a compiled or exported program has no loop whose length depends on the data
     if torch.compiler.is_compiling() or not encoder.elementwise or packed.elements.shape[0] <= size:
         return pooling(packed.repeated(n_members, phi(packed)))
     extremes = [pool for pool in pooling.pools if isinstance(pool, Max)]
     only_extremes = len(extremes) == len(pooling.pools)
-    if torch.is_grad_enabled() and not encoder.drops_out and only_extremes and n_members == 1:
+    if torch.is_grad_enabled() and not encoder.is_stochastic and only_extremes and n_members == 1:
         n_holders = len(packed.sizes) * pooling.output_dim  # at most, if chunks cut no set
         if 2 * n_holders < packed.elements.shape[0]:
             packed = _holders(phi, extremes, packed, size)
@@ -60,7 +60,7 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
         return known.view(n_members, len(counts), -1).transpose(0, 1)  # (p, K, w)
 
     chunks, parts = cut(packed, size)
-    seeds = _draw_seeds(len(chunks)) if encoder.drops_out else [None] * len(chunks)
+    seeds = _draw_seeds(len(chunks)) if encoder.is_stochastic else [None] * len(chunks)
     run: Callable[..., Tensor] = pool_chunk
     if torch.is_grad_enabled() and packed.elements.shape[0] > KEPT_ELEMENTS:
         run = partial(checkpoint, pool_chunk, use_reentrant=False, preserve_rng_state=False)

@@ -1,22 +1,189 @@
-"""DeepSetsInvariant and DeepSetsConditional: one output for each set."""
+"""DeepSets: one output for each set; DeepSetsInvariant and DeepSetsConditional are what the papers call it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._chunked import embed
-from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import SetModel
+from sk_deepsets.nn._dropout import Dropout
+from sk_deepsets.nn._element_losses import softmax_over_sets
+from sk_deepsets.nn._encoder import make_encoder
+from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows, share_rows
 from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._mlp import mlp
+from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets, pack
 from sk_deepsets.nn._pools import PoolType, SetPooling
 
 
-class DeepSetsInvariant(SetModel):
+class DeepSets(SetModel):
+    """f(X) = rho([pool_i phi(x_i, z), s, z]) with a context z and statistics s of the set, where there are any.
+
+    Of a stack of K members each gives an output: those of member 0 for all sets come first, (K * b, output_dim).
+
+    Parameters
+    ----------
+    input_dim, phi_hidden_dims, rho_hidden_dims, output_dim, pool_type, activation, encoder, sum_scale, input_layer
+        As in :class:`DeepSetsInvariant`; with members, ``input_layer`` takes the rows of all members.
+    context_dim, fusion_type, context_in_rho, context_layer
+        As in :class:`DeepSetsConditional`.
+    statistics_dim : int, default=0
+        Width of what rho takes beside the pooled vector and the context.
+    phi_dropout, pooled_dropout, rho_dropout : float, default=0.0
+        Share of the hidden units of phi, of the pooled values, and of the hidden units of rho, dropped in training.
+    layers : Layers
+        Makes all layers with weights: those of one net, or of the members of a stack.
+    """
+
+    pooling: SetPooling
+
+    def __init__(
+        self,
+        input_dim: int,
+        phi_hidden_dims: Sequence[int],
+        rho_hidden_dims: Sequence[int],
+        output_dim: int,
+        pool_type: PoolType = "sum",
+        *,
+        context_dim: int | None = None,
+        fusion_type: str = "concat",
+        context_in_rho: bool = True,
+        statistics_dim: int = 0,
+        phi_dropout: float = 0.0,
+        pooled_dropout: float = 0.0,
+        rho_dropout: float = 0.0,
+        activation: str = "relu",
+        encoder: str = "elementwise",
+        sum_scale: float = 1.0,
+        input_layer: nn.Module | None = None,
+        context_layer: nn.Module | None = None,
+        layers: Layers = ONE_NET,
+    ) -> None:
+        first_dim = phi_hidden_dims[0] if len(phi_hidden_dims) else None
+        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer, layers)
+        self.layers = layers
+        # what is before phi's first layer, if anything, needs the elements of each member by themselves
+        first_is_linear = input_layer is None and encoder == "elementwise" and len(phi_hidden_dims) > 0
+        is_moved = context_dim is not None and fusion_type != "film"
+        self.shares_elements = layers.n_members is not None and first_is_linear and not is_moved
+        self.context_in_rho = context_in_rho
+        self.phi = make_encoder(encoder, self.fused_dim, phi_hidden_dims, activation, phi_dropout, layers)
+        self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale, layers.linear)
+        self.dropout = Dropout(pooled_dropout) if pooled_dropout else nn.Identity()
+        rho_input_dims = (self.pooling.output_dim, statistics_dim, (context_dim or 0) * context_in_rho)
+        self.rho = mlp(rho_input_dims, rho_hidden_dims, output_dim, activation, rho_dropout, layers)
+
+    @property
+    def n_members(self) -> int:
+        """How many nets run side by side, which a call with the weights of some members tells by these."""
+        return 1 if self.layers.n_members is None else next(self.rho.parameters()).shape[0]
+
+    @property
+    def is_elementwise(self) -> bool:
+        """See :class:`Model`."""
+        return self.phi.elementwise
+
+    def forward(
+        self,
+        x: Tensor | PackedSets,
+        mask: Tensor | None = None,
+        context: Tensor | None = None,
+        statistics: Tensor | None = None,
+    ) -> Tensor:
+        """One output for each set.
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, m, input_dim), or PackedSets
+        mask : Tensor of shape (b, m), optional
+            True or non-zero where there is an element; None: everywhere.
+        context : Tensor of shape (b, context_dim), optional
+        statistics : Tensor of shape (b, statistics_dim), optional
+
+        Returns
+        -------
+        Tensor of shape (b, output_dim)
+        """
+        context = self.member_context(context)
+        return self.read_out(self.pool(pack(x, mask), self.encode(context)), context, statistics)
+
+    def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
+        return self.pool(pack(x, mask), self.encode(self.member_context(context)))
+
+    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
+        """See :class:`Model`."""
+        return packed._replace(elements=self.encode(self.member_context(context))(packed))
+
+    def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """See :class:`Model`."""
+        context, size = self.member_context(context), elements_at_once(self.width(), packed.sizes.device)
+        found = []
+        for rows, pooled in leave_one_out(self.encode(context), self.pooling, packed, size):
+            own = None if context is None else context.index_select(0, packed.segments[rows])
+            found.append(self.read_out(pooled, own))
+        return torch.cat(found)
+
+    def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """See :class:`Model`."""
+        return self.member_attention(packed, self.encode(self.member_context(context)))[0]
+
+    def member_attention(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
+        """The weight of each element in the attention pool of its set, for each member: (K, n)."""
+        n_elements, size = packed.elements.shape[0], elements_at_once(self.width(), packed.sizes.device)
+        # an encoder that sees one element at a time can take a set in parts
+        size = size if self.is_elementwise else max(1, n_elements)
+        parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
+        scores = [self.pooling.attention_scores(phi(PackedSets(*part, packed.sizes))) for part in parts]
+        scores = [one.view(self.n_members, -1) for one in scores]
+        return softmax_over_sets(torch.cat(scores, dim=1).T, packed).T
+
+    def member_context(self, context: Tensor | None) -> Tensor | None:
+        """The context behind its layer, once for each member: (K * b, c)."""
+        return None if context is None else self.context_layer(repeat_rows(context, self.n_members))
+
+    def encode(self, context: Tensor | None) -> Callable[[PackedSets], Tensor]:
+        """Phi for the elements of a batch, or of parts of it, given the context of each member's sets: (K * n, k)."""
+        n_members = self.n_members
+
+        def phi(part: PackedSets) -> Tensor:
+            rows = (share_rows if self.shares_elements else repeat_rows)(part.elements, n_members)
+            return self.phi(*self.fuse(part.repeated(n_members, rows), context))
+
+        return phi
+
+    def pool(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
+        """The pooled vectors, (K * b, k)."""
+        return embed(phi, self.phi, self.pooling, packed, self.n_members)
+
+    def read_out(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None = None) -> Tensor:
+        """The outputs (K * b, output_dim) for pooled vectors and contexts of as many rows; statistics are shared."""
+        inputs = [self.dropout(pooled)]
+        if statistics is not None:
+            one_net = self.layers.n_members is None
+            inputs.append(statistics if one_net else share_rows(statistics, self.n_members))
+        if context is not None and self.context_in_rho:
+            inputs.append(context)
+        first, *others = self.rho
+        hidden = self.layers.join(first, inputs) if len(inputs) > 1 else first(inputs[0])
+        for layer in others:
+            hidden = layer(hidden)
+        return hidden
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Model`."""
+        phi = count_weights(self.input_layer, self.fusion, self.phi)
+        return WeightCounts(phi, count_weights(self.pooling), count_weights(self.context_layer, self.rho))
+
+    def width(self) -> int:
+        """See :class:`Model`."""
+        return self.phi.width * self.n_members
+
+
+class DeepSetsInvariant(DeepSets):
     """f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets".
 
     Parameters
@@ -71,42 +238,22 @@ class DeepSetsInvariant(SetModel):
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
     ) -> None:
-        super().__init__(input_dim, input_layer=input_layer)
-        self.phi = Encoder(self.fused_dim, phi_hidden_dims, activation, dropout, encoder)
-        self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale)
-        self.rho = mlp(self.pooling.output_dim, rho_hidden_dims, output_dim, activation, dropout)
-
-    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
-        """One output for each set.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, m, input_dim), a jagged nested tensor, or PackedSets
-        mask : Tensor of shape (b, m), optional
-            True or non-zero where there is an element; None: everywhere.
-
-        Returns
-        -------
-        Tensor of shape (b, output_dim)
-        """
-        return self.rho(self.embed(x, mask))
-
-    def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
-        """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
-        return embed(lambda packed: self.phi(*self.fuse(packed)), self.phi, self.pooling, pack(x, mask))
-
-    def pooled_elements(self, packed: PackedSets) -> PackedSets:
-        """What the pool takes of each element: the output of phi, (n, k)."""
-        return packed._replace(elements=self.phi(*self.fuse(packed)))
-
-    def leave_one_out(self, packed: PackedSets) -> Tensor:
-        """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
-        size = elements_at_once(self.phi, packed.elements.device)
-        pooled = leave_one_out(lambda part: self.phi(*self.fuse(part)), self.pooling, packed, size)
-        return torch.cat([self.rho(of_chunk) for _, of_chunk in pooled])
+        super().__init__(
+            input_dim,
+            phi_hidden_dims,
+            rho_hidden_dims,
+            output_dim,
+            pool_type,
+            phi_dropout=dropout,
+            rho_dropout=dropout,
+            activation=activation,
+            encoder=encoder,
+            sum_scale=sum_scale,
+            input_layer=input_layer,
+        )
 
 
-class DeepSetsConditional(SetModel):
+class DeepSetsConditional(DeepSets):
     """Deep Sets with a context vector for each set: rho([pool_i phi(x_i, z), z]).
 
     The context enters each element (``fusion_type``) and, with ``context_in_rho``, what follows the pool.
@@ -152,15 +299,27 @@ class DeepSetsConditional(SetModel):
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
     ) -> None:
-        first_dim = phi_hidden_dims[0] if len(phi_hidden_dims) else None
-        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer)
-        self.context_in_rho = context_in_rho
-        self.phi = Encoder(self.fused_dim, phi_hidden_dims, activation, dropout, encoder)
-        self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale)
-        rho_input_dim = self.pooling.output_dim + (context_dim if context_in_rho else 0)
-        self.rho = mlp(rho_input_dim, rho_hidden_dims, output_dim, activation, dropout)
+        super().__init__(
+            input_dim,
+            phi_hidden_dims,
+            rho_hidden_dims,
+            output_dim,
+            pool_type,
+            context_dim=context_dim,
+            fusion_type=fusion_type,
+            context_in_rho=context_in_rho,
+            phi_dropout=dropout,
+            rho_dropout=dropout,
+            activation=activation,
+            encoder=encoder,
+            sum_scale=sum_scale,
+            input_layer=input_layer,
+            context_layer=context_layer,
+        )
 
-    def forward(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]  # the context comes first, and is needed
+        self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """One output for each set.
 
         Parameters
@@ -174,25 +333,10 @@ class DeepSetsConditional(SetModel):
         -------
         Tensor of shape (b, output_dim)
         """
-        context = self.context_layer(context)
-        return self._rho(self._embed(x, context, mask), context)
+        return super().forward(x, mask, context)
 
-    def embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None) -> Tensor:
+    def embed(  # type: ignore[override]
+        self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
-        return self._embed(x, self.context_layer(context), mask)
-
-    def _embed(self, x: Tensor | PackedSets, context: Tensor, mask: Tensor | None) -> Tensor:
-        return embed(lambda packed: self.phi(*self.fuse(packed, context)), self.phi, self.pooling, pack(x, mask))
-
-    def _rho(self, pooled: Tensor, context: Tensor) -> Tensor:
-        return self.rho(torch.cat([pooled, context], dim=-1) if self.context_in_rho else pooled)
-
-    def pooled_elements(self, packed: PackedSets, context: Tensor) -> PackedSets:
-        """What the pool takes of each element: the output of phi, (n, k)."""
-        return packed._replace(elements=self.phi(*self.fuse(packed, self.context_layer(context))))
-
-    def leave_one_out(self, packed: PackedSets, context: Tensor) -> Tensor:
-        """The output for its set without it, for each element: (n, output_dim); the encoder must be elementwise."""
-        context, size = self.context_layer(context), elements_at_once(self.phi, packed.elements.device)
-        pooled = leave_one_out(lambda part: self.phi(*self.fuse(part, context)), self.pooling, packed, size)
-        return torch.cat([self._rho(one, context.index_select(0, packed.segments[rows])) for rows, one in pooled])
+        return super().embed(x, mask, context)

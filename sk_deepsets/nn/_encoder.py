@@ -1,4 +1,4 @@
-"""Encoder: the hidden layers that elements go through before the pool."""
+"""Encoders: the hidden layers that elements go through before the pool."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from functools import partial
 from torch import Tensor, nn
 
 from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
-from sk_deepsets.nn._mlp import MakeLinear, hidden_layers
+from sk_deepsets.nn._layers import ONE_NET, Layers, MakeLinear
+from sk_deepsets.nn._mlp import hidden_layers
 from sk_deepsets.nn._packed import PackedSets
 
 
 class Encoder(nn.Sequential):
-    """Layers over the elements of a packed batch, each followed by the activation and by dropout.
+    """Linear maps of each element by itself (phi of Theorem 2), each followed by the activation and by dropout.
 
-    Without ``hidden_dims`` it is the identity. Of kind ``"elementwise"``, the layers are linear maps of each
-    element by itself (phi of Theorem 2); of kind ``"equivariant"``, they are those of Lemma 3, in which each element
-    also sees the maximum over its set.
+    Without ``hidden_dims`` it is the identity. Subclasses say how their layers are made, and how they are called.
+
+    Attributes
+    ----------
+    elementwise : bool
+        Whether the output for an element depends on this element alone, so that a set may be cut into chunks.
+    width : int
+        The most values that a layer has for an element.
+    output_dim : int
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -26,28 +35,63 @@ class Encoder(nn.Sequential):
         hidden_dims: Sequence[int],
         activation: str = "relu",
         dropout: float = 0.0,
-        kind: str = "elementwise",
-        linear: MakeLinear = nn.Linear,
+        layers: Layers = ONE_NET,
     ) -> None:
-        if kind not in ("elementwise", "equivariant"):
-            raise ValueError(f'encoder must be "elementwise" or "equivariant", but got {kind!r}.')
-        make_layer = linear if kind == "elementwise" else partial(PermutationEquivariantLayer, linear=linear)
-        super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer))
-        self.elementwise = kind == "elementwise"
+        super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, self.make_layer(layers)))
         self.dropout = dropout
+        self.step = 3 if dropout else 2  # each layer is followed by the activation and by dropout
         self.width = max([1, input_dim, *hidden_dims])
         self.output_dim = [input_dim, *hidden_dims][-1]
 
+    def make_layer(self, layers: Layers) -> MakeLinear:
+        """What makes a layer of an input and an output dimension."""
+        return layers.linear
+
+    def call_layer(self, layer: nn.Module, packed: PackedSets) -> Tensor:
+        """The output of a layer for the elements, (n, k)."""
+        return layer(packed.elements)
+
     @property
-    def drops_out(self) -> bool:
+    def is_stochastic(self) -> bool:
         """Whether the same element may give another output each time."""
         return self.training and self.dropout > 0
 
     def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Hidden features of the elements, (n, k); ``modulate`` changes the first layer's output."""
         for number, layer in enumerate(self):
-            output = layer(packed) if isinstance(layer, PermutationEquivariantLayer) else layer(packed.elements)
+            output = layer(packed.elements) if number % self.step else self.call_layer(layer, packed)
             if number == 0 and modulate is not None:
                 output = modulate(output)
             packed = packed._replace(elements=output)
         return packed.elements
+
+
+class EquivariantEncoder(Encoder):
+    """The layers of Lemma 3, in which each element also sees the maximum over its set."""
+
+    elementwise = False
+
+    def make_layer(self, layers: Layers) -> MakeLinear:
+        """See :class:`Encoder`."""
+        return partial(PermutationEquivariantLayer, linear=layers.linear)
+
+    def call_layer(self, layer: nn.Module, packed: PackedSets) -> Tensor:
+        """See :class:`Encoder`."""
+        return layer(packed)
+
+
+ENCODERS: dict[str, type[Encoder]] = {"elementwise": Encoder, "equivariant": EquivariantEncoder}
+
+
+def make_encoder(
+    name: str,
+    input_dim: int,
+    hidden_dims: Sequence[int],
+    activation: str = "relu",
+    dropout: float = 0.0,
+    layers: Layers = ONE_NET,
+) -> Encoder:
+    """The encoder of that name."""
+    if name not in ENCODERS:
+        raise ValueError(f"encoder must be one of {tuple(ENCODERS)}, but got {name!r}.")
+    return ENCODERS[name](input_dim, hidden_dims, activation, dropout, layers)

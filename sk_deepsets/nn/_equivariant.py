@@ -8,8 +8,9 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from sk_deepsets.nn._dropout import Dropout
-from sk_deepsets.nn._fusion import SetModel
-from sk_deepsets.nn._mlp import MakeLinear, make_activation
+from sk_deepsets.nn._layers import MakeLinear
+from sk_deepsets.nn._mlp import make_activation
+from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
 from sk_deepsets.nn._pools import SetPooling
 
@@ -128,6 +129,8 @@ class DeepSetsEquivariant(SetModel):
     torch.Size([2, 5])
     """
 
+    pooling = None
+
     def __init__(
         self,
         input_dim: int,
@@ -186,3 +189,7 @@ class DeepSetsEquivariant(SetModel):
                     output = packed.elements + output
             packed = packed._replace(elements=output)
         return unpack(packed.elements, x, mask) if self.final_pool is None else self.final_pool(packed)
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Model`."""
+        return WeightCounts(count_weights(self), 0, 0)

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.nn._chunked import Chunk, Phi, chunk_size, cut
-from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import Known, Pool, SetPooling
 
@@ -25,10 +24,10 @@ from sk_deepsets.nn._pools import Known, Pool, SetPooling
 CHUNKS_AT_ONCE = 4
 
 
-def elements_at_once(encoder: Encoder, device: torch.device) -> int:
-    """How many elements to take at once: a power of two, which has a tree without gaps."""
+def elements_at_once(width: int, device: torch.device) -> int:
+    """How many elements to take at once, of so many values each: a power of two, which has a tree without gaps."""
     chunks = CHUNKS_AT_ONCE if device.type == "cpu" else 1
-    return 2 ** (int(chunks * chunk_size(encoder, device)).bit_length() - 1)
+    return 2 ** (int(chunks * chunk_size(width, device)).bit_length() - 1)
 
 
 class Level(NamedTuple):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sk_deepsets.nn._layers import ONE_NET, Layers
+
 MAX_EMBEDDING_DIM = 64
 
 
@@ -22,6 +24,8 @@ class MixedColumns(nn.Module):
     n_categories : sequence of int
         The number of categories of each further column. Such a column holds 1 to that number, and 0 for an unknown
         category, whose embedding is zero: the mean of the initial embeddings.
+    layers : Layers
+        Makes the embeddings.
 
     Attributes
     ----------
@@ -29,14 +33,19 @@ class MixedColumns(nn.Module):
         Number of features of the output.
     """
 
-    def __init__(self, numbers: nn.Module, n_numbers: int, n_categories: Sequence[int]) -> None:
+    def __init__(
+        self, numbers: nn.Module, n_numbers: int, n_categories: Sequence[int], layers: Layers = ONE_NET
+    ) -> None:
         super().__init__()
         self.numbers = numbers
         self.n_numbers = n_numbers
-        self.embeddings = nn.ModuleList(
-            nn.Embedding(count + 1, embedding_dim(count), padding_idx=0) for count in n_categories
-        )
+        self.embeddings = nn.ModuleList(layers.embedding(count, embedding_dim(count)) for count in n_categories)
         self.output_dim = n_numbers + sum(embedding_dim(count) for count in n_categories)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the columns of numbers, in float64."""
+        return self.numbers.mean  # type: ignore[return-value]  # a module's attributes may be anything
 
     def forward(self, x: Tensor) -> Tensor:
         """From ``x (n, n_numbers + n_category_columns)`` to ``(n, output_dim)``."""

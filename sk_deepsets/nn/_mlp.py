@@ -8,6 +8,7 @@ from functools import partial
 from torch import nn
 
 from sk_deepsets.nn._dropout import Dropout
+from sk_deepsets.nn._layers import ONE_NET, Layers, MakeLinear
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),  # what a layer gives needs no memory of its own before it
@@ -16,8 +17,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
     "tanh": nn.Tanh,
 }
-MakeLinear = Callable[..., nn.Module]
-"""Makes a linear map of an input and an output dimension, and ``bias=False`` where it has none."""
 
 
 def make_activation(name: str) -> nn.Module:
@@ -45,8 +44,18 @@ def hidden_layers(
 
 
 def mlp(
-    input_dim: int, hidden_dims: Sequence[int], output_dim: int, activation: str = "relu", dropout: float = 0.0
+    input_dims: Sequence[int],
+    hidden_dims: Sequence[int],
+    output_dim: int,
+    activation: str = "relu",
+    dropout: float = 0.0,
+    layers: Layers = ONE_NET,
 ) -> nn.Sequential:
-    """Hidden layers and a last linear map."""
-    layers = hidden_layers(input_dim, hidden_dims, activation, dropout)
-    return nn.Sequential(*layers, nn.Linear([input_dim, *hidden_dims][-1], output_dim))
+    """Hidden layers and a last linear map, of inputs of these widths side by side."""
+    first_dim, *others = [*hidden_dims, output_dim]
+    first = layers.linear(input_dims, first_dim)
+    if not hidden_dims:
+        return nn.Sequential(first)
+    hidden = hidden_layers(first_dim, others[:-1], activation, dropout, layers.linear)
+    between = [make_activation(activation), *([Dropout(dropout)] if dropout else [])]
+    return nn.Sequential(first, *between, *hidden, layers.linear(hidden_dims[-1], output_dim))

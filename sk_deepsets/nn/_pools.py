@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._element_losses import softmax_over_sets
-from sk_deepsets.nn._mlp import MakeLinear
+from sk_deepsets.nn._layers import MakeLinear
 from sk_deepsets.nn._packed import PackedSets, pack
 
 PoolType = str | Sequence[str]
@@ -279,6 +279,11 @@ class SetPooling(nn.Module):
         """Pool ``x (b, m, k)`` under ``mask (b, m)``, or packed sets: ``(b, output_dim)``."""
         packed = pack(x, mask)
         return torch.cat([pool.finish(pool.part(packed), packed.sizes) for pool in self.pools], dim=-1)
+
+    def attention_scores(self, elements: Tensor) -> Tensor:
+        """The scores of the attention pool, before the softmax, of what it takes of each element (n, k): (n, 1)."""
+        pool, *_ = (pool for pool in self.pools if isinstance(pool, Attention))
+        return pool.scores(elements)
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows of the pools."""

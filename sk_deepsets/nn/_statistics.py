@@ -54,7 +54,7 @@ class Statistics(nn.Module):
     def leave_one_out(self, packed: PackedSets, size: int) -> Iterator[Tensor]:
         """The statistics of its set without it, for each element: (size, output_dim), as long as there are so many."""
         # these have fewer columns than phi: a multiple of the size, which is a power of two, too
-        at_once = max(size, elements_at_once(self.identity, packed.elements.device))
+        at_once = max(size, elements_at_once(self.identity.width, packed.elements.device))
         for rows, pooled in leave_one_out(self._numbers, self.pooling, packed, at_once):
             yield from _with_sizes(pooled, packed.sizes[packed.segments[rows]] - 1).split(size)
 

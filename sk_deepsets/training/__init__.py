@@ -3,14 +3,14 @@
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
-from sk_deepsets.training._callbacks import BestEpoch
 from sk_deepsets.training._checkpoint import checkpoint_path, written_whole
-from sk_deepsets.training._members import MemberTraining
+from sk_deepsets.training._ensemble_selector import EnsembleSelector
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for
+from sk_deepsets.training._selector import BestEpoch, EpochSelector
 from sk_deepsets.training._train import DivergedError, Training, train
 from sk_deepsets.training._user_callbacks import clone_callbacks
-from sk_deepsets.training._user_module import ModulePack, PaddedModule
+from sk_deepsets.training._user_module import ModuleEnsemble, PaddedModule
 
 __all__ = [
     "OPTIMIZERS",
@@ -18,8 +18,9 @@ __all__ = [
     "BestEpoch",
     "ClassifierNet",
     "DivergedError",
-    "MemberTraining",
-    "ModulePack",
+    "EnsembleSelector",
+    "EpochSelector",
+    "ModuleEnsemble",
     "PaddedModule",
     "RandomNumbers",
     "RegressorNet",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn import Pack, PackedSets, Standardize, softmax_over_sets
-from sk_deepsets.nn._leave_one_out import elements_at_once
-from sk_deepsets.nn._pools import Attention
+from sk_deepsets.nn import elements_at_once
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._net import SetNet, _context
 
@@ -27,23 +24,7 @@ def leave_one_out(net: SetNet, dataset: SetDataset) -> Tensor:
 def attention(net: SetNet, dataset: SetDataset) -> Tensor:
     """The weight of each element in the mean of its set (n_elements,); of members, the mean by their own weights."""
     module = net.module_
-    pool = next(pool for pool in module.pooling.pools if isinstance(pool, Attention))
-    of_members = module.weights[:-1] if isinstance(module, Pack) else torch.ones(1, device=net.device)
-    # all weight may be on the prior
-    of_members = of_members / of_members.sum() if of_members.sum() > 0 else torch.full_like(of_members, 1).softmax(0)
-    found = []
-    for batch in _batches(net, dataset):
-        packed, encoder = batch.packed, _encoder(module)
-        # an encoder that sees one element at a time can take a set in parts
-        size = elements_at_once(encoder, packed.sizes.device) if encoder.elementwise else max(1, len(packed.segments))
-        parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
-        of_parts = [
-            pool.scores(module.pooled_elements(PackedSets(*part, packed.sizes), **_context(batch)).elements)
-            for part in parts
-        ]
-        scores = torch.cat([scores.view(len(of_members), -1) for scores in of_parts], dim=1)  # (K, n)
-        found.append(softmax_over_sets(scores.T, packed) @ of_members)
-    return torch.cat(found).cpu()
+    return torch.cat([module.attention(batch.packed, **_context(batch)) for batch in _batches(net, dataset)]).cpu()
 
 
 def integrated_gradients(
@@ -65,7 +46,7 @@ def integrated_gradients(
     n_steps : int
         Points of the line.
     """
-    mean = next(one for one in net.module_.modules() if isinstance(one, Standardize)).mean
+    mean = net.module_.mean_element()
     points, weights = np.polynomial.legendre.leggauss(n_steps)
     found, first = [torch.empty(0)], 0
     for batch in _batches(net, dataset):
@@ -88,12 +69,6 @@ def _batches(net: SetNet, dataset: SetDataset) -> Iterator[SetBatch]:
     """Batches of whole sets in their order, which are small enough to keep all that phi makes of them."""
     net._set_training(False)
     device = torch.device(net.device)
-    encoder = _encoder(net.module_)
-    budget = None if encoder is None else elements_at_once(encoder, device)
+    budget = None if net.module_.is_padded else elements_at_once(net.module_.width(), device)
     batches = SetBatches(dataset, net.batch_size, max_elements=budget, device=device)
     return (batch for batch, _ in batches)
-
-
-def _encoder(module: Any) -> Any:
-    """What the elements go through before the pool; None in a module of the user's own."""
-    return getattr(module, "encoder", getattr(module, "phi", None))  # an encoder without layers is falsy

@@ -17,10 +17,9 @@ import torch
 from skorch.callbacks import Callback, EpochTimer, PrintLog
 
 from sk_deepsets.nn import current_generator
-from sk_deepsets.training._callbacks import BestEpoch
-from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import Split
 from sk_deepsets.training._progress import EpochBar, EpochLines
+from sk_deepsets.training._selector import EpochSelector
 
 # What a file begins with; then, as digests, the training that it belongs to, and a checksum of all the rest.
 MAGIC = b"sk_deepsets checkpoint 2\n"
@@ -93,7 +92,7 @@ class Checkpoint(Callback):
         if generator is not None:
             generator.set_state(state["generator"])
         net.max_epochs -= len(net.history) - n_before
-        if callbacks["best_epoch"].stop_:  # the end was all that was missing
+        if net.selector.stop_:  # the end was all that was missing
             net.max_epochs = 0
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -148,9 +147,9 @@ class Checkpoint(Callback):
 
 def _state_of(callback: Any) -> dict[str, Any]:
     """What training changes in a callback: its parameters only as far as they are numbers, texts or lists."""
-    if isinstance(callback, MemberTraining):
+    if isinstance(callback, EpochSelector):
         return callback.__getstate__()
-    if not isinstance(callback, Callback) or isinstance(callback, BestEpoch):
+    if not isinstance(callback, Callback):
         return dict(vars(callback))
     parameters = callback.get_params(deep=False)
     return {name: value for name, value in vars(callback).items() if name not in parameters or type(value) in COUNTS}

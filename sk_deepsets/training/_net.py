@@ -9,11 +9,10 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
-from sk_deepsets.nn import LossOfSets, Pack, member_losses, row_losses
+from sk_deepsets.nn import Ensemble, LossOfSets, member_losses, row_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
-from sk_deepsets.training._members import MemberTraining
-from sk_deepsets.training._user_module import ModulePack, PaddedModule
+from sk_deepsets.training._selector import EpochSelector
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -34,7 +33,8 @@ class SetNet(NeuralNet):
     """
 
     batches_heard_ = False
-    members_: MemberTraining | None = None
+    selector: EpochSelector
+    """What ends training, and chooses what is kept; set by :func:`train`"""
     interrupted_ = False
     """Whether a KeyboardInterrupt other than an early stopping ended the training"""
 
@@ -52,19 +52,20 @@ class SetNet(NeuralNet):
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[SetDataset, SetDataset | None]:
         """The two parts of a :class:`Split`; anything else is for training. Members are evaluated out of fold."""
         train, valid = X if isinstance(X, Split) else (self.get_dataset(X, y), None)
-        return train, valid if self.members_ is None else self.members_.evaluation_set
+        own = self.selector.evaluation_set
+        return train, valid if own is None else own
 
     def get_iterator(self, dataset: SetDataset, training: bool = False) -> SetBatches:
         """Shuffled batches of ``batch_size`` sets for training, else batches as large as is fast."""
         if training:
             return SetBatches(dataset, self.batch_size, shuffle=True, device=self._torch_device)
         # padding makes a batch as large as its largest set says, whatever its number of real elements
-        budget = None if isinstance(self.module_, PaddedModule | ModulePack) else ELEMENTS_AT_ONCE
+        budget = None if self.module_.is_padded else ELEMENTS_AT_ONCE
         return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
-        """The module's output for one batch; in training, that of each member of an ensemble, (K, b, n_outputs)."""
-        return self.module_(x.packed, **_context(x), **({"mean": False} if self._trains_a_pack else {}))
+        """The module's output for one batch; in training the outputs of all members, (K, b, n_outputs)."""
+        return (self.module_.member_outputs if self._trains_members else self.module_)(x.packed, **_context(x))
 
     def embed(self, X: Any) -> Tensor:
         """The pooled embedding of each set, (n_sets, k), on the CPU."""
@@ -75,7 +76,7 @@ class SetNet(NeuralNet):
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
         """The weighted mean of the losses of the sets, or elements; of several outputs, their mean."""
-        if self._trains_a_pack:
+        if self._trains_members:
             return self._loss_of_members(y_pred, y_true, X)
         if not training:  # beside an outlier in y, float32 has no digits for the others
             y_pred, y_true = (one.double() if one.is_floating_point() else one for one in (y_pred, y_true))
@@ -95,14 +96,12 @@ class SetNet(NeuralNet):
         return losses.sum() / max(batch.n_terms, 1)
 
     def train_step(self, batch: tuple[SetBatch, Tensor], **fit_params: Any) -> dict[str, Tensor]:
-        """One step, which the training of members looks at."""
-        if self.members_ is not None:
-            self.members_.before_step(self)
+        """One step, before and after which the selector is called."""
+        self.selector.before_step(self)
         step = super().train_step(batch, **fit_params)
-        if self.members_ is not None:
-            self.members_.after_step(self)
+        self.selector.after_step(self)
         if step["y_pred"].dim() == 3:
-            # what stands for an ensemble, to callbacks and in the history
+            # what stands for all members, to callbacks and in the history
             step["loss"] = step["loss"].detach() / len(step["y_pred"])
             step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
         return step
@@ -113,8 +112,8 @@ class SetNet(NeuralNet):
         """One pass over the batches; records the mean loss of the epoch."""
         if iterator is None:
             return
-        if self.members_ is not None and not training:
-            self._evaluate_members(self.members_, iterator)
+        if self.selector.evaluation_set is not None and not training:
+            self._evaluate_members(iterator)
             return
         losses, sizes = [], []
         for batch in iterator:
@@ -134,9 +133,9 @@ class SetNet(NeuralNet):
         self.history.record(prefix + "_loss", float(total) / max(sum(sizes), 1))
         self.history.record(prefix + "_batch_count", len(sizes))
 
-    def _evaluate_members(self, members: MemberTraining, iterator: SetBatches) -> None:
+    def _evaluate_members(self, iterator: SetBatches) -> None:
         """Evaluate each set by the members that were not trained on it, which callbacks see as validation batches."""
-        outputs = members.evaluate(self)  # (n, n_outputs)
+        outputs = self.selector.evaluate(self)  # (n, n_outputs)
         if not self.batches_heard_:
             return
         first = 0
@@ -165,17 +164,17 @@ class SetNet(NeuralNet):
             self._end_training(**cb_kwargs)
         elif method_name not in BATCH_EVENTS or self.batches_heard_:
             super().notify(method_name, **cb_kwargs)
-        if method_name == "on_epoch_end" and dict(self.callbacks_)["best_epoch"].stop_:
+        if method_name == "on_epoch_end" and self.selector.stop_:
             raise EndOfTraining
 
     def _end_training(self, **cb_kwargs: Any) -> None:
         """Let every callback end the training: an interrupt of one of them must not cost the epochs that are done."""
-        for name, callback in self.callbacks_:
+        for _, callback in self.callbacks_:
             try:
                 callback.on_train_end(self, **cb_kwargs)
             except KeyboardInterrupt:
                 self.interrupted_ = True
-                if name == "best_epoch":  # what it restores is the model
+                if callback is self.selector:  # what it restores is the model
                     callback.on_train_end(self, **cb_kwargs)
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -185,8 +184,6 @@ class SetNet(NeuralNet):
             for _, callback in self.callbacks_
             for event in BATCH_EVENTS
         )
-        best_epoch = dict(self.callbacks_)["best_epoch"]
-        self.members_ = best_epoch if isinstance(best_epoch, MemberTraining) else None
 
     def _set_training(self, training: bool = True) -> None:
         # skorch walks through all modules at every batch
@@ -194,8 +191,8 @@ class SetNet(NeuralNet):
             super()._set_training(training)
 
     @property
-    def _trains_a_pack(self) -> bool:
-        return isinstance(self.module_, Pack) and self.module_.training
+    def _trains_members(self) -> bool:
+        return isinstance(self.module_, Ensemble) and self.module_.training
 
     @property
     def _torch_device(self) -> torch.device:

@@ -127,7 +127,7 @@ def _losses(net: Any) -> dict[str, str]:
     if not rows:
         return {}
     found = {name: f"{name}={rows[-1][name]:.4g}" for name in ("train_loss", "valid_loss") if name in rows[-1]}
-    best = dict(net.callbacks_)["best_epoch"].best_epoch_
+    best = net.selector.best_epoch_
     losses = [row["valid_loss"] for row in rows if row["epoch"] == best and "valid_loss" in row]
     return {**found, "best": f"best={losses[-1]:.4g} (epoch {best})"} if losses else found
 

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.training._batches import SetDataset
-from sk_deepsets.training._callbacks import BestEpoch
 from sk_deepsets.training._checkpoint import Checkpoint
-from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
+from sk_deepsets.training._selector import EpochSelector
 from sk_deepsets.training._user_callbacks import make_callbacks
 
 # So many times the loss of outputs of 0 is no loss of a model that may yet learn.
@@ -48,7 +47,7 @@ def train(
     net: SetNet,
     data: Split,
     random_numbers: RandomNumbers,
-    best_epoch: BestEpoch | MemberTraining,
+    selector: EpochSelector,
     *,
     lr: float,
     batch_size: int,
@@ -73,13 +72,9 @@ def train(
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
         resumable = None if checkpoint is None else Checkpoint(checkpoint)
-        net.callbacks = make_callbacks(
-            callbacks,
-            best_epoch,
-            verbose,
-            resumable,
-            scores_held_out=partly or isinstance(best_epoch, MemberTraining) or data.valid is not None,
-        )
+        scores_held_out = partly or selector.selects_members or data.valid is not None
+        net.callbacks = make_callbacks(callbacks, selector, verbose, resumable, scores_held_out=scores_held_out)
+        net.selector = selector
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
@@ -103,14 +98,13 @@ def _multiplications(net: SetNet, dataset: SetDataset) -> float:
     n_sets = len(dataset)
     sets_in_batch = min(net.batch_size, n_sets)
     elements_in_batch = int(dataset.sizes.sum()) / n_sets * sets_in_batch
-    of_sets = ("rho", "beside", "from_context", "fusion", "shift", "stretch", "moves")
-    weights = [(name.startswith(of_sets), weight.numel()) for name, weight in net.module_.named_parameters()]
-    return sum(count * (sets_in_batch if is_of_sets else elements_in_batch) for is_of_sets, count in weights)
+    counts = net.module_.weight_counts()
+    return (counts.phi + counts.pool) * elements_in_batch + counts.rho * sets_in_batch
 
 
 def _outcome(net: SetNet, looked_at: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
     """What came of a training; ``looked_at`` is what the losses of its epochs are of."""
-    best = dict(net.callbacks_)["best_epoch"]
+    best = net.selector
     while len(net.history) > n_before and net.history[-1].get("epoch", math.inf) > best.last_epoch_:
         net.history.pop()  # the epoch that was interrupted
     rows = [{name: value for name, value in row.items() if name != "batches"} for row in net.history[n_before:]]
@@ -126,7 +120,7 @@ def _outcome(net: SetNet, looked_at: SetDataset, n_before: int, epochs: int, adv
     kept = next((row for row in rows if row["epoch"] == number), last)
     loss = kept.get("valid_loss", kept["train_loss"])
     blew_up = loss if _is_far_out(net, looked_at, loss) else None
-    unfinished = len(rows) == epochs and best.falls_
+    unfinished = len(rows) == epochs and best.is_falling_
     return Training(rows, best.best_epoch_, blew_up, diverged, net.interrupted_, unfinished)
 
 
@@ -143,7 +137,7 @@ def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
 
 
 _CHANGED = [
-    *("module_", "optimizer_", "callbacks", "callbacks_", "members_", "batches_heard_", "interrupted_"),
+    *("module_", "optimizer_", "callbacks", "callbacks_", "selector", "batches_heard_", "interrupted_"),
     *("lr", "batch_size", "max_epochs", "verbose"),
 ]
 
@@ -154,11 +148,11 @@ class _Snapshot:
     def __init__(self, net: SetNet) -> None:
         self.net = net
         self.history = net.history[:]
-        self.attributes = {name: getattr(net, name) for name in _CHANGED}
+        self.attributes = {name: getattr(net, name, None) for name in _CHANGED}
         self.modules = [(module, module.training) for module in (net.module_, net.criterion_)]
         optimizer = net.optimizer_
         self.state = {weight: dict(state) for weight, state in optimizer.state.items()}
-        self.groups = [{name: value for name, value in g.items() if name != "params"} for g in optimizer.param_groups]
+        self.groups = [{**group, "params": list(group["params"])} for group in optimizer.param_groups]
         of_optimizer = [v for state in self.state.values() for v in state.values() if isinstance(v, Tensor)]
         self.tensors = [(one, one.clone()) for one in (*net.module_.state_dict().values(), *of_optimizer)]
 

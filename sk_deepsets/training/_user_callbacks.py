@@ -16,10 +16,9 @@ from skorch.callbacks import (
     TrainEndCheckpoint,
 )
 
-from sk_deepsets.training._callbacks import BestEpoch
 from sk_deepsets.training._checkpoint import Checkpoint as ResumableCheckpoint
-from sk_deepsets.training._members import MemberTraining
 from sk_deepsets.training._progress import progress_of
+from sk_deepsets.training._selector import EpochSelector
 
 SCORING = (BatchScoring, EpochScoring, PassthroughScoring)
 
@@ -45,7 +44,7 @@ def clone_callbacks(callbacks: Any) -> Any:
 
 def make_callbacks(
     callbacks: Sequence[Any] | None,
-    best_epoch: BestEpoch | MemberTraining,
+    selector: EpochSelector,
     verbose: int,
     checkpoint: ResumableCheckpoint | None = None,
     *,
@@ -57,14 +56,14 @@ def make_callbacks(
     ----------
     callbacks : sequence
         The parameter of the estimators.
-    best_epoch : BestEpoch or MemberTraining
+    selector : EpochSelector
     verbose : int
     checkpoint : Checkpoint of this package, optional
     scores_held_out : bool
         Whether callbacks that score held-out sets are accepted.
     """
     resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
-    ours = [("best_epoch", best_epoch), *progress_of(verbose)]
+    ours = [("best_epoch", selector), *progress_of(verbose)]
     taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
     users = list(callbacks or [])
     for number, one in enumerate(users):
@@ -77,11 +76,11 @@ def make_callbacks(
             raise ValueError(
                 f"callbacks[{number}] has the name {name!r}, which a callback of this package has: choose another name."
             )
-        reason = _why_useless(callback, isinstance(best_epoch, MemberTraining), scores_held_out)
+        reason = _why_useless(callback, selector.selects_members, scores_held_out)
         if reason is not None:
             raise ValueError(f"callbacks[{number}] ({_class_of(callback).__name__}) {reason}")
         if issubclass(_class_of(callback), LRScheduler):
-            best_epoch.sets_lr = False
+            selector.sets_lr = False
     return [*ours, *users, *resumable]
 
 

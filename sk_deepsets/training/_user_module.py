@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import Parameter, signature
@@ -10,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from sk_deepsets.nn import Kind, Pack, PackedSets, State, pad
+from sk_deepsets.nn import Ensemble, Inputs, Model, PackedSets, Stack, WeightCounts, pad
 from sk_deepsets.training._runtime import as_global_generator
 
 
-class PaddedModule(nn.Module):
+class PaddedModule(Model):
     """Pads each mini-batch for a module that is called as ``forward(x, mask)``.
 
     Parameters
@@ -30,6 +28,9 @@ class PaddedModule(nn.Module):
     options : dict, optional
         Further arguments of ``module``: the parameters ``module__...`` of the estimator.
     """
+
+    pooling = None
+    is_padded = True
 
     def __init__(
         self,
@@ -106,6 +107,15 @@ class PaddedModule(nn.Module):
         with as_global_generator():  # where its dropout draws from
             return call()
 
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Model`; all of them may meet every element."""
+        return WeightCounts(sum(weight.numel() for weight in self.parameters()), 0, 0)
+
+    def mean_element(self) -> Tensor:
+        """See :class:`Model`."""
+        assert self.input_layer is not None
+        return self.input_layer.mean  # type: ignore[return-value]  # a module's attributes may be anything
+
 
 def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], options: dict[str, Any]) -> None:
     """Raise for an argument that the module does not take, or that the data give."""
@@ -127,67 +137,56 @@ def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], optio
             )
 
 
-class ModulePack(Pack):
-    """Several :class:`PaddedModule` side by side, one for each fold.
+class ModuleStack(Stack):
+    """Several :class:`PaddedModule` one after another, one for each fold.
+
+    Parameters
+    ----------
+    n_folds : int
+    **options
+        Arguments of :class:`PaddedModule`.
+    """
+
+    def __init__(self, n_folds: int, **options: Any) -> None:
+        super().__init__()
+        members = nn.ModuleList(PaddedModule(**options) for _ in range(n_folds))
+        self.members: Sequence[Any] = members  # type: ignore[assignment]  # a ModuleList does not say of what
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """See :class:`Stack`."""
+        return torch.stack([member(inputs.packed, inputs.context) for member in self.members])
+
+    def embed(self, inputs: Inputs) -> Tensor:
+        """See :class:`Stack`; what the modules' own ``embed`` make of each set."""
+        return torch.stack([member.embed(inputs.packed, inputs.context) for member in self.members])
+
+    def fold_outputs(self, inputs: Inputs, fold: int) -> Tensor:
+        """See :class:`Stack`."""
+        return self.members[fold](inputs.packed, inputs.context).unsqueeze(0)
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Stack`."""
+        return WeightCounts(sum(weight.numel() for weight in self.parameters()), 0, 0)
+
+
+class ModuleEnsemble(Ensemble):
+    """The weighted mean of modules of the user's own.
 
     Parameters
     ----------
     n_folds, link, prior
-        As in :class:`Pack`.
-    **dims
+        As in :class:`Ensemble`.
+    **options
         Arguments of :class:`PaddedModule`.
     """
 
-    def __init__(self, n_folds: int, link: str, prior: Sequence[float], **dims: Any) -> None:
-        super().__init__([Kind(())], n_folds, link, prior)
-        members = nn.ModuleList(PaddedModule(**dims) for _ in range(n_folds))
-        self.members: Sequence[Any] = members  # type: ignore[assignment]  # a ModuleList does not say of what
+    stacks: Sequence[ModuleStack]
+    pooling = None
+    is_padded = True
 
-    def forward(self, packed: PackedSets, context: Tensor | None = None, *, mean: bool = True) -> Tensor:
-        """The mean of the members' outputs (b, output_dim), or without ``mean`` all of them (K, b, output_dim)."""
-        outputs = torch.stack([member(packed, context) for member in self.members])
-        return self.mean_of(outputs) if mean else outputs
+    def __init__(self, n_folds: int, link: str, prior: Sequence[float], **options: Any) -> None:
+        super().__init__([ModuleStack(n_folds, **options)], n_folds, link, prior)
 
-    def embed(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """What the modules' own ``embed`` make of each set, side by side."""
-        return torch.cat([member.embed(packed, context) for member in self.members], dim=1)
-
-    def said_by(self, state: State, folds: Sequence[int], packed: PackedSets, context: Tensor | None) -> Tensor:
-        """See :class:`Pack`."""
-        found = []
-        for number in (kind * self.n_folds + fold for kind in range(len(self.kinds)) for fold in folds):
-            own = _renumbered(state, {number: 0})
-            own = {name.removeprefix("members.0."): tensor for name, tensor in own.items()}
-            found.append(functional_call(self.members[number], own, (packed, context)))
-        return torch.stack(found)
-
-    def of_kind(self, state: State, kind: int) -> State:
-        """See :class:`Pack`."""
-        return _renumbered(state, {kind * self.n_folds + fold: fold for fold in range(self.n_folds)})
-
-    def joined(self, states: Sequence[State]) -> State:
-        """See :class:`Pack`."""
-        found: State = {}
-        for kind, state in enumerate(states):
-            found |= _renumbered(state, {fold: kind * self.n_folds + fold for fold in range(self.n_folds)})
-        return found
-
-    def with_kinds(self, kinds: Sequence[Kind], states: Sequence[State]) -> ModulePack:
-        """See :class:`Pack`."""
-        pack = copy.deepcopy(self)
-        pack.kinds = tuple(kinds)
-        first = list(self.members)[: self.n_folds]
-        pack.members = nn.ModuleList(copy.deepcopy(member) for _ in kinds for member in first)  # type: ignore[assignment]
-        pack.load_state_dict(self.joined(states), strict=False)
-        pack.weighted([1 / len(kinds)] * len(kinds), 0.0)
-        return pack
-
-
-def _renumbered(state: State, numbers: dict[int, int]) -> State:
-    """The parameters of some members, by new numbers."""
-    found = {}
-    for name, tensor in state.items():
-        _, number, rest = name.split(".", 2)
-        if int(number) in numbers:
-            found[f"members.{numbers[int(number)]}.{rest}"] = tensor
-    return found
+    def mean_element(self) -> Tensor:
+        """See :class:`Model`."""
+        return self.stacks[0].members[0].mean_element()

@@ -17,8 +17,8 @@ from skorch.callbacks import (
 )
 
 from sk_deepsets import DeepSetsRegressor
-from sk_deepsets.nn import Pack
-from sk_deepsets.training import MemberTraining, SetNet
+from sk_deepsets.nn import Ensemble
+from sk_deepsets.training import EnsembleSelector, SetNet
 
 EPOCH = {"epoch", "train_loss", "valid_loss", "dur"}
 
@@ -203,11 +203,13 @@ def test_an_interrupt_at_the_end_of_training_keeps_all_epochs(bags, values, n_me
     np.testing.assert_array_equal(model.predict(bags), whole.predict(bags))
 
 
-@pytest.mark.parametrize(("n_members", "place"), [(1, "load_state_dict"), (4, "initialize_optimizer"), (4, "weighted")])
+@pytest.mark.parametrize(
+    ("n_members", "place"), [(1, "load_state_dict"), (4, "initialize_optimizer"), (4, "with_stacks")]
+)
 def test_an_interrupt_while_the_best_is_restored_keeps_it(bags, values, monkeypatch, n_members, place):
     options = {"n_members": n_members, "max_epochs": 4, "random_state": 0, "early_stopping": True}
     whole = DeepSetsRegressor(**options).fit(bags, values)
-    owner = {"load_state_dict": torch.nn.Module, "initialize_optimizer": SetNet, "weighted": Pack}[place]
+    owner = {"load_state_dict": torch.nn.Module, "initialize_optimizer": SetNet, "with_stacks": Ensemble}[place]
     right, ending, raised = getattr(owner, place), [], []
 
     def interrupted(self, *args, **kwargs):
@@ -244,12 +246,12 @@ def test_members_that_were_chosen_are_not_overwritten(bags, values, callback):
         model.fit(bags, values)
 
 
-@pytest.mark.parametrize("part", ["_outputs", "_look"])
+@pytest.mark.parametrize("part", ["_evaluate", "_choose"])
 @pytest.mark.parametrize("time", [1, 2])
-def test_an_interrupt_while_members_are_looked_at_ends_the_fit_with_the_epochs_before(
+def test_an_interrupt_while_members_are_evaluated_ends_the_fit_with_the_epochs_before(
     bags, values, monkeypatch, part, time
 ):
-    whole, calls = getattr(MemberTraining, part), []
+    whole, calls = getattr(EnsembleSelector, part), []
 
     def interrupted(self, net, *args):
         calls.append(part)
@@ -257,7 +259,7 @@ def test_an_interrupt_while_members_are_looked_at_ends_the_fit_with_the_epochs_b
             raise KeyboardInterrupt
         return whole(self, net, *args)
 
-    monkeypatch.setattr(MemberTraining, part, interrupted)
+    monkeypatch.setattr(EnsembleSelector, part, interrupted)
     model = DeepSetsRegressor(n_members=4, max_epochs=5, random_state=0)
     with pytest.raises(KeyboardInterrupt):
         model.fit(bags, values)

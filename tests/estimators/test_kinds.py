@@ -94,7 +94,7 @@ def test_weights_count_in_mean_and_spread():
 def test_codes_stand_behind_the_numbers_and_are_not_scaled():
     table = np.c_[RNG.normal(size=(20, 2)), RNG.integers(0, 4, 20)]
     columns = learn_columns(table, [3], None, {"standard"}, True)
-    assert (columns.n_numbers, columns.n_categories, columns.scalings.n_columns) == (2, [3], 2)
+    assert (columns.n_numbers, columns.n_categories, columns.scalings.n_columns) == (2, (3,), 2)
 
 
 def test_of_very_many_rows_a_part_tells_the_quantiles(monkeypatch):
@@ -118,11 +118,11 @@ def test_statistics_are_scaled_as_a_table_of_aggregates_would_be(weighted):
     table = SetAggregator(("mean", "std", "min", "max", "size")).fit_transform(scaled)
     table = np.c_[table, np.log1p(table[:, -1])]
     wanted = learn_columns(table, [], weight, {"clipped", "quantiles"}, True).scalings
-    assert wanted.dims == found["of_sets"].dims
+    assert wanted.dims == found["statistic_columns"].scalings.dims
     # in units of their own, from which the scalings lead to the same
     statistics = found["statistics"](PackedSets(*map(torch.from_numpy, (sets.elements, sets.segments, sets.sizes))))
     for name, values in wanted(torch.from_numpy(table)).items():
-        torch.testing.assert_close(found["of_sets"](statistics)[name], values, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(found["statistic_columns"].scalings(statistics)[name], values, rtol=1e-3, atol=1e-3)
 
 
 def test_a_context_of_numbers_and_categories():

@@ -6,6 +6,8 @@ import torch
 from scipy.stats import norm
 from sklearn.metrics import mean_gamma_deviance, mean_pinball_loss, mean_poisson_deviance, r2_score
 
+from sk_deepsets.nn import pack
+
 COUNTS = np.random.default_rng(0).poisson(3, 90).astype(float)
 POSITIVE = np.random.default_rng(0).gamma(2, 50, 90)
 SAME = [np.ones((2, 3))] * 90
@@ -85,12 +87,12 @@ def test_several_outputs(make_regressor, bags, loss, n_members):
         assert reg.oof_prediction_.shape == (90, 2)
 
 
-def test_the_mean_of_a_pack_is_of_exponentials(make_regressor, bags):
+def test_the_mean_of_an_ensemble_is_of_exponentials(make_regressor, bags):
     reg = make_regressor(loss="poisson", n_members=4, max_epochs=20, lr=0.02).fit(bags, COUNTS)
-    pack = reg.net_.module_
+    ensemble = reg.net_.module_
     logs = np.log(reg.predict(bags[:1]) / COUNTS.mean())
-    outputs = pack(torch.from_numpy(bags[0])[None], mean=False).detach().double().numpy()[:, 0, 0]
-    wanted = pack.weights.double().numpy() @ np.exp([*outputs, pack.prior.item()])
+    outputs = ensemble.member_outputs(pack(torch.from_numpy(bags[0])[None])).detach().double().numpy()[:, 0, 0]
+    wanted = ensemble.weights.double().numpy() @ np.exp([*outputs, ensemble.prior.item()])
     np.testing.assert_allclose(np.exp(logs), wanted, rtol=1e-4)
 
 

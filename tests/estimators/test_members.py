@@ -15,8 +15,8 @@ from torch import nn
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, check_sets
 from sk_deepsets.estimators import _base
-from sk_deepsets.nn import DeepSetsInvariant, DeepSetsPack
-from sk_deepsets.training import ModulePack, PaddedModule, SetDataset
+from sk_deepsets.nn import DeepSetsEnsemble, DeepSetsInvariant
+from sk_deepsets.training import ModuleEnsemble, PaddedModule, SetDataset
 
 
 @pytest.fixture
@@ -35,17 +35,21 @@ class Fold(Callback):
         self.fold, self.members = X.train.fold, []
 
     def on_epoch_end(self, net, **kwargs):
-        named = dict(net.module_.named_parameters())
-        self.members.append({name: weight.detach().clone() for name, weight in named.items()})
+        self.members.append([[weight.detach().clone() for weight in one.parameters()] for one in net.module_.stacks])
 
 
 def seen(model):
     return dict(model.net_.callbacks_)["Fold"]
 
 
-def of_fold(state, fold, n_folds):
-    """The weights of the members of a fold, all of whose tensors have the members, or the folds, in front."""
-    return [tensor[fold::n_folds] for tensor in state.values()]
+def of_fold(stacks, fold):
+    """The weights of the members of a fold."""
+    return [weight[fold] for weights in stacks for weight in weights]
+
+
+def n_trained(model):
+    """How many members were trained in the first epoch."""
+    return sum(len(weights[0]) for weights in seen(model).members[0])
 
 
 def score_by_hand(case, model, y, weight=None):
@@ -60,8 +64,8 @@ def score_by_hand(case, model, y, weight=None):
 def test_so_many_members_of_so_many_kinds_are_trained(case, bags, n_members, kinds_and_folds):
     model = case.make(n_members=n_members, callbacks=[Fold()], max_epochs=1).fit(bags, case.y)
     module = model.net_.module_
-    assert isinstance(module, DeepSetsPack)
-    assert len(seen(model).members[0]["first_bias"]) == n_members
+    assert isinstance(module, DeepSetsEnsemble)
+    assert n_trained(model) == n_members
     assert set(seen(model).fold.tolist()) == set(range(kinds_and_folds[1]))
     assert module.n_folds == kinds_and_folds[1]
     assert module.n_members % module.n_folds == 0
@@ -71,7 +75,7 @@ def test_so_many_members_of_so_many_kinds_are_trained(case, bags, n_members, kin
 
 def test_by_default_a_pack_and_one_plain_net_where_there_is_no_layer_or_there_are_too_few_sets(case, bags):
     auto = partial(case.make, n_members="auto", max_epochs=1)
-    assert isinstance(auto().fit(bags, case.y).net_.module_, DeepSetsPack)
+    assert isinstance(auto().fit(bags, case.y).net_.module_, DeepSetsEnsemble)
     assert isinstance(auto(phi_hidden_dims=()).fit(bags, case.y).net_.module_, DeepSetsInvariant)
     assert isinstance(auto(early_stopping=False).fit(bags[5:8], case.y[5:8]).net_.module_, DeepSetsInvariant)
     assert isinstance(auto(n_members=1).fit(bags, case.y).net_.module_, DeepSetsInvariant)
@@ -104,8 +108,7 @@ def test_members_do_not_depend_on_the_targets_of_their_own_fold(case, bags, make
     np.testing.assert_array_equal(before.fold, fold)
     for one, other in zip(before.members, after.members, strict=True):
         same = [
-            all(torch.equal(*pair) for pair in zip(of_fold(one, f, 4), of_fold(other, f, 4), strict=True))
-            for f in range(4)
+            all(torch.equal(*pair) for pair in zip(of_fold(one, f), of_fold(other, f), strict=True)) for f in range(4)
         ]
         assert same == [False, True, False, False]
 
@@ -130,9 +133,9 @@ def test_what_is_said_out_of_fold_is_the_mean_of_the_kinds_members_of_that_fold(
     data = SetDataset(model._read_sets(bags))
     packed = data.take(torch.arange(90))[0].packed
     with torch.no_grad():
-        outputs = pack(packed, mean=False).double().numpy().reshape(len(pack.kinds), pack.n_folds, 90, -1)
+        outputs = pack.member_outputs(packed).double().numpy().reshape(len(pack.stacks), pack.n_folds, 90, -1)
     said = outputs[:, fold, np.arange(90)]  # (n_kinds, 90, o)
-    of_kinds = pack.weights[:-1].double().numpy().reshape(len(pack.kinds), -1).sum(axis=1)
+    of_kinds = pack.weights[:-1].double().numpy().reshape(len(pack.stacks), -1).sum(axis=1)
     of_prior, prior = pack.weights[-1].item(), pack.prior.double().numpy()
     if hasattr(model, "predict_proba"):
         probabilities = np.exp(said) / np.exp(said).sum(axis=2, keepdims=True)
@@ -305,7 +308,7 @@ def test_a_module_of_ones_own_in_folds(case, bags, has_context):
         sets = RaggedSets(sets.elements, sets.offsets, context=np.random.default_rng(0).normal(size=(90, 2)))
     make = partial(case.make, module=Mean, n_members=3, max_epochs=40, lr=0.05, callbacks=[Fold()])
     model = make().fit(sets, case.y)
-    assert isinstance(model.net_.module_, ModulePack)
+    assert isinstance(model.net_.module_, ModuleEnsemble)
     assert set(seen(model).fold.tolist()) == {0, 1, 2}
     assert model.oof_score_ == pytest.approx(score_by_hand(case, model, case.y))
     assert model.score(sets, case.y) > 0.3
@@ -321,7 +324,7 @@ def test_a_module_of_ones_own_is_one_net_by_default(case, bags):
 @pytest.mark.parametrize("make_default", [DeepSetsClassifier, DeepSetsRegressor])
 def test_the_default_is_a_pack_of_20_members(make_default, bags, labels):
     model = make_default(max_epochs=1, random_state=0, callbacks=[Fold()]).fit(bags, labels)
-    assert len(seen(model).members[0]["first_bias"]) == 20
+    assert n_trained(model) == 20
 
 
 class SpoilAt(Callback):

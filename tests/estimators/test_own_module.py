@@ -178,7 +178,7 @@ class TestModuleParameters:
         plain = case.make(module=partial(WideModule, hidden=3, activation=torch.tanh)).fit(bags, case.y)
         np.testing.assert_array_equal(case.outputs(model, bags), case.outputs(plain, bags))
         members = case.make(module=WideModule, module__hidden=3, n_members=3).fit(bags, case.y)
-        assert [one.module.phi.out_features for one in members.net_.module_.members] == [3] * 3
+        assert [one.module.phi.out_features for one in members.net_.module_.stacks[0].members] == [3] * 3
 
     def test_they_are_parameters_like_others(self, case, bags):
         factors = [1.0, 2.0]

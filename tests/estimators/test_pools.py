@@ -89,8 +89,8 @@ def test_the_default_is_told_from_the_pools_that_it_has():
     make = partial(DeepSetsRegressor, n_members=8, max_epochs=1, random_state=0)
     y = TARGETS["mean"]
     default, named = (make(pool_type=pool).partial_fit(BAGS, y).net_.module_ for pool in ("auto", ("mean", "max")))
-    assert any(kind.statistics for kind in default.kinds)
-    assert not any(kind.statistics for kind in named.kinds)
+    assert default.reads_statistics
+    assert not named.reads_statistics
 
 
 def test_members_without_a_layer_in_phi_are_refused_with_the_way_out():

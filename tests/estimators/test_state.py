@@ -153,7 +153,7 @@ def test_warm_start_knows_equal_parameters_in_other_forms_and_from_a_pickle(case
 def test_warm_start_takes_a_new_patience(case, bags):
     model = case.make(warm_start=True).fit(bags, case.y)
     model.set_params(n_iter_no_change=3).fit(bags, case.y)
-    assert dict(model.net_.callbacks_)["best_epoch"].patience == 3
+    assert model.net_.selector.patience == 3
 
 
 def test_partial_fit_trains_the_net_that_is_there_and_runs_nothing_but_its_epoch(case, bags):

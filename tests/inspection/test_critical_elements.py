@@ -67,8 +67,8 @@ def test_what_depends_on_all_elements_is_refused_with_the_way_out(fit, bags, par
 
 def test_members_that_see_statistics_as_in_files_of_old_are_refused(fit, bags):
     clf = fit(pool_type="max", n_members=4)
-    module = clf.net_.module_
-    module.kinds = tuple(kind._replace(statistics=("clipped",)) for kind in module.kinds)
+    for stack in clf.net_.module_.stacks:
+        stack.variant = stack.variant._replace(statistics=("clipped",))
     with pytest.raises(ValueError, match="statistics of the set"):
         critical_elements(clf, bags)
 

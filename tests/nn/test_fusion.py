@@ -5,7 +5,8 @@ from torch.testing import assert_close
 
 from sk_deepsets.nn import pack
 from sk_deepsets.nn._encoder import Encoder
-from sk_deepsets.nn._fusion import FUSION_TYPES, SetModel
+from sk_deepsets.nn._fusion import FUSION_TYPES
+from sk_deepsets.nn._model import SetModel
 
 KINDS = ("elementwise", "equivariant")
 

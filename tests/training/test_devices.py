@@ -37,7 +37,7 @@ def test_no_tensor_is_made_elsewhere(fitted, name, training):
     net = pickle.loads(pickle.dumps(model.net_))
     sets = model._read_sets(case.X)
     data = model._target.dataset(model._target.read(case.y, sets), sets, None)
-    if getattr(net.module_, "n_folds", 1) > 1:
+    if net.module_.n_folds > 1:
         data.fold = torch.arange(len(sets)) % net.module_.n_folds
     net.module_.to("meta").train(training)
     net.criterion_.to("meta")

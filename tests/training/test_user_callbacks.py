@@ -27,9 +27,9 @@ from sk_deepsets import (
     DeepSetsRegressor,
     ElementTransformer,
 )
-from sk_deepsets.training import _members, clone_callbacks
-from sk_deepsets.training._callbacks import BestEpoch
+from sk_deepsets.training import _ensemble_selector, clone_callbacks
 from sk_deepsets.training._progress import EpochLines
+from sk_deepsets.training._selector import BestEpoch
 from sk_deepsets.training._user_callbacks import make_callbacks
 
 RNG = np.random.default_rng(0)
@@ -220,7 +220,7 @@ def test_the_checkpoint_at_the_end_has_the_chosen_members(tmp_path):
 
 
 def test_a_schedule_goes_on_when_some_kinds_are_no_longer_trained(monkeypatch):
-    monkeypatch.setattr(_members, "ENOUGH_SETS", 90 * 4)
+    monkeypatch.setattr(_ensemble_selector, "ENOUGH_SETS", 90 * 4)
 
     class Rates(Callback):
         def on_train_begin(self, net, **kwargs):
@@ -228,7 +228,7 @@ def test_a_schedule_goes_on_when_some_kinds_are_no_longer_trained(monkeypatch):
 
         def on_epoch_begin(self, net, **kwargs):
             self.rates_.append({group["lr"] for group in net.optimizer_.param_groups})
-            self.kinds_.append(len(net.module_.kinds))
+            self.kinds_.append(len(net.module_.stacks))
 
     rates = Rates()
     schedule = LRScheduler("ExponentialLR", gamma=0.5)

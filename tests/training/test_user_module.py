@@ -1,11 +1,13 @@
 """PaddedModule: a module called as forward(x, mask) in the place of the package's core."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from sk_deepsets.nn import PackedSets, pack
-from sk_deepsets.training._user_module import ModulePack, PaddedModule
+from sk_deepsets.training._user_module import ModuleEnsemble, PaddedModule
 
 
 class Recorder(nn.Module):
@@ -157,54 +159,43 @@ def test_gradients_reach_the_modules_weights(padded):
     assert model.module.linear.weight.grad.abs().sum() > 0
 
 
-class TestModulePack:
+class TestModuleEnsemble:
     """Several modules side by side, one for each fold."""
 
     N_FOLDS = 3
 
     def make(self, **options):
         dims = {"module": Recorder, "input_dim": 2, "output_dim": 2, **options}
-        return ModulePack(self.N_FOLDS, "softmax", [0.0, 0.0], **dims)
+        return ModuleEnsemble(self.N_FOLDS, "softmax", [0.0, 0.0], **dims)
 
     def test_outputs_are_those_of_the_modules_one_by_one(self, padded):
         packed = pack(*padded)
         made = self.make(input_layer=nn.Linear(2, 2))
-        outputs = made(packed, mean=False)
-        torch.testing.assert_close(outputs, torch.stack([member(packed) for member in made.members]))
-        assert len({tuple(of_member.flatten().tolist()) for of_member in outputs}) == 3
+        members = made.stacks[0].members
+        outputs = made.member_outputs(packed)
+        torch.testing.assert_close(outputs, torch.stack([member(packed) for member in members]))
+        assert len({tuple(member_outputs.flatten().tolist()) for member_outputs in outputs}) == 3
         probabilities = outputs.softmax(dim=2).mean(dim=0)
         torch.testing.assert_close(made(packed).softmax(dim=1), probabilities)
-        torch.testing.assert_close(made.embed(packed), torch.cat([member.embed(packed) for member in made.members], 1))
+        torch.testing.assert_close(made.embed(packed), torch.cat([member.embed(packed) for member in members], 1))
 
     def test_context_reaches_all_modules(self, padded):
         made = self.make(context_dim=5)
         context = torch.randn(3, 5)
-        made(pack(*padded), context)
-        assert all(member.module.seen[2]["context"] is context for member in made.members)
+        made(pack(*padded), context=context)
+        assert all(member.module.seen[2]["context"] is context for member in made.stacks[0].members)
 
-    def test_members_of_some_folds_with_other_parameters(self, padded):
-        packed = pack(*padded)
-        made, other = self.make(), self.make()
-        state = {name: weight.detach() for name, weight in other.named_parameters()}
-        wanted, own = other(packed, mean=False), made(packed, mean=False)
-        for folds in ([0], [2], [2, 0]):
-            torch.testing.assert_close(made.said_by(state, folds, packed, None), wanted[folds])
-        torch.testing.assert_close(made(packed, mean=False), own)
+    def test_outputs_of_a_fold_are_those_of_its_member(self, padded):
+        packed, made = pack(*padded), self.make()
+        outputs = made.member_outputs(packed)
+        for fold in range(self.N_FOLDS):
+            torch.testing.assert_close(made.variant_outputs(packed, fold=fold), outputs[[fold]])
 
-    def test_kinds_are_times_of_the_training(self, padded):
-        packed = pack(*padded)
-        made, other = self.make(), self.make()
-        states = [made.of_kind(dict(one.named_parameters()), 0) for one in (made, other, made)]
-        joined = made.with_kinds(made.kinds * 3, states)
-        outputs = joined(packed, mean=False)
-        one, two = made(packed, mean=False), other(packed, mean=False)
-        torch.testing.assert_close(outputs, torch.cat([one, two, one]))
-        state = dict(joined.named_parameters())
-        again = [joined.of_kind(state, kind) for kind in range(3)]
-        rejoined = joined.joined(again)
-        assert rejoined.keys() == state.keys()
-        assert all(torch.equal(rejoined[name], state[name]) for name in state)
-        torch.testing.assert_close(joined.said_by(state, [1], packed, None), torch.stack([one[1], two[1], one[1]]))
+    def test_stacks_are_times_of_the_training(self, padded):
+        packed, made, other = pack(*padded), self.make(), self.make()
+        joined = made.with_stacks([copy.deepcopy(one.stacks[0]) for one in (made, other, made)])
+        one, two = made.member_outputs(packed), other.member_outputs(packed)
+        torch.testing.assert_close(joined.member_outputs(packed), torch.cat([one, two, one]))
         with torch.no_grad():
             next(joined.parameters()).fill_(9)
-        torch.testing.assert_close(made(packed, mean=False), one)  # copies, not the modules themselves
+        torch.testing.assert_close(made.member_outputs(packed), one)  # copies, not the modules themselves

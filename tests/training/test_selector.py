@@ -40,7 +40,7 @@ def run_net(net, epochs, patience=None, verbose=0):
 
 
 def best_epoch(net):
-    return dict(net.callbacks_)["best_epoch"]
+    return net.selector
 
 
 def run(valid_losses, train_losses=None, **options):

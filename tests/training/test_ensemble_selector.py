@@ -1,4 +1,4 @@
-"""MemberTraining: members trained at once as they would be alone, and chosen by what they have not seen."""
+"""EnsembleSelector: members trained at once as they would be alone, and chosen by their out-of-fold outputs."""
 
 import copy
 from types import SimpleNamespace
@@ -13,19 +13,28 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from sk_deepsets import check_sets
-from sk_deepsets.nn import Columns, DeepSetsPack, Kind, Scalings, Standardize, Statistics
-from sk_deepsets.training import MemberTraining, RandomNumbers, SetDataset, Split, _members, build_net, train
-from sk_deepsets.training._members import _Judge
+from sk_deepsets.nn import Columns, DeepSetsEnsemble, Scalings, Standardize, Statistics, Variant
+from sk_deepsets.training import (
+    EnsembleSelector,
+    RandomNumbers,
+    SetDataset,
+    Split,
+    _ensemble_selector,
+    build_net,
+    train,
+)
+from sk_deepsets.training._ensemble_selector import _SetLoss
 
 RNG = np.random.default_rng(0)
 SETS = check_sets([RNG.normal(size=(size, 2)).astype(np.float32) for size in RNG.integers(0, 6, 24)])
 FOLD = RNG.permutation(np.arange(24) % 3)
 LABELS = RNG.integers(0, 2, 24)
+EASY = (SETS.sizes > 2).astype(int)
 WEIGHT = RNG.uniform(0.2, 3, 24)
-KINDS = (
-    Kind(("standard",), ("clipped",)),
-    Kind(("clipped",), label_smoothing=0.2),
-    Kind(("standard", "clipped"), ("clipped",), sums=True),
+VARIANTS = (
+    Variant(("standard",), ("clipped",)),
+    Variant(("clipped",), label_smoothing=0.2),
+    Variant(("standard", "clipped"), ("clipped",), sums=True),
 )
 N_FOLDS = 3
 
@@ -42,13 +51,14 @@ class Watch(Callback):
             self.rates.append(net.optimizer_.param_groups[0]["lr"])
 
     def on_epoch_end(self, net, **kwargs):
-        members = dict(net.callbacks_)["best_epoch"]
-        average = {name: value.clone() for name, value in members._average.items()}
-        self.epochs.append((list(members._numbers), average, copy.deepcopy(net.module_)))
+        average = copy.deepcopy(net.module_.with_stacks(net.selector._average))
+        self.epochs.append((list(net.selector._numbers), average, copy.deepcopy(net.module_)))
 
 
 def state_of(module):
-    return {name: weight.detach().clone() for name, weight in module.named_parameters()}
+    """The weights of each stack, by their names."""
+    stacks = [stack.named_parameters() for stack in module.stacks]
+    return [{name: weight.detach().clone() for name, weight in weights} for weights in stacks]
 
 
 def data_of(weight=None, fold=FOLD, y=LABELS):
@@ -57,19 +67,19 @@ def data_of(weight=None, fold=FOLD, y=LABELS):
     return data
 
 
-def make_pack(kinds=KINDS, n_folds=N_FOLDS, output_dim=2, link="softmax", prior=(0.0, 0.0)):
+def make_dims(variants=VARIANTS, n_folds=N_FOLDS, output_dim=2, link="softmax", prior=(0.0, 0.0)):
     torch.manual_seed(0)
     table = torch.from_numpy(SETS.elements)
     layer = Standardize(table.mean(0).double(), table.std(0).double())
     statistics = Statistics(layer, 2)
     rows = statistics(data_of().take(torch.arange(24))[0].packed)
-    of_sets = Scalings(rows, Standardize(rows.mean(0).double(), rows.std(0).double()), {"clipped"})
+    scalings = Scalings(rows, Standardize(rows.mean(0).double(), rows.std(0).double()), {"clipped"})
     return {
-        "kinds": kinds,
+        "variants": variants,
         "n_folds": n_folds,
         "elements": Columns(Scalings(table, layer, {"standard", "clipped"}), 2),
         "statistics": statistics,
-        "of_sets": of_sets,
+        "statistic_columns": Columns(scalings, rows.shape[1]),
         "output_dim": output_dim,
         "phi_hidden_dims": (4, 4),
         "rho_hidden_dims": (4,),
@@ -79,17 +89,17 @@ def make_pack(kinds=KINDS, n_folds=N_FOLDS, output_dim=2, link="softmax", prior=
     }
 
 
-def make_net(kinds=KINDS, optimizer="sgd", loss="log_loss", weight_decay=0.01, **dims):
+def make_net(variants=VARIANTS, optimizer="sgd", loss="log_loss", weight_decay=0.01, **dims):
     how = {"optimizer": optimizer, "lr": 0.1, "weight_decay": weight_decay, "device": torch.device("cpu")}
-    dims = make_pack(kinds, **dims)
+    dims = make_dims(variants, **dims)
     torch.manual_seed(0)
-    return build_net(DeepSetsPack, dims, loss, **how).initialize()
+    return build_net(DeepSetsEnsemble, dims, loss, **how).initialize()
 
 
-def run(net, data, *callbacks, members=None, epochs=4, batch_size=24, lr=0.1, valid=None):
-    members = MemberTraining(stops_early=False) if members is None else members
+def run(net, data, *callbacks, selector=None, epochs=4, batch_size=24, lr=0.1, valid=None):
+    selector = EnsembleSelector(stops_early=False) if selector is None else selector
     how = {"lr": lr, "batch_size": batch_size, "verbose": 0}
-    train(net, Split(data, valid), RandomNumbers(0), members, epochs=epochs, callbacks=[Watch(), *callbacks], **how)
+    train(net, Split(data, valid), RandomNumbers(0), selector, epochs=epochs, callbacks=[Watch(), *callbacks], **how)
     return dict(net.callbacks_)["Watch"]
 
 
@@ -102,43 +112,42 @@ def test_each_member_is_trained_as_it_would_be_alone_without_its_fold(weight, fo
     valid = None if fold is not None else data_of(fold=None)
     watch = run(net, data_of(weight, fold), epochs=25, valid=valid)
     scaled = np.ones(24) if weight is None else weight / weight.mean()
-    for number, kind in enumerate(KINDS):
-        for one in range(N_FOLDS):
-            alone = DeepSetsPack(**make_pack([kind], 1))
-            of_kind = net.module_.of_kind
-            own = {name: value[one : one + 1] for name, value in of_kind(start, number).items()}
-            alone.load_state_dict(own, strict=False)
-            others = np.flatnonzero(fold != one) if fold is not None else np.arange(24)
+    for number, variant in enumerate(VARIANTS):
+        for own in range(N_FOLDS):
+            alone = DeepSetsEnsemble(**make_dims([variant], 1))
+            alone.stacks[0].load_state_dict({name: value[[own]] for name, value in start[number].items()}, strict=False)
+            others = np.flatnonzero(fold != own) if fold is not None else np.arange(24)
             packed = data_of().take(torch.from_numpy(others))[0].packed
             target, weights = torch.from_numpy(LABELS[others]), torch.from_numpy(scaled[others]).float()
             decays = [(name, p) for name, p in alone.named_parameters() if not name.endswith("bias")]
             biases = [p for name, p in alone.named_parameters() if name.endswith("bias")]
             groups = [{"params": [p for _, p in decays], "weight_decay": 0.01}, {"params": biases}]
             optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
-            criterion = nn.CrossEntropyLoss(reduction="none", label_smoothing=kind.label_smoothing)
+            criterion = nn.CrossEntropyLoss(reduction="none", label_smoothing=variant.label_smoothing)
             share = 24 if fold is None else 24 * (N_FOLDS - 1) / N_FOLDS
             for step in range(1, 26):
                 for group in optimizer.param_groups:
                     group["lr"] = 0.1 * min(step / 20, 1)
                 optimizer.zero_grad()
-                losses = criterion(alone(packed, mean=False)[0], target)
+                losses = criterion(alone.member_outputs(packed)[0], target)
                 ((losses * weights).sum() / share).backward()
                 optimizer.step()
                 if step in (1, 25):
-                    found = of_kind(watch.steps[step - 1], number)
-                    for name, value in alone.named_parameters():
-                        torch.testing.assert_close(found[name][one : one + 1], value.detach(), rtol=1e-3, atol=1e-4)
+                    found = watch.steps[step - 1][number]
+                    for name, value in state_of(alone)[0].items():
+                        torch.testing.assert_close(found[name][[own]], value, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_averages_of_the_weights_by_their_recursion(optimizer):
     watch = run(make_net(optimizer=optimizer), data_of(), batch_size=5, epochs=4)
-    for name in watch.steps[0]:
-        average = np.zeros(watch.steps[0][name].shape)
-        for step, weights in enumerate(watch.steps, 1):
-            kept = (1 - 1 / step) ** 7
-            average = kept * average + (1 - kept) * weights[name].double().numpy()
-        np.testing.assert_allclose(watch.epochs[-1][1][name], average, rtol=1e-3, atol=1e-5)
+    for number, found in enumerate(state_of(watch.epochs[-1][1])):
+        for name in found:
+            average = np.zeros(found[name].shape)
+            for step, weights in enumerate(watch.steps, 1):
+                kept = (1 - 1 / step) ** 7
+                average = kept * average + (1 - kept) * weights[number][name].double().numpy()
+            np.testing.assert_allclose(found[name], average, rtol=1e-3, atol=1e-5)
     assert len(watch.steps) == 20
 
 
@@ -150,15 +159,16 @@ def test_the_learning_rate_rises_over_20_steps_unless_a_scheduler_sees_to_it():
     np.testing.assert_allclose(rates, 0.1 * np.repeat([1, 0.5, 0.25], 3))
 
 
-def test_looks_come_later_and_later_and_the_last_epoch_has_one():
-    class Looks(MemberTraining):
-        def _look(self, net, outputs):
-            self.looks = [*getattr(self, "looks", []), self._n_epochs]
-            return super()._look(net, outputs)
+def test_evaluations_come_later_and_later_and_the_last_epoch_has_one():
+    epochs = []
 
-    members = Looks(stops_early=False)
-    run(make_net(), data_of(), members=members, epochs=40)
-    assert members.looks == [1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 29, 38, 40]
+    class Recorded(EnsembleSelector):
+        def _choose(self, net, outputs):
+            epochs.append(self._n_epochs)
+            return super()._choose(net, outputs)
+
+    run(make_net(), data_of(), selector=Recorded(stops_early=False), epochs=40)
+    assert epochs == [1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 29, 38, 40]
 
 
 @pytest.mark.parametrize(
@@ -173,24 +183,24 @@ def test_looks_come_later_and_later_and_the_last_epoch_has_one():
         ([0.2, -0.1, -0.1, -0.1], True),
     ],
 )
-def test_two_looks_in_a_row_without_a_gain_end_the_training(monkeypatch, losses, stops):
-    monkeypatch.setattr(_members, "MIN_STEPS", 1)
-    net, members = make_net(), MemberTraining()
+def test_two_evaluations_in_a_row_without_a_gain_end_the_training(monkeypatch, losses, stops):
+    monkeypatch.setattr(_ensemble_selector, "MIN_STEPS", 1)
+    net, selector = make_net(), EnsembleSelector()
     net.set_params(batch_size=24, max_epochs=99)
-    members.on_train_begin(net, X=Split(data_of(), None))
-    members._n_steps = 1
+    selector.on_train_begin(net, X=Split(data_of(), None))
+    selector._n_steps = 1
     script = iter(losses)
-    members._judge = SimpleNamespace(choose=lambda o, *_: (np.ones(len(o) + 1), loss := next(script), abs(loss)))
+    selector._loss = SimpleNamespace(choose=lambda o, *_: (np.ones(len(o) + 1), loss := next(script), abs(loss)))
     for _ in losses:
-        members._library = members._look(net, torch.zeros(3, 24, 2))
-    assert members.stop_ is stops
+        selector._library = selector._choose(net, torch.zeros(3, 24, 2))
+    assert selector.stop_ is stops
 
 
 def test_training_that_gains_nothing_more_ends_by_itself_or_not(monkeypatch):
-    monkeypatch.setattr(_members, "MIN_STEPS", 1)
+    monkeypatch.setattr(_ensemble_selector, "MIN_STEPS", 1)
     for stops_early in (True, False):
         net = make_net()
-        run(net, data_of(), members=MemberTraining(stops_early), epochs=60, lr=1e-9)
+        run(net, data_of(), selector=EnsembleSelector(stops_early), epochs=60, lr=1e-9)
         assert (len(net.history) < 60) is stops_early
 
 
@@ -199,43 +209,41 @@ def test_the_validation_loss_is_that_of_members_that_have_not_seen_the_sets(weig
     net = make_net()
     watch = run(net, data_of(weight), batch_size=6)
     packed = data_of().take(torch.arange(24))[0].packed
-    for row, (_, average, module) in zip(net.history, watch.epochs, strict=True):
-        module.load_state_dict(average, strict=False)
+    for row, (_, average, _) in zip(net.history, watch.epochs, strict=True):
         with torch.no_grad():
-            outputs = module.eval()(packed, mean=False).double().numpy()
-        of_kinds = softmax(outputs.reshape(3, N_FOLDS, 24, 2)[:, FOLD, np.arange(24)], axis=2)
-        losses = -np.log(of_kinds.mean(axis=0)[np.arange(24), LABELS])
+            outputs = average.eval().member_outputs(packed).double().numpy()
+        variants = softmax(outputs.reshape(3, N_FOLDS, 24, 2)[:, FOLD, np.arange(24)], axis=2)
+        losses = -np.log(variants.mean(axis=0)[np.arange(24), LABELS])
         assert row["valid_loss"] == pytest.approx(np.average(losses, weights=weight), rel=1e-5)
     valid = [row["valid_loss"] for row in net.history]
-    assert dict(net.callbacks_)["best_epoch"].best_epoch_ == 1 + np.argmin(valid)
+    assert net.selector.best_epoch_ == 1 + np.argmin(valid)
     assert [row["valid_loss_best"] for row in net.history] == [v == min(valid[: i + 1]) for i, v in enumerate(valid)]
 
 
 def test_the_best_epoch_is_one_of_this_call():
     net = make_net()
-    run(net, data_of(), epochs=10)
+    run(net, data_of(y=EASY), epochs=10)
     # targets turned around: nothing that follows is as good as what was
-    run(net, data_of(y=1 - LABELS), epochs=3, lr=0.5)
+    run(net, data_of(y=1 - EASY), epochs=3, lr=0.5)
     valid = [row["valid_loss"] for row in net.history]
     assert min(valid[10:]) > min(valid[:10])
-    assert dict(net.callbacks_)["best_epoch"].best_epoch_ == 11 + np.argmin(valid[10:])
+    assert net.selector.best_epoch_ == 11 + np.argmin(valid[10:])
 
 
-def test_given_sets_are_looked_at_with_all_folds_of_a_kind():
+def test_given_sets_are_evaluated_with_all_members_of_a_variant():
     net = make_net()
     valid = SetDataset(SETS[:9], LABELS[:9])
     watch = run(net, data_of(fold=None), valid=valid)
-    _, average, module = watch.epochs[-1]
-    module.load_state_dict(average, strict=False)
+    _, average, _ = watch.epochs[-1]
     with torch.no_grad():
-        outputs = module.eval()(valid.take(torch.arange(9))[0].packed, mean=False).double().numpy()
+        outputs = average.eval().member_outputs(valid.take(torch.arange(9))[0].packed).double().numpy()
     losses = -np.log(softmax(outputs, axis=2).mean(axis=0)[np.arange(9), LABELS[:9]])
     assert net.history[-1]["valid_loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 
-def judge_of(targets, weights=None, criterion=nn.CrossEntropyLoss, robust=False):
+def loss_of(targets, weights=None, criterion=nn.CrossEntropyLoss, robust=False):
     weights = None if weights is None else torch.from_numpy(weights)
-    return _Judge(SimpleNamespace(criterion_=criterion(reduction="none")), torch.from_numpy(targets), weights, robust)
+    return _SetLoss(SimpleNamespace(criterion_=criterion(reduction="none")), torch.from_numpy(targets), weights, robust)
 
 
 CHOICES = st.tuples(st.integers(1, 5), st.integers(1, 30), st.booleans(), st.integers(0, 2**32 - 1))
@@ -258,7 +266,7 @@ def loss_by_hand(probabilities, targets, weights):
 def test_the_choice_is_greedy_selection_with_replacement(shape):
     targets, weights, outputs = choice_of(shape)
     prior = np.array([0.2, -0.1, 0.0])
-    found, loss, _ = judge_of(targets, weights).choose(
+    found, loss, _ = loss_of(targets, weights).choose(
         list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax"
     )
     answers = [np.broadcast_to(softmax(prior), outputs[0].shape), *softmax(outputs, axis=2)]
@@ -283,7 +291,7 @@ def test_the_choice_is_greedy_selection_with_replacement(shape):
 def test_no_candidate_and_no_mean_of_the_best_with_another_is_better(shape):
     targets, weights, outputs = choice_of(shape)
     prior = np.zeros(3)
-    _, loss, _ = judge_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax")
+    _, loss, _ = loss_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.from_numpy(prior), "softmax")
     answers = [np.full(outputs[0].shape, 1 / 3), *softmax(outputs, axis=2)]
     singles = [loss_by_hand(one, targets, weights) for one in answers]
     best = answers[int(np.argmin(singles))]
@@ -295,19 +303,19 @@ def test_what_is_worse_than_the_prior_is_not_chosen():
     targets = np.array([0, 1] * 10)
     sure_and_wrong = torch.tensor([[-3.0, 3.0], [3.0, -3.0]] * 10, dtype=torch.float64)
     diverged = torch.full((20, 2), torch.nan, dtype=torch.float64)
-    found, loss, _ = judge_of(targets).choose([sure_and_wrong, diverged], torch.zeros(2), "softmax")
+    found, loss, _ = loss_of(targets).choose([sure_and_wrong, diverged], torch.zeros(2), "softmax")
     np.testing.assert_array_equal(found, [1, 0, 0])
     assert loss == pytest.approx(np.log(2))
 
 
 def test_losses_of_candidates_by_hand():
     targets, weights, outputs = choice_of((4, 20, True, 0))
-    found = judge_of(targets, weights)(torch.from_numpy(outputs))
+    found = loss_of(targets, weights)(torch.from_numpy(outputs))
     by_hand = -log_softmax(outputs, axis=2)[:, np.arange(20), targets]
     np.testing.assert_allclose(found, np.average(by_hand, axis=1, weights=weights), rtol=1e-6)
     values, weights = RNG.normal(size=(20, 2)), RNG.uniform(0.1, 2, 20)
     errors = np.square(outputs[..., :2] - values).mean(axis=2)
-    found = judge_of(values, weights, nn.MSELoss)(torch.from_numpy(outputs[..., :2]))
+    found = loss_of(values, weights, nn.MSELoss)(torch.from_numpy(outputs[..., :2]))
     np.testing.assert_allclose(found, np.average(errors, axis=1, weights=weights), rtol=1e-6)
 
 
@@ -316,18 +324,18 @@ def test_gains_are_a_share_of_the_loss_of_a_typical_set_where_there_are_outliers
     targets = np.r_[RNG.normal(size=(99, 1)), [[1e11]]]
     outputs = [torch.from_numpy(targets + shift).clamp(max=9) for shift in (0.1, -0.1)]
     for robust, n_chosen in ((True, 2), (False, 1)):
-        judge = judge_of(targets, criterion=nn.L1Loss, robust=robust)
-        weights, loss, size = judge.choose(outputs, torch.full((1,), 50.0), "identity")
+        set_loss = loss_of(targets, criterion=nn.L1Loss, robust=robust)
+        weights, loss, size = set_loss.choose(outputs, torch.full((1,), 50.0), "identity")
         assert (weights > 0).sum() == n_chosen
         assert loss == pytest.approx(1e9)
         assert size < 1 if robust else size == loss
 
 
-def test_very_many_sets_are_judged_by_a_part(monkeypatch):
+def test_of_very_many_sets_a_part_is_evaluated(monkeypatch):
     targets, weights, outputs = choice_of((3, 100, True, 1))
-    monkeypatch.setattr(_members, "MOST_JUDGES", 25)
-    found = judge_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.zeros(3), "softmax")
-    part = judge_of(targets[::4], weights[::4])
+    monkeypatch.setattr(_ensemble_selector, "MOST_EVALUATED", 25)
+    found = loss_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.zeros(3), "softmax")
+    part = loss_of(targets[::4], weights[::4])
     wanted = part.choose(list(torch.from_numpy(outputs[:, ::4])), torch.zeros(3), "softmax")
     np.testing.assert_array_equal(found[0], wanted[0])
     assert found[1] == pytest.approx(wanted[1])
@@ -337,70 +345,69 @@ OPTIMIZERS = ["adam", "adamw", "sgd", torch.optim.RMSprop, torch.optim.SGD, torc
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_kinds_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch, optimizer):
-    """The same weights, to rounding, as in a pack whose kinds are all trained to the end: moments move along."""
+def test_variants_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch, optimizer):
+    """The same weights, to rounding, as in an ensemble whose variants are all trained to the end."""
     first_and_third = [0, 0.5, 0, 0.5]
     monkeypatch.setattr(
-        _Judge, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0, 1.0)
+        _SetLoss, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0, 1.0)
     )
     watched = []
     for enough in (np.inf, 100):
-        monkeypatch.setattr(_members, "ENOUGH_SETS", enough)
+        monkeypatch.setattr(_ensemble_selector, "ENOUGH_SETS", enough)
         # full batches: with other numbers of members, dropout draws other numbers before the next order
         watched.append(run(make_net(optimizer=optimizer), data_of(), epochs=12, lr=0.02))
     whole, dropped = watched
     kept, average, module = dropped.epochs[-1]
     assert kept == [0, 2]
     assert dropped.epochs[3][0] == [0, 1, 2]  # 96 sets
-    assert module.kinds == tuple(KINDS[number] for number in kept)
+    assert [stack.variant for stack in module.stacks] == [VARIANTS[number] for number in kept]
     assert module.n_members == N_FOLDS * len(kept)
-    _, of_all, whole_module = whole.epochs[-1]
-    assert len(whole_module.kinds) == 3
-    for place, number in enumerate(kept):
-        for found, wanted in [(average, of_all), (state_of(module), state_of(whole_module))]:
-            found, wanted = module.of_kind(found, place), whole_module.of_kind(wanted, number)
-            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
+    _, whole_average, whole_module = whole.epochs[-1]
+    assert len(whole_module.stacks) == 3
+    for found, expected in [(average, whole_average), (module, whole_module)]:
+        found, expected = state_of(found), state_of(expected)
+        torch.testing.assert_close(found, [expected[number] for number in kept], rtol=1e-3, atol=1e-5)
 
 
-def test_kinds_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
-    monkeypatch.setattr(_members, "ENOUGH_SETS", 0)
-    net, members = make_net(), MemberTraining(stops_early=False)
+def test_variants_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
+    monkeypatch.setattr(_ensemble_selector, "ENOUGH_SETS", 0)
+    net, selector = make_net(), EnsembleSelector(stops_early=False)
     net.set_params(batch_size=24, max_epochs=99)
-    members.on_train_begin(net, X=Split(data_of(), None))
-    members._n_steps = 1
+    selector.on_train_begin(net, X=Split(data_of(), None))
+    selector._n_steps = 1
     chosen = iter([[0, 1, 0, 1], [0, 0, 0, 0.5, 0, 0.5]])  # prior and candidates
-    members._judge = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0, 1.0))
-    members._library = members._look(net, torch.zeros(3, 24, 2))
-    assert members._numbers == [0, 2]
-    assert net.module_.kinds == (KINDS[0], KINDS[2])
-    members._library = members._look(net, torch.zeros(2, 24, 2))
-    assert members._numbers == [2]  # candidates 3 and 5, both of kind 2
-    assert [one.number for one in members._library.candidates] == [0, 1, 2, 0, 2]
+    selector._loss = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0, 1.0))
+    selector._library = selector._choose(net, torch.zeros(3, 24, 2))
+    assert selector._numbers == [0, 2]
+    assert [stack.variant for stack in net.module_.stacks] == [VARIANTS[0], VARIANTS[2]]
+    selector._library = selector._choose(net, torch.zeros(2, 24, 2))
+    assert selector._numbers == [2]  # candidates 3 and 5, both of variant 2
+    assert [one.number for one in selector._library.candidates] == [0, 1, 2, 0, 2]
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
-def test_the_pack_in_the_end_is_that_of_the_chosen_candidates(weight):
+def test_the_ensemble_in_the_end_is_that_of_the_chosen_candidates(weight):
     net = make_net(optimizer="adamw")
     run(net, data_of(weight), epochs=30, lr=0.03)
-    pack, members = net.module_, dict(net.callbacks_)["best_epoch"]
-    assert pack.weights.sum().item() == pytest.approx(1)
-    assert (pack.weights >= 0).all()
+    ensemble, selector = net.module_, net.selector
+    assert ensemble.weights.sum().item() == pytest.approx(1)
+    assert (ensemble.weights >= 0).all()
     with torch.no_grad():
-        outputs = pack(data_of().take(torch.arange(24))[0].packed, mean=False).double().numpy()
+        outputs = ensemble.member_outputs(data_of().take(torch.arange(24))[0].packed).double().numpy()
     unseen = softmax(outputs.reshape(-1, N_FOLDS, 24, 2)[:, FOLD, np.arange(24)], axis=2)
-    of_kinds = pack.weights[:-1].view(-1, N_FOLDS).sum(dim=1).double().numpy()
-    mean = np.einsum("k,kno->no", of_kinds, unseen) + pack.weights[-1].item() / 2
+    stack_weights = ensemble.weights[:-1].view(-1, N_FOLDS).sum(dim=1).double().numpy()
+    mean = np.einsum("k,kno->no", stack_weights, unseen) + ensemble.weights[-1].item() / 2
     order = np.concatenate([np.nonzero(np.equal(FOLD, one))[0] for one in range(N_FOLDS)])
-    np.testing.assert_allclose(softmax(members.outputs_.numpy(), axis=1), mean[order], rtol=1e-4)
-    assert members.loss_ == pytest.approx(loss_by_hand(mean, LABELS, weight), rel=1e-5)
+    np.testing.assert_allclose(softmax(selector.out_of_fold_.numpy(), axis=1), mean[order], rtol=1e-4)
+    assert selector.loss_ == pytest.approx(loss_by_hand(mean, LABELS, weight), rel=1e-5)
 
 
 def test_where_there_is_nothing_to_learn_the_prior_answers(monkeypatch):
     prior = np.log([0.25, 0.75])
     net = make_net(prior=prior.tolist())
-    monkeypatch.setattr(_Judge, "choose", lambda self, outputs, *_: (np.eye(len(outputs) + 1)[0], 1.0, 1.0))
+    monkeypatch.setattr(_SetLoss, "choose", lambda self, outputs, *_: (np.eye(len(outputs) + 1)[0], 1.0, 1.0))
     run(net, data_of(), epochs=2)
-    assert len(net.module_.kinds) == 1
+    assert len(net.module_.stacks) == 1
     assert net.module_.weights.tolist() == [0, 0, 0, 1]
     outputs = net.forward(SetDataset(SETS)).double().numpy()
     np.testing.assert_allclose(softmax(outputs, axis=1), np.tile([0.25, 0.75], (24, 1)), rtol=1e-5)
@@ -415,11 +422,11 @@ def test_each_epoch_a_step_sees_each_set_once_and_a_callback_hears_of_the_mean()
     net = make_net()
     run(net, data_of(), Heard(), epochs=1, batch_size=24, lr=1e-9)
     with torch.no_grad():
-        outputs = make_net().module_(data_of().take(torch.arange(24))[0].packed, mean=False).double().numpy()
+        outputs = make_net().module_.member_outputs(data_of().take(torch.arange(24))[0].packed).double().numpy()
     losses = []
     for number, output in enumerate(outputs):
         logs = log_softmax(output, axis=1)
-        smoothing = KINDS[number // N_FOLDS].label_smoothing
+        smoothing = VARIANTS[number // N_FOLDS].label_smoothing
         of_sets = -(1 - smoothing) * logs[np.arange(24), LABELS] - smoothing * logs.mean(axis=1)
         losses.append(of_sets[np.not_equal(FOLD, number % N_FOLDS)].mean())
     assert net.history[-1]["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)

@@ -1,12 +1,15 @@
-"""BestEpoch: the callback that ends the training of one net, and goes back to its best epoch."""
+"""EpochSelector: what ends a training and chooses what is kept of it; BestEpoch: the one of a single net."""
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any, NamedTuple
 
 from skorch.callbacks import Callback
 from torch import Tensor
+
+from sk_deepsets.training._batches import SetDataset
 
 CLEAR_GAIN = 0.03
 """A share of the loss that is worth more epochs than the user allows"""
@@ -21,7 +24,66 @@ class Best(NamedTuple):
     last_epoch: int = 0
 
 
-class BestEpoch(Callback):
+class EpochSelector(Callback):
+    """The callback that ends a training, and chooses the weights that are kept: of an epoch, or of an ensemble.
+
+    Attributes
+    ----------
+    sets_lr : bool
+        Whether it changes the learning rate; set before training.
+    stop_ : bool
+        Whether training is to end with this epoch.
+    selects_members : bool
+        Whether what is kept is an ensemble, rather than the weights of an epoch.
+    """
+
+    stop_ = False
+    selects_members = False
+
+    def __init__(self) -> None:
+        self.sets_lr = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a checkpoint needs: all but the training data."""
+        return dict(vars(self))
+
+    @property
+    @abstractmethod
+    def best_epoch_(self) -> int | None:
+        """The epoch of the lowest validation loss; None without validation."""
+
+    @property
+    @abstractmethod
+    def last_epoch_(self) -> int:
+        """The last epoch that was finished; 0 before the first one is."""
+
+    @property
+    @abstractmethod
+    def is_falling_(self) -> bool:
+        """Whether the validation loss was still falling in the end, where training might have ended early."""
+
+    @property
+    def out_of_fold_(self) -> Tensor | None:
+        """The outputs of the members that were not trained on them for the training sets, (n_sets, n_outputs)."""
+        return None
+
+    @property
+    def evaluation_set(self) -> SetDataset | None:
+        """The sets that ``evaluate`` is of; None: the net evaluates held-out sets by itself."""
+        return None
+
+    def evaluate(self, net: Any) -> Tensor:
+        """Record the loss of the sets of ``evaluation_set``; the outputs for them, (n, n_outputs)."""
+        raise NotImplementedError
+
+    def before_step(self, net: Any) -> None:
+        """Called before each step of the optimizer."""
+
+    def after_step(self, net: Any) -> None:
+        """Called after each step of the optimizer."""
+
+
+class BestEpoch(EpochSelector):
     """Stop when the validation loss no longer falls, and go back to the weights of its lowest epoch.
 
     Unlike skorch's ``EarlyStopping`` it also ends a fit whose loss is no longer finite, keeps no copy of the
@@ -39,8 +101,8 @@ class BestEpoch(Callback):
     """
 
     def __init__(self, patience: int | None = None) -> None:
+        super().__init__()
         self.patience = patience
-        self.sets_lr = True
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
@@ -50,12 +112,12 @@ class BestEpoch(Callback):
 
     @property
     def best_epoch_(self) -> int | None:
-        """The epoch of the lowest validation loss; None without validation."""
+        """See :class:`EpochSelector`."""
         return self._best.epoch
 
     @property
     def last_epoch_(self) -> int:
-        """The last epoch that was finished; 0 before the first one is."""
+        """See :class:`EpochSelector`."""
         return self._best.last_epoch
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -75,8 +137,8 @@ class BestEpoch(Callback):
         self._lowest.append(best.loss)
 
     @property
-    def falls_(self) -> bool:
-        """Whether the validation loss was still falling clearly in the end, where that is asked for.
+    def is_falling_(self) -> bool:
+        """Whether the validation loss was still falling clearly in the end, where training might have ended early.
 
         That is a new minimum not long ago, and over ``patience`` epochs a gain by a clear share of the loss.
         """

@@ -1,0 +1,254 @@
+"""DeepSetsEnsemble: an ensemble of Deep Sets, whose variants see the elements and the sets in different scalings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sk_deepsets.nn._columns import Columns, take_columns
+from sk_deepsets.nn._deep_sets import DeepSets
+from sk_deepsets.nn._ensemble import Ensemble, Inputs, Stack
+from sk_deepsets.nn._layers import Layers
+from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
+from sk_deepsets.nn._model import WeightCounts
+from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._pools import PoolType, SetPooling
+from sk_deepsets.nn._statistics import Statistics
+
+# Batches whose scaled elements have no more values than this are scaled at once, for all variants; larger ones in the
+# chunks that phi goes through, which bounds the memory that a set takes.
+SCALED_AT_ONCE = 16_777_216
+
+
+class Variant(NamedTuple):
+    """How the members of a stack see the sets."""
+
+    elements: tuple[str, ...]
+    """The scalings of the elements that phi takes"""
+    statistics: tuple[str, ...] = ()
+    """The scalings of the statistics of the set that rho takes beside the pooled vector"""
+    dropout: float = 0.0
+    """Share of the pooled values, and of rho's hidden units, dropped in training"""
+    sums: bool = False
+    """Whether sums over the set take the place of means"""
+    label_smoothing: float = 0.0
+    """Share of the probability that is given to all classes alike in training"""
+
+
+class DeepSetsStack(Stack):
+    """Deep Sets of one variant, side by side.
+
+    Parameters
+    ----------
+    variant : Variant
+    n_folds : int
+    elements, statistics : Columns
+    context : Columns or None
+    output_dim : int
+    prior : Tensor of shape (output_dim,)
+        From which training starts.
+    pool_type : str or sequence of str
+    **options
+        Further arguments of :class:`DeepSets`.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        n_folds: int,
+        elements: Columns,
+        statistics: Columns,
+        context: Columns | None,
+        output_dim: int,
+        prior: Tensor,
+        pool_type: PoolType,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        layers = Layers(n_folds)
+        self.variant, self.label_smoothing = variant, variant.label_smoothing
+        self.element_places = elements.places(variant.elements)
+        self.statistic_places = statistics.places(variant.statistics)
+        input_layer, input_dim = elements.input_layer(variant.elements, layers)
+        if context is not None:
+            context_layer, context_dim = context.input_layer(context.scalings.names, layers)
+            options |= {"context_layer": context_layer, "context_dim": context_dim}
+        pools = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
+        if variant.sums:
+            pools = tuple("sum" if name == "mean" else name for name in pools)
+        self.net = DeepSets(
+            input_dim,
+            output_dim=output_dim,
+            pool_type=pools,
+            statistics_dim=statistics.input_layer(variant.statistics, layers)[1],
+            pooled_dropout=variant.dropout,
+            rho_dropout=variant.dropout,
+            input_layer=input_layer,
+            layers=layers,
+            **options,
+        )
+        last: Any = self.net.rho[-1]
+        with torch.no_grad():  # training starts from what is known without the set
+            for weight in last.weights:
+                weight.mul_(0.3)
+            last.bias.copy_(prior)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """See :class:`Stack`."""
+        context = self.net.member_context(inputs.context)
+        pooled = self.net.pool(inputs.packed, self._phi(inputs, context))
+        return self._outputs(pooled, context, inputs.statistics)
+
+    def embed(self, inputs: Inputs) -> Tensor:
+        """See :class:`Stack`."""
+        pooled = self.net.pool(inputs.packed, self._phi(inputs, self.net.member_context(inputs.context)))
+        return pooled.view(self.net.n_members, -1, pooled.shape[1])
+
+    def pooled_elements(self, inputs: Inputs) -> PackedSets:
+        """What the pool takes of each element, for each member: (K * n, k)."""
+        hidden = self._phi(inputs, self.net.member_context(inputs.context))(inputs.packed)
+        return inputs.packed.repeated(self.net.n_members, hidden)
+
+    def leave_one_out(self, inputs: Inputs, size: int) -> Iterator[tuple[slice, Tensor]]:
+        """Pooled vectors (K * n, k) of its set without it, for each element of chunks of a size, and their rows."""
+        phi = self._phi(inputs, self.net.member_context(inputs.context))
+        return leave_one_out(phi, self.net.pooling, inputs.packed, size, self.net.n_members)
+
+    def read_out(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None) -> Tensor:
+        """Outputs (K, b, o) for pooled vectors (K * b, k), and for context and statistics that the members share."""
+        return self._outputs(pooled, self.net.member_context(context), statistics)
+
+    def attention(self, inputs: Inputs) -> Tensor:
+        """The weight of each element in the attention pool of its set, for each member: (K, n)."""
+        return self.net.member_attention(inputs.packed, self._phi(inputs, self.net.member_context(inputs.context)))
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Stack`."""
+        return self.net.weight_counts()
+
+    def _phi(self, inputs: Inputs, context: Tensor | None) -> Callable[[PackedSets], Tensor]:
+        """Phi of all members for the elements of a batch, or of parts of it."""
+        phi = self.net.encode(context)
+
+        def phi_of_part(part: PackedSets) -> Tensor:
+            scaled = part.elements if inputs.scale is None else inputs.scale(part.elements)
+            return phi(part._replace(elements=take_columns(scaled, self.element_places)))
+
+        return phi_of_part
+
+    def _outputs(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None) -> Tensor:
+        """Outputs (K, b, o) for pooled vectors and contexts of all members, and statistics that they share."""
+        taken = None
+        if self.statistic_places:
+            assert statistics is not None
+            taken = take_columns(statistics, self.statistic_places)
+        outputs = self.net.read_out(pooled, context, taken)
+        return outputs.view(self.net.n_members, -1, outputs.shape[1])
+
+
+class DeepSetsEnsemble(Ensemble):
+    """The weighted mean of Deep Sets that see the sets in several ways.
+
+    Parameters
+    ----------
+    variants : sequence of Variant
+    n_folds : int
+        How many members there are of each.
+    elements : Columns
+    statistics : Statistics
+    statistic_columns : Columns
+        Of the statistics.
+    context : Columns, optional
+    output_dim : int
+    link, prior
+        As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
+    phi_hidden_dims, rho_hidden_dims, pool_type, fusion_type, context_in_rho, activation, encoder, sum_scale
+        As in :class:`DeepSetsConditional`; there must be a layer in phi.
+    """
+
+    stacks: Sequence[DeepSetsStack]
+
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        n_folds: int,
+        elements: Columns,
+        statistics: Statistics,
+        statistic_columns: Columns,
+        output_dim: int,
+        *,
+        context: Columns | None = None,
+        link: str = "identity",
+        prior: Sequence[float] | None = None,
+        pool_type: PoolType = ("mean", "max"),
+        **options: Any,
+    ) -> None:
+        start = torch.tensor([0.0] * output_dim if prior is None else prior)
+        columns = (elements, statistic_columns, context)
+        stacks = [DeepSetsStack(one, n_folds, *columns, output_dim, start, pool_type, **options) for one in variants]
+        super().__init__(stacks, n_folds, link, start.tolist())
+        self.elements, self.statistics = elements, statistics
+        self.statistic_columns, self.context = statistic_columns, context
+
+    @property
+    def pooling(self) -> SetPooling:  # type: ignore[override]  # stacks may come and go
+        """See :class:`Model`; that of one stack, of which the others have one as wide."""
+        return self.stacks[0].net.pooling
+
+    @property
+    def is_elementwise(self) -> bool:
+        """See :class:`Model`."""
+        return self.stacks[0].net.is_elementwise
+
+    def inputs(self, packed: PackedSets, context: Tensor | None) -> Inputs:
+        """Scaled elements, statistics and context."""
+        statistics = self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
+        context = None if context is None or self.context is None else self.context(context)
+        if packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE and not torch.compiler.is_compiling():
+            return Inputs(packed, context, statistics, scale=self.elements)
+        return Inputs(packed._replace(elements=self.elements(packed.elements)), context, statistics)
+
+    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
+        """See :class:`Model`."""
+        inputs = self.inputs(packed, context)
+        hidden = torch.cat([stack.pooled_elements(inputs).elements for stack in self.stacks])
+        return packed.repeated(self.n_members, hidden)
+
+    def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """See :class:`Model`."""
+        inputs, size = self.inputs(packed, context), elements_at_once(self.width(), packed.sizes.device)
+        of_sets = self.statistics.leave_one_out(packed, size) if self.reads_statistics else repeat(None)
+        of_stacks = zip(*(stack.leave_one_out(inputs, size) for stack in self.stacks), strict=True)
+        found = []
+        for pieces, raw in zip(of_stacks, of_sets, strict=False):
+            statistics = None if raw is None else self.statistic_columns(raw)
+            segments = packed.segments[pieces[0][0]]
+            own = None if inputs.context is None else inputs.context.index_select(0, segments)
+            stacks = zip(self.stacks, pieces, strict=True)
+            outputs = [stack.read_out(pooled, own, statistics) for stack, (_, pooled) in stacks]
+            found.append(self.mean_of(torch.cat(outputs)))
+        return torch.cat(found)
+
+    def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """See :class:`Model`; the mean by the weights of the members."""
+        inputs, weights = self.inputs(packed, context), self.weights[:-1]
+        # all weight may be on the prior
+        weights = weights / weights.sum() if weights.sum() > 0 else torch.full_like(weights, 1 / len(weights))
+        return weights @ torch.cat([stack.attention(inputs) for stack in self.stacks])
+
+    def mean_element(self) -> Tensor:
+        """See :class:`Model`."""
+        return self.elements.scalings.standardize.mean  # type: ignore[return-value]
+
+    def width(self) -> int:
+        """See :class:`Model`."""
+        return max(self.elements.width, *(stack.net.width() for stack in self.stacks))
+
+    @property
+    def reads_statistics(self) -> bool:
+        """See :class:`Model`."""
+        return any(stack.variant.statistics for stack in self.stacks)

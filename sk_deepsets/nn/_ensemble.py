@@ -1,0 +1,189 @@
+"""Ensemble: the weighted mean of many nets and of a constant prediction, as one model.
+
+The nets are the *members*. Each belongs to a *variant*, in which the sets are seen in some way, and holds out one fold
+of the training sets; the members of one variant, one for each fold, are a *stack* that runs at once.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import logsigmoid
+
+from sk_deepsets.nn._model import Model, WeightCounts
+from sk_deepsets.nn._packed import PackedSets, pack
+
+TINY = 1e-12  # a probability that is 0 to the last digit is not known that well
+
+# From outputs (..., o) to answers, and back: probabilities of classes, of labels, positive values, or values.
+LINKS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "softmax": (lambda outputs: outputs.softmax(dim=-1), lambda answers: answers.clamp(min=TINY).log()),
+    "sigmoid": (torch.sigmoid, lambda answers: answers.logit(eps=TINY)),
+    "log": (torch.exp, lambda answers: answers.clamp(min=TINY).log()),
+    "identity": (lambda outputs: outputs, lambda answers: answers),
+}
+
+
+def even_weights(outputs: Tensor) -> Tensor:
+    """Weights (k,) of outputs (k, b, o) that all count the same."""
+    return outputs.new_full((len(outputs),), 1 / len(outputs))
+
+
+def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
+    """The weighted mean of the answers that outputs (k, b, o) stand for, as an output: (b, o)."""
+    weights = weights[:, None, None].to(outputs.dtype)
+    if link == "identity":
+        return (weights * outputs).sum(dim=0)
+    logs = weights.log()
+    if link == "sigmoid":
+        yes, no = ((logs + logsigmoid(one)).logsumexp(dim=0) for one in (outputs, -outputs))
+        return yes - no
+    return (logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs)).logsumexp(dim=0)
+
+
+class Inputs(NamedTuple):
+    """What the stacks of an ensemble take of a batch."""
+
+    packed: PackedSets
+    context: Tensor | None = None
+    """(b, c)"""
+    statistics: Tensor | None = None
+    """(b, s)"""
+    scale: Callable[[Tensor], Tensor] | None = None
+    """What the elements go through first; None where they have done so"""
+
+
+class Stack(nn.Module):
+    """The members of one variant, one for each fold; all its parameters have a first axis of members.
+
+    Attributes
+    ----------
+    label_smoothing : float
+        Share of the probability that is given to all classes alike in training.
+    """
+
+    label_smoothing = 0.0
+
+    @abstractmethod
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Outputs of the members, (K, b, o)."""
+
+    @abstractmethod
+    def embed(self, inputs: Inputs) -> Tensor:
+        """Pooled vectors of the members, (K, b, k)."""
+
+    def fold_outputs(self, inputs: Inputs, fold: int) -> Tensor:
+        """Outputs of the member that holds out a fold, (1, b, o)."""
+        own = {name: weight[fold : fold + 1] for name, weight in self.named_parameters()}
+        return functional_call(self, own, (inputs,))
+
+    @abstractmethod
+    def weight_counts(self) -> WeightCounts:
+        """As those of a :class:`Model`."""
+
+
+class Ensemble(Model):
+    """The weighted mean of the answers of all members and of a constant prediction.
+
+    An ensemble in one model, as in Gorishniy et al. (2024), "TabM: Advancing tabular deep learning with
+    parameter-efficient ensembling", but with weights that are all the members' own.
+
+    Parameters
+    ----------
+    stacks : iterable of Stack
+    n_folds : int
+        How many members each stack has.
+    link : str
+        What the mean is taken of, see ``LINKS``.
+    prior : sequence of float
+        The constant prediction, as outputs (n_outputs,).
+    """
+
+    weights: Tensor
+    prior: Tensor
+
+    def __init__(self, stacks: Iterable[Stack], n_folds: int, link: str, prior: Sequence[float]) -> None:
+        super().__init__()
+        self._n_folds, self.link = n_folds, link
+        self.register_buffer("prior", torch.tensor(prior))
+        self.register_buffer("weights", torch.empty(0))
+        self._set_stacks(stacks)
+
+    def with_stacks(
+        self, stacks: Iterable[Stack], weights: Sequence[float] | None = None, prior_weight: float = 0.0
+    ) -> Self:
+        """An ensemble of these members; ``weights`` are those of the stacks, by default all the same."""
+        other = copy.copy(self)
+        other._modules, other._buffers = dict(self._modules), dict(self._buffers)
+        other._set_stacks(stacks, weights, prior_weight)
+        return other
+
+    def _set_stacks(
+        self, stacks: Iterable[Stack], weights: Sequence[float] | None = None, prior_weight: float = 0.0
+    ) -> None:
+        module_list = nn.ModuleList(stacks).train(self.training)
+        self.stacks: Sequence[Stack] = module_list  # type: ignore[assignment]  # a ModuleList does not say of what
+        shares = [1 / len(module_list)] * len(module_list) if weights is None else weights
+        member_weights = [share / self.n_folds for share in shares for _ in range(self.n_folds)]
+        self.weights = torch.tensor([*member_weights, prior_weight], device=self.prior.device, dtype=self.prior.dtype)
+
+    @property
+    def n_folds(self) -> int:
+        """See :class:`Model`."""
+        return self._n_folds
+
+    @property
+    def n_members(self) -> int:
+        """How many members there are."""
+        return len(self.stacks) * self.n_folds
+
+    @property
+    def label_smoothing(self) -> list[float]:
+        """That of each member."""
+        return [stack.label_smoothing for stack in self.stacks for _ in range(self.n_folds)]
+
+    def inputs(self, packed: PackedSets, context: Tensor | None) -> Inputs:
+        """What the stacks take of a batch."""
+        return Inputs(packed, context)
+
+    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        """The mean of the members' outputs, (b, output_dim).
+
+        Parameters
+        ----------
+        x : Tensor of shape (b, m, input_dim), or PackedSets
+        mask : Tensor of shape (b, m), optional
+            True or non-zero where there is an element; None: everywhere.
+        context : Tensor of shape (b, context_dim), optional
+        """
+        return self.mean_of(self.member_outputs(pack(x, mask), context))
+
+    def member_outputs(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
+        """Outputs of all members, (K, b, o)."""
+        inputs = self.inputs(packed, context)
+        return torch.cat([stack(inputs) for stack in self.stacks])
+
+    def variant_outputs(self, packed: PackedSets, context: Tensor | None = None, fold: int | None = None) -> Tensor:
+        """Outputs of each variant (n_stacks, b, o): the mean of its members, or of the one that holds out a fold."""
+        inputs = self.inputs(packed, context)
+        outputs = [stack(inputs) if fold is None else stack.fold_outputs(inputs, fold) for stack in self.stacks]
+        return torch.stack([linked_mean(one, even_weights(one), self.link) for one in outputs])
+
+    def mean_of(self, outputs: Tensor) -> Tensor:
+        """The mean of outputs (K, b, o) and of the prior: (b, o)."""
+        return linked_mean(torch.cat([outputs, self.prior.expand(1, *outputs.shape[1:])]), self.weights, self.link)
+
+    def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        """The pooled vectors of all members side by side, (b, K * k); arguments as in ``forward``."""
+        inputs = self.inputs(pack(x, mask), context)
+        return torch.cat([stack.embed(inputs) for stack in self.stacks]).transpose(0, 1).flatten(1)
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Model`."""
+        return WeightCounts(*map(sum, zip(*(stack.weight_counts() for stack in self.stacks), strict=True)))

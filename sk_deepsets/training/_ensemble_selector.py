@@ -1,0 +1,286 @@
+"""EnsembleSelector: how the members of an ensemble are trained, and which are kept, by their out-of-fold outputs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sk_deepsets.nn import LINKS, Stack, even_weights, linked_mean, row_losses
+from sk_deepsets.training._batches import SetDataset
+from sk_deepsets.training._selector import CLEAR_GAIN, EpochSelector
+
+WARM_UP = 20
+"""Steps in which the learning rate rises to its value"""
+AVERAGE = 7
+"""The average of the weights is over about the last seventh of the steps, at any time"""
+NEXT_EVALUATION = 1.3
+"""How much later each evaluation is, in epochs"""
+PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
+"""Training ends when so many evaluations in a row have lowered the loss by less than this share, after so many steps"""
+ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
+"""Sets, or elements, after which variants that are not chosen are no longer trained"""
+MOST_ROUNDS, MOST_EVALUATED = 30, 20_000
+"""Rounds of the selection, and sets that it evaluates"""
+OF_THE_DATA = ("_evaluated", "_evaluation_set", "_loss", "_variant_outputs")
+
+
+class Candidate(NamedTuple):
+    """A variant at a time when it may be worth keeping."""
+
+    number: int
+    """Which of the variants that training began with"""
+    stack: Stack
+    outputs: Tensor
+    """(n, n_outputs): for each set that is evaluated, the output of members that were not trained on it"""
+
+
+class Library(NamedTuple):
+    """What is known of the epochs that are finished; replaced at once, since Ctrl-C may come at any time."""
+
+    candidates: tuple[Candidate, ...] = ()
+    weights: np.ndarray = np.ones(1)
+    """Those of the prior and of the candidates"""
+    lowest_loss: float = math.inf
+    best_epoch: int | None = None
+    last_epoch: int = 0
+
+
+class EnsembleSelector(EpochSelector):
+    """Trains each member on all folds but one, and keeps the variants, and the times, that are best together.
+
+    Weights are averaged over the steps, with the power schedule of Karras et al. (2024), "Analyzing and improving the
+    training dynamics of diffusion models". At the ends of epochs 1, 2, 3, 4, 5, 6, 8, 10, 13, … the out-of-fold outputs
+    of each variant make a candidate; candidates are weighed by greedy selection with replacement (Caruana et al., 2004,
+    "Ensemble selection from libraries of models"). When that gains no more, training ends.
+
+    Parameters
+    ----------
+    stops_early : bool, default=True
+    robust : bool, default=False
+        Whether the loss is made for outliers among the targets. Gains are then a share of the loss of a typical set,
+        since the mean may be that of the outliers alone.
+
+    Attributes
+    ----------
+    loss_ : float
+        The loss of the chosen candidates together.
+    """
+
+    selects_members = True
+
+    def __init__(self, stops_early: bool = True, robust: bool = False) -> None:
+        super().__init__()
+        self.stops_early = stops_early
+        self.robust = robust
+
+    def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
+        """Forget an earlier fit."""
+        self.stop_, self._library = False, Library()
+        self._n_steps = self._n_epochs = self._evaluations_without_gain = 0
+        self._max_epochs = net.max_epochs
+        self._next_evaluation, self._falls = 1, False
+        self._best_loss = math.inf
+        self._outputs: Tensor | None = None
+        self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
+        self._numbers = list(range(len(net.module_.stacks)))
+        self._average: list[Stack] = copy.deepcopy(list(net.module_.stacks))
+        self._evaluated: list[tuple[SetDataset, int | None]] = [(X.valid, None)]  # sets, and the fold that they are
+        self._evaluation_set: SetDataset = X.valid
+        if X.train.fold is not None:
+            fold = X.train.fold.numpy()
+            parts = {int(number): np.flatnonzero(fold == number) for number in np.unique(fold[fold >= 0])}
+            self._evaluated = [(X.train.subset(numbers), number) for number, numbers in parts.items()]
+            # not the weights of the parts, each of which has a mean of 1
+            self._evaluation_set = X.train.subset(np.concatenate(list(parts.values())))
+        self._loss = _SetLoss(net, self._evaluation_set.y, self._evaluation_set.weights(), self.robust)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the training data, which each fit brings, and what is made of them anew in each epoch."""
+        return {name: value for name, value in vars(self).items() if name not in OF_THE_DATA}
+
+    @property
+    def evaluation_set(self) -> SetDataset | None:
+        """See :class:`EpochSelector`: the sets of the folds, one fold after another, or of ``X_val``."""
+        return self._evaluation_set
+
+    def before_step(self, net: Any) -> None:
+        """Set the learning rate of the step."""
+        self._n_steps += 1
+        if self.sets_lr and self._n_steps <= WARM_UP:
+            for group in net.optimizer_.param_groups:
+                group["lr"] = net.lr * self._n_steps / WARM_UP
+
+    @torch.no_grad()
+    def after_step(self, net: Any) -> None:
+        """Add the new weights to the average."""
+        share = 1 - (1 - 1 / self._n_steps) ** AVERAGE
+        torch._foreach_lerp_(_weights(self._average), _weights(net.module_.stacks), share)
+
+    def evaluate(self, net: Any) -> Tensor:
+        """See :class:`EpochSelector`: the mean of the variants' out-of-fold outputs."""
+        self._variant_outputs = self._evaluate(net)  # (n_stacks, n, n_outputs)
+        outputs = linked_mean(self._variant_outputs, even_weights(self._variant_outputs), net.module_.link)
+        net.history.record("valid_loss", self._loss(outputs[None]).item())
+        return outputs
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Choose members at some of the epochs."""
+        self._n_epochs += 1
+        library, record = self._library, net.history[-1]
+        loss = record["valid_loss"]
+        net.history.record("valid_loss_best", loss < library.lowest_loss)  # what skorch's Checkpoint looks for
+        if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
+            self.stop_ = True
+        else:
+            if self._n_epochs >= self._next_evaluation or self._n_epochs == self._max_epochs:
+                library = self._choose(net, self._variant_outputs)
+            if loss < library.lowest_loss:
+                library = library._replace(lowest_loss=loss, best_epoch=record["epoch"])
+        self._library = library._replace(last_epoch=record["epoch"])
+
+    @property
+    def best_epoch_(self) -> int | None:
+        """See :class:`EpochSelector`."""
+        return self._library.best_epoch
+
+    @property
+    def last_epoch_(self) -> int:
+        """See :class:`EpochSelector`."""
+        return self._library.last_epoch
+
+    @property
+    def is_falling_(self) -> bool:
+        """Whether the last evaluation still found clearly less loss, where training might have ended early."""
+        return self.stops_early and not self.stop_ and self._falls
+
+    @property
+    def out_of_fold_(self) -> Tensor | None:
+        """See :class:`EpochSelector`; in the order of the folds."""
+        return self._outputs
+
+    def _choose(self, net: Any, outputs: Tensor) -> Library:
+        """Weigh the candidates, these among them, and find out whether it is enough; what is known then."""
+        self._next_evaluation = max(self._n_epochs + 1, round(self._n_epochs * NEXT_EVALUATION))
+        ensemble, candidates = net.module_, list(self._library.candidates)
+        for number, stack, stack_outputs in zip(self._numbers, self._average, outputs, strict=True):
+            candidates.append(Candidate(number, copy.deepcopy(stack), stack_outputs))
+        weights, loss, size = self._loss.choose([one.outputs for one in candidates], ensemble.prior, ensemble.link)
+        gain = self._best_loss - loss
+        self._falls = gain > CLEAR_GAIN * size
+        self._evaluations_without_gain = 0 if gain > GAIN * size else self._evaluations_without_gain + 1
+        self._best_loss = min(loss, self._best_loss)
+        if self.stops_early and self._evaluations_without_gain >= PATIENCE and self._n_steps >= MIN_STEPS:
+            self.stop_ = True
+        elif self._n_epochs * self._n_sets >= ENOUGH_SETS or self._n_epochs * self._n_elements >= ENOUGH_ELEMENTS:
+            chosen = {one.number for one, weight in zip(candidates, weights[1:], strict=True) if weight}
+            kept = [place for place, number in enumerate(self._numbers) if number in chosen]
+            if 0 < len(kept) < len(self._numbers):
+                self._keep(net, kept)
+        return self._library._replace(candidates=tuple(candidates), weights=weights)
+
+    def _keep(self, net: Any, places: list[int]) -> None:
+        """Train these variants alone from now on."""
+        net.module_ = net.module_.with_stacks([net.module_.stacks[place] for place in places])
+        self._average = [self._average[place] for place in places]
+        self._numbers = [self._numbers[place] for place in places]
+        # the optimizer stays the same object, which schedulers of its learning rate refer to
+        kept = set(net.module_.parameters())
+        for group in net.optimizer_.param_groups:
+            group["params"] = [weight for weight in group["params"] if weight in kept]
+        for weight in [weight for weight in net.optimizer_.state if weight not in kept]:
+            del net.optimizer_.state[weight]
+
+    @torch.no_grad()
+    def _evaluate(self, net: Any) -> Tensor:
+        """The outputs of each variant, with averaged weights, for sets that its members have not seen: (v, n, o)."""
+        net._set_training(False)
+        averaged, found = net.module_.with_stacks(self._average), []
+        for part, fold in self._evaluated:
+            for batch, _ in net.get_iterator(part):
+                found.append(averaged.variant_outputs(batch.packed, batch.context, fold))
+        return torch.cat(found, dim=1).double().cpu()
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Make an ensemble of the chosen candidates, with the parameters that they had.
+
+        Called once more after an interrupt, it begins where it began before.
+        """
+        candidates, ensemble = self._library.candidates, net.module_
+        prior_weight, *weights = self._library.weights
+        if not candidates:
+            return
+        chosen = np.flatnonzero(weights)
+        if not len(chosen):  # there is nothing to learn; something has to stand for the members
+            chosen = np.array([int(self._loss(torch.stack([one.outputs for one in candidates])).argmin())])
+        kept, stack_weights = [candidates[number] for number in chosen], [weights[number] for number in chosen]
+        prior = ensemble.prior.double().cpu().expand(1, *kept[0].outputs.shape)
+        outputs = torch.cat([prior, torch.stack([one.outputs for one in kept])])
+        self._outputs = linked_mean(outputs, torch.tensor([prior_weight, *stack_weights]), ensemble.link)
+        self.loss_ = self._loss(self._outputs[None]).item()
+        net.module_ = ensemble.with_stacks([one.stack for one in kept], stack_weights, prior_weight)
+        net.initialize_optimizer()
+        self._average, self._library = [], self._library._replace(candidates=())
+        for name in OF_THE_DATA:
+            self.__dict__.pop(name, None)
+
+
+def _weights(stacks: Sequence[Stack]) -> list[Tensor]:
+    return [weight.detach() for stack in stacks for weight in stack.parameters()]
+
+
+class _SetLoss:
+    """The loss of outputs for the evaluated sets."""
+
+    def __init__(self, net: Any, targets: Tensor | None, weights: Tensor | None, robust: bool) -> None:
+        assert targets is not None
+        self.criterion, self.robust = net.criterion_, robust
+        self.targets, self.weights = targets.cpu(), None if weights is None else weights.double().cpu()
+        # a part of very many sets tells candidates apart as well
+        self.some = slice(None, None, max(1, len(targets) // MOST_EVALUATED))
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """The loss of each of outputs (c, n, o)."""
+        return self._mean(self._losses(outputs, slice(None)), slice(None))
+
+    def _mean(self, losses: Tensor, some: slice) -> Tensor:
+        """The mean over some sets, (c,)."""
+        if self.weights is None:
+            return losses.mean(dim=1)
+        weights = self.weights[some]
+        return losses.sum(dim=1) / (weights if weights.dim() == 1 else weights.mean(dim=1)).sum()
+
+    def _size(self, losses: Tensor, loss: Tensor) -> float:
+        """What gains are a share of; the loss of counts, and of positive numbers, may be negative."""
+        return float(losses.median() if self.robust else loss.abs())
+
+    def _losses(self, outputs: Tensor, some: slice) -> Tensor:
+        """The losses of some sets times their weights, (c, n), of outputs (c, n, o)."""
+        targets = self.targets[some]
+        if targets.is_floating_point():
+            targets = targets.to(outputs.dtype)
+        repeated = targets.expand(len(outputs), *targets.shape).flatten(0, 1)
+        losses = self.criterion(outputs.flatten(0, 1), repeated).view(*outputs.shape[:2], -1)
+        return row_losses(losses, None if self.weights is None else self.weights[some])
+
+    def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float, float]:
+        """Weights of the prior and of candidates by greedy selection, the loss of their mean, and its size."""
+        to_answers, to_outputs = LINKS[link]
+        stacked = torch.stack(outputs)[:, self.some]
+        answers = to_answers(torch.cat([prior.double().cpu().expand(1, *stacked.shape[1:]), stacked]))
+        counts, total, best, size = np.zeros(len(answers)), torch.zeros_like(answers[0]), math.inf, 0.0
+        for n_before in range(MOST_ROUNDS):
+            losses = self._losses(to_outputs((total + answers) / (n_before + 1)), self.some)
+            means = self._mean(losses, self.some).nan_to_num(math.inf)
+            number = int(means.argmin())
+            if means[number] >= best - 1e-5 * size:
+                break
+            best, size = float(means[number]), self._size(losses[number], means[number])
+            counts[number] += 1
+            total = total + answers[number]
+        return counts / counts.sum(), best, size
