@@ -208,7 +208,8 @@ class DeepSetsEnsemble(Ensemble):
         """Scaled elements, statistics and context."""
         statistics = self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
         context = None if context is None or self.context is None else self.context(context)
-        if packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE and not torch.compiler.is_compiling():
+        # an export knows no sizes, which come last therefore
+        if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)
         return Inputs(packed._replace(elements=self.elements(packed.elements)), context, statistics)
 

@@ -33,7 +33,7 @@ class MemberLinear(nn.Module):
 
     def __init__(self, n_members: int, input_dim: int | Sequence[int], output_dim: int, bias: bool = True) -> None:
         super().__init__()
-        widths = [input_dim] if isinstance(input_dim, int) else [width for width in input_dim if width]
+        widths = [width for width in input_dim if width] if isinstance(input_dim, Sequence) else [input_dim]
         bounds = [sqrt(2 / max(width, 1) / len(widths)) for width in widths]
         blocks = [
             torch.empty(n_members, output_dim, width).uniform_(-bound, bound)
@@ -81,7 +81,7 @@ class Layers(NamedTuple):
         """A linear map, of one input or of several side by side."""
         if self.n_members is not None:
             return MemberLinear(self.n_members, input_dim, output_dim, bias)
-        return nn.Linear(input_dim if isinstance(input_dim, int) else sum(input_dim), output_dim, bias)
+        return nn.Linear(sum(input_dim) if isinstance(input_dim, Sequence) else input_dim, output_dim, bias)
 
     def embedding(self, n_categories: int, dim: int) -> nn.Module:
         """Vectors of codes from 1 to a number of categories, and 0 for an unknown category."""

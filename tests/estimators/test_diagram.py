@@ -75,7 +75,7 @@ def test_equivariant_layers_and_modules_of_the_user(bags, values):
 
 
 def test_it_is_in_the_html_of_what_is_fitted_also_in_a_pipeline(bags, values):
-    reg = DeepSetsRegressor(max_epochs=1)
+    reg = DeepSetsRegressor(n_members=1, max_epochs=1)
     assert not hasattr(reg, "_sk_visual_block_")
     assert "phi: 3" not in estimator_html_repr(reg)
     pipe = make_pipeline(ElementTransformer(StandardScaler()), reg).fit(bags, values)

@@ -70,8 +70,10 @@ def test_a_set_several_times_is_the_same_distribution(n_members, pool_type, one,
 
 @MEMBERS
 def test_a_sum_tells_how_many_there_are(n_members):
-    few, many = answer("sum", n_members)([np.ones((2, 2)), np.ones((9, 2))])
-    assert many - few > 2
+    # over seeds 0 to 4 between 6.9 and 7.9
+    predict = answer("sum", n_members, rho_hidden_dims=(), lr=0.05, max_epochs=100)
+    few, many = predict([np.ones((2, 2)), np.ones((9, 2))])
+    assert many - few == pytest.approx(9 - 2, abs=2)
 
 
 @pytest.mark.parametrize("n_members", [5, 12])

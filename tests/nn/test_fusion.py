@@ -4,19 +4,17 @@ from torch import nn
 from torch.testing import assert_close
 
 from sk_deepsets.nn import pack
-from sk_deepsets.nn._encoder import Encoder
+from sk_deepsets.nn._encoder import ENCODERS, make_encoder
 from sk_deepsets.nn._fusion import FUSION_TYPES
 from sk_deepsets.nn._model import SetModel
-
-KINDS = ("elementwise", "equivariant")
 
 
 class FusedEncoder(SetModel):
     """The smallest model: what the fusion makes of elements and context goes through an encoder."""
 
-    def __init__(self, fusion_type, input_dim, context_dim, hidden_dims, **encoder):
+    def __init__(self, fusion_type, input_dim, context_dim, hidden_dims, encoder="elementwise", **options):
         super().__init__(input_dim, next(iter(hidden_dims), None), context_dim, fusion_type)
-        self.encoder = Encoder(self.fused_dim, hidden_dims, **encoder)
+        self.encoder = make_encoder(encoder, self.fused_dim, hidden_dims, **options)
 
     def forward(self, packed, context):
         return self.encoder(*self.fuse(packed, context))
@@ -96,19 +94,19 @@ def test_film_needs_a_layer_to_modulate():
 
 
 @pytest.mark.parametrize("name", FUSION_TYPES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_zero_weights_for_the_context_leave_the_plain_encoder(packed, context, name, kind):
-    fusion = FusedEncoder(name, 3, 2, [4], kind=kind).double()
-    encoder = Encoder(3, [4], kind=kind).double()
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_zero_weights_for_the_context_leave_the_plain_encoder(packed, context, name, encoder):
+    fusion = FusedEncoder(name, 3, 2, [4], encoder=encoder).double()
+    plain = make_encoder(encoder, 3, [4]).double()
     with torch.no_grad():
         for parameter_name, parameter in fusion.named_parameters():
             if "encoder" not in parameter_name:
                 parameter.fill_(1.0 if parameter_name == "fusion.gamma.bias" else 0.0)
-        for mine, theirs in zip(encoder.parameters(), fusion.encoder.parameters(), strict=True):
+        for mine, theirs in zip(plain.parameters(), fusion.encoder.parameters(), strict=True):
             mine.copy_(theirs[:, :3] if theirs.dim() == 2 else theirs)
             if theirs.dim() == 2:
                 theirs[:, 3:] = 0
-    assert_close(fusion(packed, context), encoder(packed))
+    assert_close(fusion(packed, context), plain(packed))
 
 
 def test_film_starts_near_the_plain_encoder():
@@ -126,9 +124,9 @@ def test_the_context_is_mapped_once_per_set(packed, context, name, layers):
 
 
 @pytest.mark.parametrize("name", FUSION_TYPES)
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_right(packed, context, name, kind):
-    fusion = FusedEncoder(name, 3, 2, [4], kind=kind, activation="tanh").double()
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_gradients_are_right(packed, context, name, encoder):
+    fusion = FusedEncoder(name, 3, 2, [4], encoder=encoder, activation="tanh").double()
     leaves = (packed.elements.requires_grad_(), context.requires_grad_(), *fusion.parameters())
 
     def run(elements, context, *parameters):

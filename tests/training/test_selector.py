@@ -118,4 +118,4 @@ def test_a_loss_falls_when_more_epochs_would_clearly_pay(losses, wanted):
         for name, value in (("epoch", epoch), ("train_loss", loss), ("valid_loss", loss)):
             history.record(name, value)
         callback.on_epoch_end(net)
-    assert callback.falls_ == wanted
+    assert callback.is_falling_ == wanted
