@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
-from sk_deepsets.inspection._answers import opened, read_sets, regroup
+from sk_deepsets.inspection._predictions import read_sets, regroup, unwrap
 
 
 def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
@@ -55,11 +56,12 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
     >>> np.allclose(clf.predict_proba(less), clf.predict_proba(sets), atol=1e-6)
     True
     """
-    model, inputs = opened(estimator, X)
+    check_is_fitted(estimator)
+    model, inputs = unwrap(estimator, X)
     reason = _why_not(model)
     if reason:
         raise ValueError(
-            f"critical_elements needs an answer that depends on the maximum alone, but {reason}: take "
+            f"critical_elements needs a prediction that depends on the maximum alone, but {reason}: use "
             f'{type(model).__name__}(pool_type="max"), or element_importance.'
         )
     sets = read_sets(inputs)
@@ -77,15 +79,15 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
 
 
 def _why_not(model: Any) -> str | None:
-    """What the answer of a model depends on besides the maximum; None where it is nothing."""
+    """What the predictions of a model depend on besides the maximum; None if on nothing else."""
     if not isinstance(model, DeepSetsClassifier | DeepSetsRegressor):
         return f"{type(model).__name__} has no pool"
     if model.module is not None:
-        return "of a module of your own nothing is known"
+        return "nothing is known of a module of your own"
     if model.pool_type not in ("max", ("max",)):
         return f"pool_type is {model.pool_type!r}"
     if model.encoder != "elementwise":
         return f"encoder is {model.encoder!r}, with which phi sees all elements"
     if model.net_.module_.reads_statistics:
-        return "members of an ensemble see statistics of the set, too"
+        return "members of an ensemble use statistics of the set, too"
     return None

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isqrt
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.inspection._answers import answers, like, of_made_up_sets, outputs_of, read_sets
 from sk_deepsets.inspection._axes import clean, colors_of, new_axes
 from sk_deepsets.inspection._element_importance import explain
+from sk_deepsets.inspection._predictions import (
+    has_probabilities,
+    ignore_far_sets,
+    predict_table,
+    read_outputs,
+    read_sets,
+    rebuild_like,
+)
 
 KINDS = ("auto", "ranked", "points", "images")
 
 
+@dataclass(eq=False, repr=False)
 class ElementImportanceDisplay:
     """The elements of one set, coloured by their importance: ranked, in place as points, or as small images.
 
@@ -49,19 +58,11 @@ class ElementImportanceDisplay:
     True
     """
 
-    def __init__(
-        self,
-        elements: Any,
-        importance: np.ndarray,
-        feature_names: Any = None,
-        label: str = "importance",
-        title: str | None = None,
-    ) -> None:
-        self.elements = elements
-        self.importance = importance
-        self.feature_names = feature_names
-        self.label = label
-        self.title = title
+    elements: Any
+    importance: np.ndarray
+    feature_names: Any = None
+    label: str = "importance"
+    title: str | None = None
 
     @classmethod
     def from_estimator(
@@ -104,9 +105,9 @@ class ElementImportanceDisplay:
             raise IndexError(f"number={number}, but X has {len(sets)} sets.")
         number = range(len(sets))[number]
         chosen = np.array([number])
-        one = like(X, sets[chosen], chosen)
-        (importance,), unit = explain(estimator, one, method, target)
-        label, title = _words(estimator, one, unit, target, f"set {number}")
+        one_set = rebuild_like(X, sets[chosen], chosen)
+        (importance,), unit = explain(estimator, one_set, method, target)
+        label, title = _describe(estimator, one_set, unit, target, f"set {number}")
         display = cls(sets[number], importance, sets.feature_names, label, title)
         return display.plot(ax, kind=kind, max_elements=max_elements, **kwargs)
 
@@ -136,7 +137,8 @@ class ElementImportanceDisplay:
         order = np.argsort(-np.abs(self.importance), kind="stable")
         order = order if kind == "points" else order[:max_elements]
         order = order[np.argsort(-self.importance[order], kind="stable")]
-        ax = getattr(self, f"_draw_{kind}")(ax, order, kwargs)
+        draw = {"ranked": self._draw_ranked, "points": self._draw_points, "images": self._draw_images}[kind]
+        ax = draw(ax, order, kwargs)
         few = f"the {len(order)} most important of {len(self.importance)} elements"
         lines = [self.title, few if len(order) < len(self.importance) else None]
         ax.set_title("\n".join(filter(None, lines)), fontsize="medium")
@@ -160,7 +162,7 @@ class ElementImportanceDisplay:
         if not isinstance(self.elements, pd.DataFrame):
             unnamed = [f"x{place}" for place in range(table.shape[1])]
             table.columns = unnamed if self.feature_names is None else list(self.feature_names)
-        table = table.iloc[:, np.sort(_telling_columns(table, order)[:3])]
+        table = table.iloc[:, np.sort(_most_different_columns(table, order)[:3])]
         more = ", …" if np.shape(self.elements)[1] > 3 else ""
         rows = zip(order, table.iloc[order].itertuples(index=False, name=None), strict=True)
         return [
@@ -219,7 +221,7 @@ class ElementImportanceDisplay:
         return ax
 
 
-def _telling_columns(table: pd.DataFrame, order: np.ndarray) -> np.ndarray:
+def _most_different_columns(table: pd.DataFrame, order: np.ndarray) -> np.ndarray:
     """The columns, those first in which the elements of this order differ most, in units of the spread in the set."""
     found = []
     for place in range(table.shape[1]):
@@ -236,15 +238,15 @@ def _telling_columns(table: pd.DataFrame, order: np.ndarray) -> np.ndarray:
     return np.argsort(-np.nan_to_num(found), kind="stable")
 
 
-def _words(estimator: Any, one: Any, unit: str, target: Any, name: str) -> tuple[str, str]:
+def _describe(estimator: Any, one_set: Any, unit: str, target: Any, name: str) -> tuple[str, str]:
     """What the importance is, and what is predicted for the set: the label and the title of a picture."""
-    with of_made_up_sets():
-        outputs, (answer,) = outputs_of(estimator, one), answers(estimator, one)
+    with ignore_far_sets():
+        outputs, (prediction,) = read_outputs(estimator, one_set), predict_table(estimator, one_set)
     if unit == "weight" and outputs.n_columns > 1 and outputs.classes is None:
         return "attention weight", name
     column = outputs.find(target)
-    column = int(answer.argmax()) if column is None else column
-    is_probability = hasattr(estimator, "predict_proba")
+    column = int(prediction.argmax()) if column is None else column
+    is_probability = has_probabilities(estimator)
     what = "the prediction" if outputs.n_columns == 1 else f"output {column}"
     if is_probability:
         what = f"label {column}" if outputs.classes is None else f"class {outputs.classes.tolist()[column]!r}"
@@ -255,12 +257,12 @@ def _words(estimator: Any, one: Any, unit: str, target: Any, name: str) -> tuple
         "prediction": f"change of {what}",
     }[unit]
     if is_probability:
-        return label, f"{name}: the probability of {what} is {_probability(answer[column])}"
-    return label, f"{name}: {what} is {answer[column]:.4g}"
+        return label, f"{name}: the probability of {what} is {_probability(prediction[column])}"
+    return label, f"{name}: {what} is {prediction[column]:.4g}"
 
 
 def _probability(value: float) -> str:
-    """A probability, of which one that is not 0 or 1 does not look so."""
+    """A probability with enough digits to tell it from 0 and 1."""
     return f"{value:.3g}" if value < 0.99 else f"1 - {1 - value:.1g}" if value < 1 else "1"
 
 

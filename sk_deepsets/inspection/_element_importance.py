@@ -6,18 +6,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
-from sk_deepsets.inspection._answers import (
-    answers,
-    like,
+from sk_deepsets.inspection._predictions import (
+    has_probabilities,
+    is_element_wise,
     log_odds,
-    of_elements,
-    of_made_up_sets,
-    opened,
-    outputs_of,
+    predict_modified,
+    predict_table,
+    read_outputs,
     read_sets,
     regroup,
+    unwrap,
 )
 from sk_deepsets.sets import RaggedSets
 
@@ -38,20 +39,21 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     X : sets
         Any form that :func:`check_sets` takes.
     method : {"auto", "occlusion", "attention", "gradient"}, default="auto"
-        ``"occlusion"``: for the set minus for the set without the element. Of a classifier the log-odds,
-        log(p / (1 - p)), of the class or label: unlike the probability they still tell elements apart where the answer
-        is all but certain. Of a regressor the prediction, with every loss in units of y. A positive value: the element
-        speaks for the class, or raises the prediction. For :class:`DeepSetsClassifier` and :class:`DeepSetsRegressor`
-        it is exact and takes five to seven times as long as a prediction, in bounded memory; for everything else, which
-        includes a ``module`` of your own, ``encoder="equivariant"`` and models of :class:`SetAggregator`, a set of m
-        elements is m predictions for sets of m - 1, and probabilities nearer to 0 or 1 than 2e-16 count as that.
+        ``"occlusion"``: the output for the set minus that for the set without the element. The output of a classifier
+        is the log-odds, log(p / (1 - p)), of the class or label: unlike the probability they still tell elements apart
+        where the class is all but certain. That of a regressor is the prediction, with every loss in units of y. A
+        positive value: the element is evidence for the class, or raises the prediction. For
+        :class:`DeepSetsClassifier` and :class:`DeepSetsRegressor` it is exact and takes five to seven times as long as
+        a prediction, in bounded memory; for everything else, which includes a ``module`` of your own,
+        ``encoder="equivariant"`` and models of :class:`SetAggregator`, a set of m elements takes m predictions for
+        sets of m - 1, and probabilities nearer to 0 or 1 than 2e-16 count as that.
 
         ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
         They show which elements the net uses, not whether these count for or against the prediction.
 
         ``"gradient"``: integrated gradients, see :meth:`DeepSetsClassifier.integrated_gradients`, which share out the
-        probability, or the prediction. Elements share what they say together, where to leave out one of two equal
-        elements may change nothing.
+        probability, or the prediction. Equal elements share their effect, where leaving out
+        one of them may change nothing.
 
         ``"auto"``: attention, if it is the only pool and no ``target`` is given; otherwise occlusion.
     target : object, default=None
@@ -93,7 +95,7 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     >>> importance[0].argmax()
     np.int64(1)
     """
-    if of_elements(estimator):
+    if is_element_wise(estimator):
         raise TypeError(
             f"element_importance explains one prediction per set, but {type(estimator).__name__} gives one per element."
         )
@@ -112,42 +114,45 @@ class Explanation(NamedTuple):
 def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
     """What :func:`element_importance` gives, with its unit."""
     sets = read_sets(X)
-    model, inputs = opened(estimator, X)
+    check_is_fitted(estimator)
+    model, inputs = unwrap(estimator, X)
     is_ours = isinstance(model, DeepSetsClassifier | DeepSetsRegressor)
     # an earlier step of a pipeline may take elements away
     is_ours = is_ours and np.array_equal(read_sets(inputs).sizes, sets.sizes)
+    has_attention = is_ours and hasattr(model, "attention")
     if method == "auto":
-        only_attention = is_ours and model.pool_type in ("attention", ("attention",)) and hasattr(model, "attention")
+        only_attention = has_attention and model.pool_type in ("attention", ("attention",))
         method = "attention" if only_attention and target is None else "occlusion"
     if method == "attention":
-        if not is_ours or not hasattr(model, "attention"):
+        if not has_attention:
             raise ValueError('method="attention" needs a Deep Sets estimator with pool_type="attention".')
         if target is not None:
-            raise ValueError('method="attention" is the same for all targets; take "occlusion" or "gradient".')
+            raise ValueError('method="attention" is the same for all targets; use "occlusion" or "gradient".')
         return Explanation(model.attention(inputs), "weight")
     if method == "gradient" and not is_ours:
         raise ValueError(f'method="gradient" needs a Deep Sets estimator, but got {type(model).__name__}.')
-    outputs, are_odds = outputs_of(estimator, X), hasattr(estimator, "predict_proba")
+    outputs, are_odds = read_outputs(estimator, X), has_probabilities(estimator)
     column = outputs.find(target)
     if method == "occlusion" and is_ours and hasattr(model, "occlusion"):
         return Explanation(model.occlusion(inputs, column), "log-odds" if are_odds else "prediction")
-    table = answers(estimator, X)
+    table = predict_table(estimator, X)
     columns = table.argmax(axis=1) if column is None else np.full(len(sets), column)
     if method == "gradient":
         found = model.integrated_gradients(inputs, columns)
         return Explanation(found, "probability" if are_odds else "prediction")
     without, rows = _without_each(estimator, X, sets, outputs.n_columns), np.arange(len(sets.elements))
-    of_element, segments = columns[sets.segments], sets.segments
+    segments = sets.segments
+    element_columns = columns[segments]
     if are_odds:
         are_labels = outputs.classes is None
-        changes = log_odds(table, columns, are_labels)[segments] - log_odds(without, of_element, are_labels)
+        changes = log_odds(table, columns, are_labels)[segments] - log_odds(without, element_columns, are_labels)
     else:
-        changes = table[segments, of_element] - without[rows, of_element]
+        changes = table[segments, element_columns] - without[rows, element_columns]
     return Explanation(np.split(changes, sets.offsets[1:-1]), "log-odds" if are_odds else "prediction")
 
 
 def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> np.ndarray:
-    """Answers for the sets without each of their elements, (n_elements, k), by as many predictions."""
+    """Predictions for the sets without each of their elements, (n_elements, k), by as many predictions."""
     found = [np.empty((0, n_columns))]
     cost = np.cumsum(np.repeat(sets.sizes, sets.sizes))
     for part in np.split(np.arange(len(cost)), np.flatnonzero(np.diff(cost // ELEMENTS_AT_ONCE)) + 1):
@@ -156,6 +161,5 @@ def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> n
             sizes, segments = sets.sizes[numbers], np.repeat(np.arange(len(part)), sets.sizes[numbers])
             rows = np.arange(len(segments)) - (np.cumsum(sizes) - sizes - sets.offsets[numbers])[segments]
             rows = rows[rows != part[segments]]
-            with of_made_up_sets():
-                found.append(answers(estimator, like(X, regroup(sets, rows, sizes - 1, numbers), numbers)))
+            found.append(predict_modified(estimator, X, regroup(sets, rows, sizes - 1, numbers), numbers))
     return np.concatenate(found)

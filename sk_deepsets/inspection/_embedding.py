@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.inspection._answers import read_known_targets, read_sets
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
+from sk_deepsets.inspection._predictions import read_known_targets, read_sets
 
 
+@dataclass(eq=False, repr=False)
 class EmbeddingDisplay:
     """Sets as points: the first two principal components of what the pool gives, coloured by the target.
 
@@ -47,17 +49,10 @@ class EmbeddingDisplay:
     (100, 2)
     """
 
-    def __init__(
-        self,
-        points: np.ndarray,
-        target: np.ndarray | None = None,
-        explained: np.ndarray | None = None,
-        target_name: str = "target",
-    ) -> None:
-        self.points = points
-        self.target = target
-        self.explained = explained
-        self.target_name = target_name
+    points: np.ndarray
+    target: np.ndarray | None = None
+    explained: np.ndarray | None = None
+    target_name: str = "target"
 
     @classmethod
     def from_estimator(
@@ -130,8 +125,8 @@ class EmbeddingDisplay:
         many = colormaps["viridis"](np.linspace(0, 0.95, len(classes)))
         colors = COLORS if len(classes) <= len(COLORS) else many
         found = [
-            ax.scatter(*self.points[target == one].T, **{"color": color, "label": str(one)} | style)
-            for one, color in zip(classes, colors, strict=False)
+            ax.scatter(*self.points[target == label].T, **{"color": color, "label": str(label)} | style)
+            for label, color in zip(classes, colors, strict=False)
         ]
         if len(classes) <= 12:
             ax.legend(frameon=False, loc="best", title=self.target_name)

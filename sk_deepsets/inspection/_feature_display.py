@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sk_deepsets.inspection._feature_importance import feature_importance
 COLOR_OF_KIND = dict(zip(("element", "context", "size"), COLORS, strict=False))
 
 
+@dataclass(eq=False, repr=False)
 class FeatureImportanceDisplay:
     """Permutation importance of columns as bars, the most important first.
 
@@ -46,11 +48,10 @@ class FeatureImportanceDisplay:
     'x1'
     """
 
-    def __init__(self, importances: np.ndarray, feature_names: Any, kinds: Any, score_name: str = "score") -> None:
-        self.importances = importances
-        self.feature_names = feature_names
-        self.kinds = kinds
-        self.score_name = score_name
+    importances: np.ndarray
+    feature_names: Any
+    kinds: Any
+    score_name: str = "score"
 
     @classmethod
     def from_estimator(

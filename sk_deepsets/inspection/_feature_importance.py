@@ -9,7 +9,14 @@ import pandas as pd
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state
 
-from sk_deepsets.inspection._answers import like, of_elements, of_made_up_sets, read_sets, read_targets, regroup
+from sk_deepsets.inspection._predictions import (
+    ignore_far_sets,
+    is_element_wise,
+    read_sets,
+    read_targets,
+    rebuild_like,
+    regroup,
+)
 from sk_deepsets.sets import RaggedSets
 
 SIZE = "set size"
@@ -66,25 +73,25 @@ def feature_importance(
     ['x0' 'x1' 'set size'] x1
     """
     sets = read_sets(X)
-    y = y if y is None or of_elements(estimator) else read_targets(y, sets)
+    y = y if y is None or is_element_wise(estimator) else read_targets(y, sets)
     scorer, random = check_scoring(estimator, scoring=scoring), check_random_state(random_state)
     numbers = np.arange(len(sets))
 
     def score(changed: RaggedSets) -> float:
-        return scorer(estimator, like(X, changed, numbers), y)
+        return scorer(estimator, rebuild_like(X, changed, numbers), y)
 
     changes = [("element", name, _permute_element_column) for name in _names(sets.elements, sets.feature_names, "x")]
     if sets.context is not None:
         changes += [("context", name, _permute_context_column) for name in _names(sets.context, None, "context")]
-    if not of_elements(estimator):
+    if not is_element_wise(estimator):
         changes.append(("size", SIZE, _permute_sizes))
     kinds = [kind for kind, _, _ in changes]
     places = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
-    as_it_is = scorer(estimator, X, y)
+    baseline = scorer(estimator, X, y)
     pairs = list(zip(changes, places, strict=True))
-    with of_made_up_sets():
+    with ignore_far_sets():
         scores = [[score(change(sets, place, random)) for _ in range(n_repeats)] for (_, _, change), place in pairs]
-    importances = as_it_is - np.array(scores).reshape(len(changes), n_repeats)
+    importances = baseline - np.array(scores).reshape(len(changes), n_repeats)
     return Bunch(
         importances_mean=importances.mean(axis=1),
         importances_std=importances.std(axis=1),
@@ -127,7 +134,7 @@ def _permute_sizes(sets: RaggedSets, place: int, random: np.random.RandomState) 
     sizes, filled = sets.sizes, np.flatnonzero(sets.sizes)
     new = sizes.copy()
     new[filled] = random.permutation(sizes[filled])
-    # the elements of each set in random order, gone round as often as it takes; then in the order that they had
+    # the elements of each set in random order, repeated as often as needed; then in their old order
     shuffled = np.lexsort((random.random_sample(len(sets.elements)), sets.segments))
     segments = np.repeat(np.arange(len(sets)), new)
     turn = np.arange(len(segments)) - (np.cumsum(new) - new)[segments]

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sk_deepsets.inspection._answers import answers, last_step, like, of_elements, of_made_up_sets, read_sets, regroup
+from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.inspection._predictions import (
+    has_probabilities,
+    is_element_wise,
+    last_step,
+    predict_modified,
+    predict_table,
+    read_sets,
+    rebuild_like,
+    regroup,
+)
 from sk_deepsets.sets import RaggedSets
 
 # Sets that are predicted one at a time.
 ALONE = 20
-# The changes that no answer should depend on.
+# The changes that should change no prediction.
 SHOULD_BE_NONE = ("shuffled_elements", "other_batches", "more_padding", "other_dtypes")
 
 
@@ -50,24 +60,26 @@ class InvarianceReport:
 
     @property
     def is_invariant(self) -> bool:
-        """Whether neither the order of the elements, nor the batch, the padding or the dtype changes an answer."""
-        return max(getattr(self, name) for name in SHOULD_BE_NONE) <= self.tolerance
+        """Whether no prediction depends on the order of the elements, the batch, the padding or the dtype."""
+        return max(self._unwanted_changes().values()) <= self.tolerance
+
+    def _unwanted_changes(self) -> dict[str, float]:
+        return {name: change for name, change in asdict(self).items() if name in SHOULD_BE_NONE}
 
     def __repr__(self) -> str:
-        lines = [f"Largest change of an answer ({self.tolerance:g} is taken for rounding)"]
-        for name in SHOULD_BE_NONE:
-            change = getattr(self, name)
-            lines.append(f"  {_words(name)}{change:.1e}  {'same' if change <= self.tolerance else 'CHANGES'}")
+        lines = [f"Largest change of a prediction (up to {self.tolerance:g} counts as rounding)"]
+        for name, change in self._unwanted_changes().items():
+            lines.append(f"  {_label(name)}{change:.1e}  {'same' if change <= self.tolerance else 'CHANGES'}")
         change = self.duplicated_elements
-        seen = "multiplicity is not seen" if change <= self.tolerance else "multiplicity is seen, as by sums and sizes"
-        return "\n".join([*lines, f"  {_words('duplicated_elements')}{change:.1e}  {seen}"])
+        seen = "repetition does not count" if change <= self.tolerance else "repetition counts, as in sums and sizes"
+        return "\n".join([*lines, f"  {_label('duplicated_elements')}{change:.1e}  {seen}"])
 
 
 def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_state: Any = 0) -> InvarianceReport:
     """Check that predictions do not depend on the order of the elements, on the batch, on padding or on the dtype.
 
-    For any estimator of sets: a pipeline, or one with a ``module`` of your own. Of an estimator with one answer per
-    element, the answers move along with the elements.
+    For any estimator of sets: a pipeline, or one with a ``module`` of your own. With one prediction per element,
+    the predictions move along with the elements.
 
     Parameters
     ----------
@@ -97,39 +109,42 @@ def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_
     >>> report.is_invariant
     True
     """
-    sets = read_sets(X)
+    sets, model = read_sets(X), last_step(estimator)
+    limit = model.max_set_size if isinstance(model, DeepSetsClassifier | DeepSetsRegressor) else None
     changes = _Changes(estimator, X, sets)
     numbers, rows = np.arange(len(sets)), np.arange(len(sets.elements))
     shuffled = np.lexsort((check_random_state(random_state).random_sample(len(rows)), sets.segments))
-    filled = numbers[sets.sizes > 0]  # a batch without any element is no matter of invariance
+    filled = numbers[sets.sizes > 0]  # a batch of empty sets alone tells nothing
     batches = [numbers[::-1], *filled[:: -(-len(numbers) // ALONE), None]]
     return InvarianceReport(
-        shuffled_elements=changes.of(numbers, sets.sizes, shuffled),
-        other_batches=max(changes.of(batch, sets.sizes[batch], _rows_of(sets, batch)) for batch in batches),
-        more_padding=changes.beside_large_sets(getattr(last_step(estimator), "max_set_size", None)),
+        shuffled_elements=changes.largest(numbers, sets.sizes, shuffled),
+        other_batches=max(changes.largest(batch, sets.sizes[batch], _rows_of(sets, batch)) for batch in batches),
+        more_padding=changes.beside_large_sets(limit),
         other_dtypes=changes.in_other_dtypes(),
-        duplicated_elements=changes.of(numbers, 2 * sets.sizes, np.repeat(rows, 2)),
+        duplicated_elements=changes.largest(numbers, 2 * sets.sizes, np.repeat(rows, 2)),
         tolerance=tolerance,
     )
 
 
 class _Changes:
-    """How much the answers for sets change when these are put together in other ways."""
+    """How much the predictions for sets change when these are regrouped."""
 
     def __init__(self, estimator: Any, X: Any, sets: RaggedSets) -> None:
         self.estimator, self.X, self.sets = estimator, X, sets
-        self.per_element = of_elements(estimator)
-        self.as_is = answers(estimator, like(X, sets, np.arange(len(sets))))
-        is_probability = hasattr(estimator, "predict_proba")
+        self.per_element = is_element_wise(estimator)
+        self.as_is = predict_table(estimator, rebuild_like(X, sets, np.arange(len(sets))))
+        is_probability = has_probabilities(estimator)
         self.scale = 1.0 if is_probability else max(float(np.abs(self.as_is).max(initial=0)), 1e-30)
 
-    def of(self, numbers: np.ndarray, sizes: np.ndarray, rows: np.ndarray, counted: np.ndarray | None = None) -> float:
+    def largest(
+        self, numbers: np.ndarray, sizes: np.ndarray, rows: np.ndarray, counted: np.ndarray | None = None
+    ) -> float:
         """The largest change.
 
         Parameters
         ----------
         numbers : ndarray of int, shape (n_new,)
-            Which sets the new ones are made of.
+            The set that each new one is made of.
         sizes : ndarray of int, shape (n_new,)
         rows : ndarray of int, shape (sizes.sum(),)
             The elements of the new sets.
@@ -137,13 +152,12 @@ class _Changes:
             The sets to compare.
         """
         new = regroup(self.sets, rows, sizes, numbers)
-        with of_made_up_sets():
-            found = answers(self.estimator, like(self.X, new, numbers))
-        wanted = self.as_is[rows if self.per_element else numbers]
+        found = predict_modified(self.estimator, self.X, new, numbers)
+        expected = self.as_is[rows if self.per_element else numbers]
         if counted is not None:
             counted = np.repeat(counted, sizes) if self.per_element else counted
-            found, wanted = found[counted], wanted[counted]
-        return self._between(found, wanted)
+            found, expected = found[counted], expected[counted]
+        return self._between(found, expected)
 
     def beside_large_sets(self, largest_allowed: int | None) -> float:
         """The largest change when a set twice as large as any follows each."""
@@ -151,34 +165,36 @@ class _Changes:
         is_large = np.tile([False, True], len(sets))
         sizes = np.repeat(sets.sizes, 2)
         sizes[is_large] = min(2 * int(sets.sizes.max()), largest_allowed or np.inf)
-        of_large = np.repeat(is_large, sizes)
-        rows = np.empty(len(of_large), dtype=np.int64)
-        rows[~of_large] = np.arange(n_elements)
-        rows[of_large] = np.resize(np.arange(n_elements), of_large.sum())
-        return self.of(np.repeat(np.arange(len(sets)), 2), sizes, rows, ~is_large)
+        in_large = np.repeat(is_large, sizes)
+        rows = np.empty(len(in_large), dtype=np.int64)
+        rows[~in_large] = np.arange(n_elements)
+        rows[in_large] = np.resize(np.arange(n_elements), in_large.sum())
+        return self.largest(np.repeat(np.arange(len(sets)), 2), sizes, rows, ~is_large)
 
     def in_other_dtypes(self) -> float:
         """The largest change between float32 and float64, and from the dtype that the elements have to these."""
         narrow = _cast(self.sets.elements, np.float32)
         wide = _cast(narrow, np.float64)
         numbers = np.arange(len(self.sets))
-        with of_made_up_sets():
-            found = [answers(self.estimator, like(self.X, self.sets.replace(one), numbers)) for one in (narrow, wide)]
+        found = [
+            predict_modified(self.estimator, self.X, self.sets.replace(elements), numbers)
+            for elements in (narrow, wide)
+        ]
         pairs = zip(_numbers(wide), _numbers(self.sets.elements), strict=True)
-        if all(np.array_equal(one, two, equal_nan=True) for one, two in pairs):  # float32 has rounded nothing
+        if all(np.array_equal(left, right, equal_nan=True) for left, right in pairs):  # float32 rounds nothing
             found.append(self.as_is)
         return self._between(np.max(found, axis=0), np.min(found, axis=0))
 
-    def _between(self, found: np.ndarray, wanted: np.ndarray) -> float:
-        return float(np.abs(found - wanted).max(initial=0)) / self.scale
+    def _between(self, found: np.ndarray, expected: np.ndarray) -> float:
+        return float(np.abs(found - expected).max(initial=0)) / self.scale
 
 
 def _cast(elements: Any, dtype: Any) -> Any:
     """The elements with their numbers in a floating dtype; whole numbers that it would round stay as they are."""
     if isinstance(elements, pd.DataFrame):
         elements = elements.copy(deep=False)
-        for number, of_column in enumerate(elements.dtypes):
-            if isinstance(of_column, np.dtype):
+        for number, column_dtype in enumerate(elements.dtypes):
+            if isinstance(column_dtype, np.dtype):
                 elements.isetitem(number, _cast(elements.iloc[:, number].to_numpy(), dtype))
         return elements
     kind, digits = elements.dtype.kind, np.finfo(dtype).nmant + 1
@@ -190,8 +206,8 @@ def _cast(elements: Any, dtype: Any) -> Any:
 def _numbers(elements: Any) -> list[np.ndarray]:
     """Columns of numbers, or all of them at once."""
     if isinstance(elements, pd.DataFrame):
-        of_numpy = [number for number, dtype in enumerate(elements.dtypes) if isinstance(dtype, np.dtype)]
-        return [one for number in of_numpy for one in _numbers(elements.iloc[:, number].to_numpy())]
+        columns = elements.loc[:, [isinstance(dtype, np.dtype) for dtype in elements.dtypes]]
+        return [values for _, column in columns.items() for values in _numbers(column.to_numpy())]
     return [elements] if elements.dtype.kind in "biuf" else []
 
 
@@ -200,5 +216,5 @@ def _rows_of(sets: RaggedSets, numbers: np.ndarray) -> np.ndarray:
     return sets.replace(np.arange(len(sets.elements))[:, None])[numbers].elements[:, 0]
 
 
-def _words(name: str) -> str:
+def _label(name: str) -> str:
     return f"{name.replace('_', ' '):<22}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.inspection._answers import last_step
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
+from sk_deepsets.inspection._predictions import last_step
 
 
+@dataclass(eq=False, repr=False)
 class LossCurveDisplay:
     """Losses by epoch, with the epoch that is kept.
 
@@ -43,17 +45,10 @@ class LossCurveDisplay:
     'epoch'
     """
 
-    def __init__(
-        self,
-        epochs: np.ndarray,
-        train_loss: np.ndarray,
-        valid_loss: np.ndarray | None = None,
-        best_iteration: int | None = None,
-    ) -> None:
-        self.epochs = epochs
-        self.train_loss = train_loss
-        self.valid_loss = valid_loss
-        self.best_iteration = best_iteration
+    epochs: np.ndarray
+    train_loss: np.ndarray
+    valid_loss: np.ndarray | None = None
+    best_iteration: int | None = None
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None, **line_kwargs: Any) -> LossCurveDisplay:

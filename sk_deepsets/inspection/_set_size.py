@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.inspection._answers import last_step, of_elements, read_known_targets, read_sets
+from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
+from sk_deepsets.inspection._predictions import is_element_wise, last_step, read_known_targets, read_sets
 
 
+@dataclass(eq=False, repr=False)
 class SetSizeDisplay:
     """The mean error of sets of like size, and how many sets there are of each size.
 
@@ -44,17 +48,10 @@ class SetSizeDisplay:
     'mean absolute error'
     """
 
-    def __init__(
-        self,
-        sizes: np.ndarray,
-        errors: np.ndarray,
-        error_name: str = "error",
-        size_range: tuple[int, int] | None = None,
-    ) -> None:
-        self.sizes = sizes
-        self.errors = errors
-        self.error_name = error_name
-        self.size_range = size_range
+    sizes: np.ndarray
+    errors: np.ndarray
+    error_name: str = "error"
+    size_range: tuple[int, int] | None = None
 
     @classmethod
     def from_estimator(
@@ -80,19 +77,19 @@ class SetSizeDisplay:
         SetSizeDisplay
         """
         check_is_fitted(estimator)
-        if of_elements(estimator):
+        if is_element_wise(estimator):
             raise TypeError("SetSizeDisplay is for one prediction per set, but the estimator gives one per element.")
         sets = read_sets(X)
         sizes, predicted = sets.sizes, np.asarray(estimator.predict(X))
-        wanted = read_known_targets(y, sets, predicted.shape)
-        if hasattr(estimator, "classes_"):
-            errors, name = (predicted != wanted).reshape(len(sizes), -1).mean(axis=1), "share of wrong answers"
+        expected = read_known_targets(y, sets, predicted.shape)
+        if is_classifier(estimator):
+            errors, name = predicted != expected, "share of wrong predictions"
         else:
-            errors, name = (
-                np.abs(predicted - wanted.astype(np.float64)).reshape(len(sizes), -1).mean(axis=1),
-                "mean absolute error",
-            )
-        display = cls(sizes, errors, name, getattr(last_step(estimator), "size_range_", None))
+            errors, name = np.abs(predicted - expected.astype(np.float64)), "mean absolute error"
+        errors = errors.reshape(len(sizes), -1).mean(axis=1)
+        model = last_step(estimator)
+        size_range = model.size_range_ if isinstance(model, DeepSetsClassifier | DeepSetsRegressor) else None
+        display = cls(sizes, errors, name, size_range)
         return display.plot(ax, n_bins=n_bins, **errorbar_kwargs)
 
     def plot(self, ax: Any = None, *, n_bins: int = 8, **errorbar_kwargs: Any) -> SetSizeDisplay:
@@ -112,12 +109,12 @@ class SetSizeDisplay:
         bins = np.maximum(np.searchsorted(edges, self.sizes) - 1, 0)
         counts = np.bincount(bins)
         groups, counts = np.flatnonzero(counts), counts[counts > 0]
-        of_groups = [self.errors[bins == group] for group in groups]
+        group_errors = [self.errors[bins == group] for group in groups]
         style = {"marker": "o", "markersize": 5, "color": COLORS[0], "capsize": 3, "label": "mean, ± 2 standard errors"}
         self.errorbar_ = ax.errorbar(
             [self.sizes[bins == group].mean() for group in groups],
-            [errors.mean() for errors in of_groups],
-            [2 * errors.std() / np.sqrt(len(errors)) for errors in of_groups],
+            [errors.mean() for errors in group_errors],
+            [2 * errors.std() / np.sqrt(len(errors)) for errors in group_errors],
             **style | errorbar_kwargs,
         )
         largest, smallest = self.sizes.max(), max(self.sizes.min(), 1)

@@ -3,14 +3,23 @@
 from sk_deepsets.sets._accessor import SetsAccessor
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
-from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, find_missing, is_category, is_dictionary, is_number
 from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import join_values
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 from sk_deepsets.sets._set_column import columns_with_sets, put_sets
-from sk_deepsets.sets._to_array import as_ndarray, check_no_times, check_unmasked
+from sk_deepsets.sets._values import (
+    FLOAT32_MAX,
+    as_floats,
+    as_ndarray,
+    check_no_times,
+    check_unmasked,
+    find_missing,
+    is_category,
+    is_dictionary,
+    is_number,
+)
 
 __all__ = [
     "FLOAT32_MAX",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-# Arrow's types by what is made of them, as the functions of pyarrow.types call them.
+# Arrow's types by how they are read, named as in the functions of pyarrow.types.
 KINDS = {
     "list": ("list", "large_list", "list_view", "large_list_view", "fixed_size_list"),
     "number": ("integer", "floating", "boolean"),
@@ -21,7 +21,7 @@ KINDS = {
 
 
 def is_arrow(X: Any) -> bool:
-    """Whether X is Arrow data, in pandas of lists only; never imports pyarrow for what is not."""
+    """Whether X is Arrow data; of pandas columns, only those of lists. Other data never makes it import pyarrow."""
     if isinstance(X, pd.Series | ExtensionArray):  # a Series of any dtype offers itself to Arrow
         if isinstance(X.dtype, pd.ArrowDtype):
             return kind_of(X.dtype.pyarrow_dtype) == "list"
@@ -44,18 +44,18 @@ def import_pyarrow() -> Any:
 
 
 def to_pandas(table: Any) -> Any:
-    """A table of any library as a DataFrame; what is none as it is."""
+    """A table of any library as a DataFrame; anything else unchanged."""
     if isinstance(table, pd.DataFrame) or not is_table(type(table)):
         return table
-    # polars' own knows columns of Python objects, of which Arrow gets addresses
+    # polars' own method reads columns of Python objects, of which Arrow would get addresses
     return (table if hasattr(table, "to_pandas") else import_pyarrow().table(table)).to_pandas()
 
 
 def kind_of(dtype: Any) -> str:
-    """One of ``KINDS`` for an Arrow type; for all others, the type in its own words."""
+    """One of ``KINDS`` for an Arrow type; for all others, the name of the type."""
     types = import_pyarrow().types
-    of_type = (kind for kind, names in KINDS.items() if any(getattr(types, f"is_{name}")(dtype) for name in names))
-    return next(of_type, str(dtype))
+    found = (kind for kind, names in KINDS.items() if any(getattr(types, f"is_{name}")(dtype) for name in names))
+    return next(found, str(dtype))
 
 
 def from_arrow(X: Any) -> np.ndarray:
@@ -73,7 +73,7 @@ def as_one_array(X: Any) -> Any:
     pa = import_pyarrow()
     array = X.array if isinstance(X, pd.Series) else X
     if isinstance(array, pa.RecordBatchReader) or is_table(type(array)):
-        raise TypeError(f"Expected one column in Arrow, but got {type(X).__name__}; pass the column that you mean.")
+        raise TypeError(f"Expected one column in Arrow, but got {type(X).__name__}; pass one of its columns.")
     if _is_awkward(array):
         try:
             array = import_module("awkward").to_arrow(array, extensionarray=False)

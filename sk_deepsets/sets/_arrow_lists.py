@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import as_one_array, import_pyarrow, kind_of
-from sk_deepsets.sets._dtypes import FIRST_FEATURE
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import offsets_of
+from sk_deepsets.sets._values import FIRST_FEATURE
 
-WANTED = (
+EXPECTED = (
     "lists of numbers, of strings, of lists of one size of numbers, or of structs of numbers, booleans, strings and "
     "dictionaries"
 )
@@ -42,10 +42,10 @@ def sets_from_arrow(X: Any, *, as_written: bool = False) -> tuple[RaggedSets, np
     names, lists = [], [array]
     if kind_of(array.type) == "struct":  # of lists; flatten hands nulls down to its fields
         names, lists = [field.name for field in array.type], [_storage(field) for field in array.flatten()]
-    if not lists or any(kind_of(one.type) != "list" for one in lists):
-        raise ValueError(f"X holds {array.type}; expected {WANTED}.")
+    if not lists or any(kind_of(column.type) != "list" for column in lists):
+        raise ValueError(f"X holds {array.type}; expected {EXPECTED}.")
     cuts = _cuts(lists, names)
-    fields = [_storage(one.flatten()) for one in lists]
+    fields = [_storage(column.flatten()) for column in lists]
     dtypes = [None for _ in fields]
     if not names:
         values = fields[0]
@@ -80,9 +80,10 @@ def sets_to_arrow(sets: RaggedSets, missing: np.ndarray) -> Any:
     if names is not None:
         columns = [table[name] for name in names] if isinstance(table, pd.DataFrame) else list(table.T)
         arrays = [_to_arrow(column, name) for column, name in zip(columns, names, strict=True)]
-        # Arrow, or Parquet, has no word for some of pandas' own dtypes
-        about = [None if isinstance(c.dtype, np.dtype) else {DTYPE: str(c.dtype)} for c in columns]
-        fields = [pa.field(name, array.type, metadata=of) for name, array, of in zip(names, arrays, about, strict=True)]
+        # Arrow, or Parquet, cannot store some of pandas' own dtypes
+        metadata = [None if isinstance(c.dtype, np.dtype) else {DTYPE: str(c.dtype)} for c in columns]
+        parts = zip(names, arrays, metadata, strict=True)
+        fields = [pa.field(name, array.type, metadata=data) for name, array, data in parts]
         values = pa.StructArray.from_arrays(arrays, fields=fields)
     elif sets.n_features == 0:  # nothing tells what the elements would be
         values = pa.nulls(0)
@@ -98,7 +99,7 @@ def _to_arrow(column: Any, name: str) -> Any:
         array = pa.array(column, from_pandas=False)
     except (TypeError, pa.ArrowException) as error:
         raise TypeError(
-            f"Column {name!r} of the elements has dtype {column.dtype}, which Arrow lacks: {error}"
+            f"Column {name!r} of the elements has dtype {column.dtype}, which Arrow cannot store: {error}"
         ) from error
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
@@ -107,14 +108,14 @@ def _storage(array: Any) -> Any:
     """What an array of an extension type, such as Awkward Array's, is made of; other arrays themselves."""
     while hasattr(array, "storage"):
         if len(getattr(array.type, "shape", ())) > 1:
-            raise ValueError(f"X holds tensors of shape {array.type.shape}; expected {WANTED}.")
+            raise ValueError(f"X holds tensors of shape {array.type.shape}; expected {EXPECTED}.")
         array = array.storage
     return array
 
 
 def _cuts(lists: list[Any], names: list[str]) -> RaggedSets:
     """Sets of elements that have no features yet: one set for each list."""
-    sizes = np.array([one.value_lengths().fill_null(0).to_numpy() for one in lists], dtype=np.int64)
+    sizes = np.array([column.value_lengths().fill_null(0).to_numpy() for column in lists], dtype=np.int64)
     unequal = np.flatnonzero((sizes != sizes[0]).any(axis=0))
     if len(unequal):
         counts = dict(zip(names, sizes[:, unequal[0]].tolist(), strict=True))
@@ -140,8 +141,8 @@ def _as_ndarray(values: Any, cuts: RaggedSets, dtype: Any) -> np.ndarray:
     if kind_of(values.type) == "null":  # nothing tells what the elements would be: all sets are empty
         return np.empty((0, 0), dtype=np.float32)
     if kind_of(values.type) != "number":
-        raise ValueError(f"X holds {dtype}; expected {WANTED}.")
-    return _plain(values).reshape(len(cuts.elements), width)
+        raise ValueError(f"X holds {dtype}; expected {EXPECTED}.")
+    return _to_numpy(values).reshape(len(cuts.elements), width)
 
 
 def _as_column(field: Any, cuts: RaggedSets, name: str) -> Any:
@@ -156,9 +157,9 @@ def _as_column(field: Any, cuts: RaggedSets, name: str) -> Any:
         values = values.dictionary_encode()
         codes = values.indices.take(field.indices)
         _check_filled(codes, cuts, field=f", field {name!r}")
-        return pd.Categorical.from_codes(codes.to_numpy(), pd.Index(_plain(values.dictionary)), field.type.ordered)
+        return pd.Categorical.from_codes(codes.to_numpy(), pd.Index(_to_numpy(values.dictionary)), field.type.ordered)
     _check_filled(values, cuts, field=f", field {name!r}")
-    return _plain(values)
+    return _to_numpy(values)
 
 
 def _as_written(field: Any, dtype: bytes | None) -> Any:
@@ -167,7 +168,7 @@ def _as_written(field: Any, dtype: bytes | None) -> Any:
     return column if dtype is None else column.astype(dtype.decode())
 
 
-def _plain(values: Any) -> Any:
+def _to_numpy(values: Any) -> Any:
     """Numbers as they are in memory, booleans unpacked, strings as pandas' ``str``."""
     if kind_of(values.type) == "string":
         return pd.Series(values.cast(import_pyarrow().large_string()).to_pandas(), dtype="str").array

@@ -10,17 +10,14 @@ import pandas as pd
 
 from sk_deepsets.sets._arrow import is_arrow, is_table
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
-from sk_deepsets.sets._dtypes import FLOAT32_MAX, as_floats, is_missing, is_number
-from sk_deepsets.sets._from_arrays import sets_from_arrays
-from sk_deepsets.sets._from_objects import sets_from_objects
+from sk_deepsets.sets._check_values import as_block, as_floating, check_finite, check_shape, warn_of_padding
+from sk_deepsets.sets._from_objects import sets_from_arrays, sets_from_objects
 from sk_deepsets.sets._labels import counts_rows
-from sk_deepsets.sets._list_columns import zip_lists
 from sk_deepsets.sets._padded import PaddedSets
-from sk_deepsets.sets._padding import advice_on_nan, as_block, warn_of_padding
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
-from sk_deepsets.sets._set_column import find_sets, read_table
-from sk_deepsets.sets._to_array import TEXT, as_ndarray, is_text_of_list, read_text
+from sk_deepsets.sets._set_column import find_sets, read_table, zip_lists
+from sk_deepsets.sets._values import TEXT, as_ndarray, is_missing, is_text_of_list, read_text
 
 
 def check_sets(
@@ -94,12 +91,12 @@ def check_sets(
             'without rows, and missing_sets="empty", of check_sets and the estimators, reads missing sets as empty.'
         )
     if dtype == "numeric" or isinstance(sets.elements, np.ndarray):
-        sets = _as_floating(sets)
-    _check_shape(sets, ensure_min_elements)
+        sets = as_floating(sets)
+    check_shape(sets, ensure_min_elements)
     # containers know their padding
     block = None if isinstance(X, RaggedSets | PaddedSets | SetArray) else as_block(sets)
     if ensure_all_finite:
-        _check_finite(sets, block)
+        check_finite(sets, block)
     if block is not None:
         warn_of_padding(block, stacklevel=2)
     return sets
@@ -228,69 +225,3 @@ def _way_out(X: Any) -> str:
         # a Dataset of torch
         return " Of pairs, X, y = zip(*(data[i] for i in range(len(data)))) makes both; of sets, list(data)."
     return ""
-
-
-def _as_floating(sets: RaggedSets) -> RaggedSets:
-    """The same sets with float32 or float64 elements; themselves if they have."""
-    table = sets.elements
-    if isinstance(table, pd.DataFrame):
-        for name, dtype in table.dtypes.items():
-            if not is_number(dtype):
-                raise ValueError(
-                    f"The column {name!r} of the elements has dtype {dtype}; expected numbers. Encode it first, for "
-                    "instance with ElementTransformer(OneHotEncoder()), or keep its kind with "
-                    "check_sets(X, dtype=None), as the estimators do, which embed categories themselves."
-                )
-    elif table.dtype in (np.float32, np.float64):
-        return sets
-    elif table.dtype.kind not in "biuf":
-        table = sets_from_arrays(list(sets)).elements
-    return sets.replace(as_floats(table), feature_names=sets.feature_names)
-
-
-def _check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
-    if len(sets) == 0:
-        raise ValueError("Found an input with 0 sets, but at least one is required.")
-    if len(sets.elements) < ensure_min_elements:
-        empty = "" if len(sets.elements) else ": all sets are empty"
-        raise ValueError(
-            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} is "
-            f"required{empty}."
-        )
-    if sets.n_features == 0 and len(sets.elements):
-        number = sets.locate(0)[0]
-        raise ValueError(
-            f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required: set {number} has "
-            f"{sets.sizes[number]} elements without any."
-        )
-
-
-def _check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
-    """Raise for the first value that is missing, infinite or beyond float32."""
-    elements, names = sets.elements, sets.feature_names
-    if isinstance(elements, pd.DataFrame):
-        numbers = [name for name, dtype in elements.dtypes.items() if is_number(dtype)]
-        for name, column in elements.drop(columns=numbers).items():
-            missing = column.isna().to_numpy()
-            if missing.any():
-                number, place = sets.locate(int(np.argmax(missing)))
-                raise ValueError(
-                    f"Set {number} has no value in column {name!r} (element {place}; {missing.sum():,} elements in "
-                    "all); impute missing values, or make them a category of their own."
-                )
-        elements, names = as_floats(elements[numbers]), numbers
-    # NaN survives min and max, and fails every comparison: two passes and no temporary array
-    if not elements.size or (elements.min() >= -FLOAT32_MAX and elements.max() <= FLOAT32_MAX):
-        return
-    with np.errstate(invalid="ignore"):
-        row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]
-    number, place = sets.locate(row)
-    feature = column if names is None else repr(names[column])
-    value = elements[row, column]
-    what, advice = f"{value}, a value too large for dtype('float32')", "scale this feature first."
-    if np.isnan(value):
-        what, advice = "NaN", "impute missing values, or drop those elements, first."
-        advice += "" if block is None else advice_on_nan(block, row)
-    elif np.isinf(value):
-        what, advice = f"infinity ({value})", "elements must be finite."
-    raise ValueError(f"Set {number} holds {what} (element {place}, feature {feature}); {advice}")

@@ -33,12 +33,12 @@ def counts_rows(index: pd.Index) -> bool:
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None
 
 
-def check_labels(values: Any, index: pd.Index | None, name: str, of: str = "X{}.index") -> None:
+def check_labels(values: Any, index: pd.Index | None, name: str, index_name: str = "X{}.index") -> None:
     """Raise where values, one per set, carry the labels of the sets in another order.
 
-    Values are matched to sets by position, as everywhere in scikit-learn. Nothing is said where one of the two has no
+    Values are matched to sets by position, as everywhere in scikit-learn. There is no error where one of the two has no
     labels: no index, or the default range that pandas counts rows with. In a fold, many labels are those of both, and
-    nothing is said where these have the same order, such as dates and the dates one day later, or may number rows.
+    there is no error where these have the same order, such as dates and the dates one day later, or may number rows.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def check_labels(values: Any, index: pd.Index | None, name: str, of: str = "X{}.
         Labels of the sets.
     name : str
         What the values are called in the message.
-    of : str
-        What the labels are called there; ``{}`` stands for the end of a name such as ``y_val``.
+    index_name : str
+        What the labels of the sets are called there; ``{}`` stands for the end of a name such as ``y_val``.
 
     Raises
     ------
@@ -59,13 +59,13 @@ def check_labels(values: Any, index: pd.Index | None, name: str, of: str = "X{}.
     labels = labels_of(values)
     if labels is None or index is None or not are_in_another_order(labels, index):
         return
-    of = of.format("_val" if name.endswith("_val") else "")
+    index_name = index_name.format("_val" if name.endswith("_val") else "")
     if not index.is_unique:
         way_out = "labels occur more than once, so put both in one order before they get these labels"
     elif isinstance(values, pd.Series | pd.DataFrame):
-        way_out = f"pass {name}.loc[{of}]"
+        way_out = f"pass {name}.loc[{index_name}]"
     else:
-        way_out = f"pass {name}[{name}.index.get_indexer({of})]"
+        way_out = f"pass {name}[{name}.index.get_indexer({index_name})]"
     raise ValueError(f"{name} has the labels of the sets in another order, but goes with them by position: {way_out}.")
 
 
@@ -92,7 +92,7 @@ def are_in_another_order(labels: pd.Index, index: pd.Index) -> bool:
 def _number_rows(labels: pd.Index, index: pd.Index) -> bool:
     """Whether one of the two may be a part of the default index that pandas counts rows with, which has no name."""
     both = (labels, index)
-    if None not in {one.name for one in both} or not all(pd.api.types.is_integer_dtype(one.dtype) for one in both):
+    if None not in (labels.name, index.name) or not all(pd.api.types.is_integer_dtype(each.dtype) for each in both):
         return False
     numbers = labels.union(index)
     return numbers[0] >= 0 and len(numbers) >= LEAST_PART_OF_NUMBERS * (numbers[-1] + 1)

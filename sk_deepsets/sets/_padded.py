@@ -10,7 +10,7 @@ import pandas as pd
 
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import SetSequence, offsets_of
-from sk_deepsets.sets._to_array import to_array
+from sk_deepsets.sets._values import to_array
 
 
 class PaddedSets(SetSequence):
@@ -48,7 +48,7 @@ class PaddedSets(SetSequence):
         feature_names: Any = None,
     ) -> None:
         if isinstance(values, list | tuple):
-            values = [to_array(one, f"Set {number}") for number, one in enumerate(values)]
+            values = [to_array(padded, f"Set {number}") for number, padded in enumerate(values)]
         values = to_array(values, "The array of values", "(n_sets, max_set_size, n_features)")
         mask = to_array(mask, "The mask", "(n_sets, max_set_size)")
         if values.ndim != 3:
@@ -96,7 +96,7 @@ class PaddedSets(SetSequence):
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self.to_ragged())
 
-    def _one(self, number: int) -> np.ndarray:
+    def _item(self, number: int) -> np.ndarray:
         return self.values[number][self.mask[number]]
 
     def _take(self, numbers: Any) -> PaddedSets:

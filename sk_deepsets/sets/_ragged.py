@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._from_long import group_rows
-from sk_deepsets.sets._html import sets_html
+from sk_deepsets.sets._long_table import group_rows, ungroup_rows
+from sk_deepsets.sets._repr import describe_sets, sets_html
 from sk_deepsets.sets._rows import label_answers, number_rows
 from sk_deepsets.sets._sequence import SetSequence, as_offsets, names_of_columns, offsets_of
-from sk_deepsets.sets._to_array import to_table
+from sk_deepsets.sets._values import to_table
 
 
 class RaggedSets(SetSequence):
@@ -166,8 +166,8 @@ class RaggedSets(SetSequence):
 
     def _with(self, **parts: Any) -> RaggedSets:
         """The same sets with other parts, which are named as in the constructor."""
-        names = ("elements", "offsets", "context", "index", "feature_names")
-        sets = RaggedSets(**{name: getattr(self, name) for name in names} | {"rows": self._rows} | parts)
+        own = {"elements": self.elements, "offsets": self.offsets, "context": self.context, "index": self.index}
+        sets = RaggedSets(**own | {"feature_names": self.feature_names, "rows": self._rows} | parts)
         sets._numbers = self._numbers
         sets._places = self._places if len(sets.elements) == len(self.elements) else None
         return sets
@@ -197,18 +197,7 @@ class RaggedSets(SetSequence):
 
         Sorted by its index, a frame that ``from_frame`` grouped comes back in its own order.
         """
-        names = [f"x{i}" for i in range(self.n_features)] if self.feature_names is None else self.feature_names
-        frame = pd.DataFrame(self.elements, columns=pd.Index(names), index=self._rows, copy=True)
-        ids = pd.RangeIndex(len(self)) if self.index is None else self.index
-        of_element = ids.take(self.segments)
-        for level in range(ids.nlevels):
-            name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
-            values = of_element.get_level_values(level)
-            at = list(frame.index.names).index(name) if name in frame.index.names else None
-            if at is not None and frame.index.get_level_values(at).equals(values):
-                continue  # the frame that from_frame grouped has its ids there
-            frame.insert(frame.shape[1] - self.n_features, name, values.array)
-        return frame
+        return ungroup_rows(self)
 
     def to_series(self) -> pd.Series:
         """A column of sets for a DataFrame, without their context; see :class:`SetArray`."""
@@ -267,14 +256,7 @@ class RaggedSets(SetSequence):
         return (self._cut(slice(a, b)) for a, b in pairwise(self.offsets.tolist()))
 
     def __repr__(self) -> str:
-        sizes = self.sizes
-        span = f" of {sizes.min()} to {sizes.max()} elements" if len(self) else ""
-        context = "" if self.context is None else f", {np.shape(self.context)[1]} context columns"
-        kind = f", {self.elements.dtype}" if isinstance(self.elements, np.ndarray) else ": " + ", ".join(self.elements)
-        return (
-            f"RaggedSets({len(self):,} sets{span}, {len(self.elements):,} elements, "
-            f"{self.n_features} features{kind:.100}{context})"
-        )
+        return describe_sets(self)
 
     def _repr_html_(self) -> str:
         return sets_html(self)
@@ -282,7 +264,7 @@ class RaggedSets(SetSequence):
     def _cut(self, rows: slice | np.ndarray) -> Any:
         return self.elements.iloc[rows] if isinstance(self.elements, pd.DataFrame) else self.elements[rows]
 
-    def _one(self, number: int) -> Any:
+    def _item(self, number: int) -> Any:
         return self._cut(slice(self.offsets[number], self.offsets[number + 1]))
 
     def _take(self, key: Any) -> RaggedSets:

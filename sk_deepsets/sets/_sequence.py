@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._labels import check_labels, counts_rows
-from sk_deepsets.sets._to_array import as_ndarray, to_table
+from sk_deepsets.sets._values import as_ndarray, to_table
 
-OF_CONTEXT = "(n_sets, n_context)"
+CONTEXT_SHAPE = "(n_sets, n_context)"
 
 
 def offsets_of(sizes: np.ndarray) -> np.ndarray:
@@ -51,14 +51,14 @@ def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:
 class SetSequence:
     """A sequence of sets with a context, labels and the names of features, all of which are taken along by indexing.
 
-    A subclass has ``__len__``, ``__iter__``, ``_one(number)`` and ``_take(slice or numbers)``.
+    A subclass has ``__len__``, ``__iter__``, ``_item(number)`` and ``_take(slice or numbers)``.
     """
 
     def _attach(self, n_sets: int, n_features: int, context: Any, index: pd.Index | None, feature_names: Any) -> None:
         """Check the lengths of context, index and names, and keep them."""
-        context = None if context is None else to_table(context, "The context", OF_CONTEXT, strings=True)
+        context = None if context is None else to_table(context, "The context", CONTEXT_SHAPE, strings=True)
         if context is not None and context.ndim != 2:
-            raise ValueError(f"context must have shape {OF_CONTEXT}, but has shape {context.shape}.")
+            raise ValueError(f"context must have shape {CONTEXT_SHAPE}, but has shape {context.shape}.")
         if index is not None:
             index = index if isinstance(index, pd.Index) else pd.Index(index)
         elif isinstance(context, pd.DataFrame) and not counts_rows(context.index):
@@ -66,7 +66,7 @@ class SetSequence:
         for what, value in (("context", context), ("index", index)):
             if value is not None and len(value) != n_sets:
                 raise ValueError(f"{what} has {len(value)} rows for {n_sets} sets.")
-        check_labels(context, index, "context", of="index")
+        check_labels(context, index, "context", index_name="index")
         if feature_names is not None:
             feature_names = np.array(list(feature_names), dtype=object)
             if len(feature_names) != n_features:
@@ -87,7 +87,7 @@ class SetSequence:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]  # scikit-learn takes rows of anything with a shape as X[key, ...]
         if isinstance(key, Integral) and not isinstance(key, bool):
-            return self._one(range(len(self))[int(key)])
+            return self._item(range(len(self))[int(key)])
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(len(self))
             return self._take(slice(start, max(start, stop)))

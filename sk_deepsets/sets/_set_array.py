@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,10 @@ from pandas.api.types import is_object_dtype, pandas_dtype
 
 from sk_deepsets.sets._arrow_lists import sets_from_arrow, sets_to_arrow
 from sk_deepsets.sets._concat import concat_sets, equal_sets
-from sk_deepsets.sets._dtypes import is_missing
 from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._set_objects import PrintedFrame, label, to_objects, to_texts
+from sk_deepsets.sets._values import is_missing
 
 
 @register_extension_dtype
@@ -49,41 +48,8 @@ def is_one_set(value: Any) -> bool:
     return isinstance(value, pd.DataFrame) or is_missing(value)
 
 
-class PrintedFrame(pd.DataFrame):
-    """One set as an object: pandas prints frames among its values by ``str``, in full."""
-
-    def __str__(self) -> str:
-        return label(self)
-
-
-class FrameAsText(pd.DataFrame):
-    """One set as an object whose ``str``, which pandas writes to text files, is its JSON text."""
-
-    def __str__(self) -> str:
-        return to_text(self.to_dict("records"))
-
-
-class ArrayAsText(np.ndarray):
-    """An array likewise; NumPy's own text leaves out what is long."""
-
-    def __str__(self) -> str:
-        return to_text(self.tolist())
-
-
-def to_text(elements: list[Any]) -> str:
-    """JSON text, of which ``json.loads`` makes the elements again; what JSON lacks, such as times, are strings."""
-    return json.dumps(elements, default=lambda value: value.item() if isinstance(value, np.generic) else str(value))
-
-
-def label(one_set: Any) -> str:
-    """How a set looks in a printed column."""
-    if one_set is pd.NA:
-        return str(one_set)
-    return {0: "empty", 1: "1 element"}.get(len(one_set), f"{len(one_set):,} elements")
-
-
 def _refused(what: str) -> Callable[..., Any]:
-    """A method that pandas has for values with an order, a hash or a sum."""
+    """A method of pandas for values with an order, a hash or a sum, which raises."""
 
     def method(self: SetArray, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"Sets have no order, hash or sum, so there is no {what} of a column of dtype 'sets'.")
@@ -200,7 +166,7 @@ class SetArray(ExtensionArray):
         return len(self.sets)
 
     def __iter__(self) -> Iterator[Any]:
-        return (pd.NA if gone else one for gone, one in zip(self.missing, self.sets, strict=True))
+        return (pd.NA if lost else one_set for lost, one_set in zip(self.missing, self.sets, strict=True))
 
     def __getitem__(self, key: Any) -> Any:
         """One set for an integer, as an array or a DataFrame, or NA; otherwise a ``SetArray``."""
@@ -254,22 +220,15 @@ class SetArray(ExtensionArray):
         """
         dtype = pandas_dtype(dtype)
         if isinstance(dtype, pd.StringDtype):
-            names = self.sets.feature_names
-            table = self.sets.elements if names is None else pd.DataFrame(self.sets.elements, columns=list(names))
-            elements = table.tolist() if isinstance(table, np.ndarray) else table.to_dict("records")
-            texts = [to_text(elements[a:b]) for a, b in pairwise(self.sets.offsets.tolist())]
-            column = pd.Series(texts, dtype=dtype)
-            return column.mask(self.missing).array
+            return pd.Series(to_texts(self.sets), dtype=dtype).mask(self.missing).array
         if not is_object_dtype(dtype):
             return super().astype(dtype, copy)
-        names, objects = self.sets.feature_names, np.empty(len(self), dtype=object)
-        for number, one in enumerate(self.sets):
-            objects[number] = one.view(ArrayAsText) if names is None else FrameAsText(one, columns=list(names))
+        objects = to_objects(self.sets)
         objects[self.missing] = pd.NA
         return objects
 
     def map(self, mapper: Any, na_action: Any = None) -> Any:
-        """What a function gives for each set; ``len`` costs no look at the sets."""
+        """What a function gives for each set; ``len`` reads no elements."""
         function = mapper.func if isinstance(mapper, partial) else mapper  # pandas 3 wraps functions without arguments
         if function is len and not self.missing.any():
             return self.sets.sizes

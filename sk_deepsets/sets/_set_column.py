@@ -1,18 +1,19 @@
-"""Tables with sets: which columns hold them, and how others are put in their place."""
+"""Tables with sets: in one column, or in one column of lists for each feature, as of ``groupby(...).agg(list)``."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import import_pyarrow, is_arrow, is_table, kind_of
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
-from sk_deepsets.sets._dtypes import is_missing
-from sk_deepsets.sets._list_columns import holds_scalar_lists, is_list_of_scalars
+from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
-from sk_deepsets.sets._to_array import TEXT
+from sk_deepsets.sets._values import TEXT, is_missing
 
 # The name of a column of sets that is made of several columns of lists.
 SETS = "sets"
@@ -23,11 +24,11 @@ def read_table(X: Any) -> pd.DataFrame:
     if isinstance(X, pd.DataFrame):
         return X
     table = import_pyarrow().table(X)
-    of_sets = [place for place, column in enumerate(table.columns) if kind_of(column.type) == "list"]
-    frame = table.select([place for place in range(table.num_columns) if place not in of_sets]).to_pandas()
-    if len(frame) != len(table):  # nothing but sets
+    list_places = [place for place, column in enumerate(table.columns) if kind_of(column.type) == "list"]
+    frame = table.select([place for place in range(table.num_columns) if place not in list_places]).to_pandas()
+    if len(frame) != len(table):  # no other columns
         frame = pd.DataFrame(index=pd.RangeIndex(len(table)))
-    for place in of_sets:
+    for place in list_places:
         lists = table.column(place)
         scalars = is_list_of_scalars(lists.type)  # which may be one feature of several
         column: Any = pd.arrays.ArrowExtensionArray(lists) if scalars else SetArray(*sets_from_arrow(lists))
@@ -100,3 +101,66 @@ def _holds_sets(column: pd.Series) -> bool:
         return False
     first = next((value for value in column if not is_missing(value)), None)
     return hasattr(type(first), "__len__") and not isinstance(first, (dict, *TEXT))
+
+
+def holds_scalar_lists(column: pd.Series) -> bool:
+    """Whether the values of a column are lists of numbers, strings and the like, rather than of elements."""
+    if is_arrow(column):
+        return isinstance(column.dtype, pd.ArrowDtype) and is_list_of_scalars(column.dtype.pyarrow_dtype)
+    if column.dtype != object:
+        return False
+    lists = [value for value in column if not is_missing(value)]
+    if any(isinstance(value, dict | pd.DataFrame) or getattr(value, "ndim", 1) != 1 for value in lists):
+        return False
+    first: Any = next(chain.from_iterable(lists), None)
+    return isinstance(first, TEXT) or not hasattr(type(first), "__len__") or np.ndim(first) == 0
+
+
+def is_list_of_scalars(dtype: Any) -> bool:
+    """Whether a type of Arrow is that of lists of numbers, strings or the like."""
+    is_list = kind_of(dtype) == "list" and not isinstance(dtype, import_pyarrow().BaseExtensionType)
+    return is_list and kind_of(dtype.value_type) not in ("list", "struct")
+
+
+def zip_lists(columns: list[pd.Series]) -> tuple[RaggedSets, np.ndarray]:
+    """Sets whose features are these columns, and which of them are missing: in all columns.
+
+    Columns keep their kinds. Without names that are strings, elements that are numbers are an array.
+    """
+    parts, missing = zip(*(_one_feature(column) for column in columns), strict=True)
+    lost = np.array(missing)
+    sizes = np.array([part.sizes for part in parts])
+    wrong = (sizes != sizes[0]).any(axis=0) | (lost != lost[0]).any(axis=0)
+    if wrong.any():
+        number = int(np.argmax(wrong))
+        found = {
+            column.name: "missing" if is_lost else int(part.sizes[number])
+            for column, part, is_lost in zip(columns, parts, lost[:, number], strict=True)
+        }
+        label = columns[0].index[number : number + 1].tolist()[0]
+        raise ValueError(
+            f"Set {number}, with the label {label!r}, has lists of unequal lengths: {found} ({wrong.sum():,} sets do). "
+            "Columns of lists are read as the features of the same elements, one list for each feature."
+        )
+    values = [_values(part) for part in parts]
+    names = [column.name for column in columns]
+    if not all(isinstance(name, str) for name in names):
+        names = [f"x{place}" for place in range(len(columns))]
+        if all(isinstance(column, np.ndarray) for column in values):
+            return parts[0].replace(np.column_stack(values), feature_names=None), lost[0]
+    elements = pd.DataFrame(dict(zip(names, values, strict=True)), index=pd.RangeIndex(int(sizes[0].sum())))
+    return parts[0].replace(elements), lost[0]
+
+
+def _one_feature(column: pd.Series) -> tuple[RaggedSets, np.ndarray]:
+    try:
+        return sets_from_arrow(column) if is_arrow(column) else sets_from_objects(column.tolist())
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Column {column.name!r} of lists: {error}") from error
+
+
+def _values(sets: RaggedSets) -> Any:
+    """The one feature; lists that are all empty have none."""
+    if not sets.n_features:
+        return np.empty(0)
+    return sets.elements.iloc[:, 0].array if isinstance(sets.elements, pd.DataFrame) else sets.elements[:, 0]

@@ -14,7 +14,7 @@ from sk_deepsets import (
     SetAggregator,
 )
 from sk_deepsets.inspection import check_invariance
-from sk_deepsets.inspection._answers import read_sets
+from sk_deepsets.inspection._predictions import read_sets
 from sk_deepsets.nn import masked_pool
 
 
@@ -58,7 +58,7 @@ def test_deep_sets_pass_and_a_mean_does_not_see_copies(fit, bags):
     report = check_invariance(fit("regression", n_members=1, pool_type="sum"), bags)
     assert report.is_invariant
     assert report.duplicated_elements > 0.01
-    assert "multiplicity is seen" in repr(report)
+    assert "repetition counts, " in repr(report)
 
 
 def test_sorting_before_an_rnn_is_caught_by_the_padding(fit, bags):
@@ -122,7 +122,7 @@ def test_the_report_says_what_it_is_of(fit, bags):
     assert lines[1].split()[:2] == ["shuffled", "elements"]
     assert lines[1].endswith("same")
     assert lines[4].split()[:2] == ["other", "dtypes"]
-    assert lines[5].endswith("multiplicity is not seen")
+    assert lines[5].endswith("repetition does not count")
 
 
 @pytest.mark.parametrize("tolerance", [1e-4, 1.0])

@@ -20,13 +20,13 @@ pl = pytest.importorskip("polars")
 )
 def test_a_table_is_no_column(table):
     with pytest.raises(
-        TypeError, match=f"Expected one column in Arrow, but got {type(table).__name__}; pass the column"
+        TypeError, match=f"Expected one column in Arrow, but got {type(table).__name__}; pass one of its columns"
     ):
         as_one_array(table)
 
 
 def test_a_stream_of_record_batches_is_an_error():
-    with pytest.raises(TypeError, match="got RecordBatchReader; pass the column"):
+    with pytest.raises(TypeError, match="got RecordBatchReader; pass one of its columns"):
         as_one_array(pa.table({"a": [[1]]}).to_reader())
 
 

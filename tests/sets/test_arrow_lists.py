@@ -496,7 +496,7 @@ def test_parquet_keeps_dtypes_that_it_has_no_word_for(tmp_path):
 
 def test_values_that_arrow_cannot_hold_name_the_column():
     table = pd.DataFrame({"x": [1.0, 2.0], "odd": [1, "a"]})
-    with pytest.raises(TypeError, match="Column 'odd' of the elements has dtype object, which Arrow lacks"):
+    with pytest.raises(TypeError, match="Column 'odd' of the elements has dtype object, which Arrow cannot store"):
         pa.array(RaggedSets(table, [0, 1, 2]).to_series())
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets.sets._from_arrays import sets_from_arrays
+from sk_deepsets.sets._from_objects import sets_from_arrays
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ import pytest
 
 from sk_deepsets import ElementTransformer, RaggedSets, SetAggregator, SetPadder, check_sets
 from sk_deepsets.sets import SetArray, find_missing
-from sk_deepsets.sets._dtypes import is_missing
+from sk_deepsets.sets._values import is_missing
 
 PRESENT = [np.array([[1.0, 2.0]]), np.empty((0, 2)), np.array([[3.0, 4.0], [5.0, 6.0]])]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 
-from sk_deepsets.sets._to_array import NOT_NUMBERS, as_ndarray, check_unmasked, to_array, to_table
+from sk_deepsets.sets._values import NOT_NUMBERS, as_ndarray, check_unmasked, to_array, to_table
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How sets look in a notebook: how many there are, a histogram of their sizes, the kinds of columns, the first sets."""
+"""Sets as text and as HTML: how many there are, a histogram of their sizes, the dtypes of columns, the first sets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,22 @@ STYLE = (
 )
 
 
+def describe_sets(sets: Any) -> str:
+    """One line about a :class:`RaggedSets`."""
+    sizes = sets.sizes
+    span = f" of {sizes.min()} to {sizes.max()} elements" if len(sets) else ""
+    context = "" if sets.context is None else f", {np.shape(sets.context)[1]} context columns"
+    kind = f", {sets.elements.dtype}" if isinstance(sets.elements, np.ndarray) else ": " + ", ".join(sets.elements)
+    return (
+        f"RaggedSets({len(sets):,} sets{span}, {len(sets.elements):,} elements, "
+        f"{sets.n_features} features{kind:.100}{context})"
+    )
+
+
 def sets_html(sets: Any) -> str:
     """HTML of a :class:`RaggedSets`."""
     title = f"<b>{type(sets).__name__}</b>: {len(sets):,} sets, {len(sets.elements):,} elements"
-    first = "".join(_one_set(sets, number) for number in range(min(FIRST_SETS, len(sets))))
+    first = "".join(_first_rows(sets, number) for number in range(min(FIRST_SETS, len(sets))))
     more = f"<div class='quiet'>… and {len(sets) - FIRST_SETS:,} more sets</div>" if len(sets) > FIRST_SETS else ""
     return (
         f"{STYLE}<div class='sk-sets'><div>{title}</div>"
@@ -84,7 +96,7 @@ def _kind(column: pd.Series) -> str:
     return str(column.dtype)
 
 
-def _one_set(sets: Any, number: int) -> str:
+def _first_rows(sets: Any, number: int) -> str:
     """The first rows of one set."""
     elements = sets[number]
     names = list(elements.columns) if isinstance(elements, pd.DataFrame) else sets.feature_names

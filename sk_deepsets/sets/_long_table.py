@@ -1,4 +1,4 @@
-"""From a long table, one row per element, to sets: what RaggedSets.from_frame does."""
+"""From a long table, one row per element, to sets and back: what RaggedSets.from_frame and to_frame do."""
 
 from __future__ import annotations
 
@@ -53,6 +53,22 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
     elif context is not None:
         context = _rows_of(context, ids, names)
     return {"elements": elements, "offsets": offsets, "context": context, "index": ids}, places
+
+
+def ungroup_rows(sets: Any) -> pd.DataFrame:
+    """The long frame of sets: what ``RaggedSets.to_frame`` does."""
+    names = [f"x{i}" for i in range(sets.n_features)] if sets.feature_names is None else sets.feature_names
+    frame = pd.DataFrame(sets.elements, columns=pd.Index(names), index=sets._rows, copy=True)
+    ids = pd.RangeIndex(len(sets)) if sets.index is None else sets.index
+    element_ids = ids.take(sets.segments)
+    for level in range(ids.nlevels):
+        name = ids.names[level] or ("set" if ids.nlevels == 1 else f"set_{level}")
+        values = element_ids.get_level_values(level)
+        at = list(frame.index.names).index(name) if name in frame.index.names else None
+        if at is not None and frame.index.get_level_values(at).equals(values):
+            continue  # the frame that from_frame grouped has its ids there
+        frame.insert(frame.shape[1] - sets.n_features, name, values.array)
+    return frame
 
 
 def _check_known(frame: pd.DataFrame, names: list[Any], what: str, levels: bool = False) -> None:
@@ -125,8 +141,8 @@ def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) 
         same = values[name].array == context[name].array[numbers]
         differs = ~np.asarray(same, dtype=bool) & ~(values[name].isna() & context[name].isna().to_numpy()[numbers])
         if differs.any():
-            of_set = ids[numbers[np.argmax(differs)]]
-            raise ValueError(f"The context column {name!r} has different values within the set {of_set!r}.")
+            label = ids[numbers[np.argmax(differs)]]
+            raise ValueError(f"The context column {name!r} has different values within the set {label!r}.")
     return context.set_axis(ids)
 
 
@@ -147,7 +163,7 @@ def _rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
 
 
 def _other_types(keys: pd.Index, ids: pd.Index, what: str) -> str:
-    """What to do about ids of two types, such as strings and integers, which are never equal; "" if all is well."""
+    """What to do about ids of two types, such as strings and integers, which are never equal; "" otherwise."""
     for level, name in enumerate(keys.names):
         ours, theirs = keys.get_level_values(level), ids.get_level_values(level)
         if len(ours) and len(theirs) and not ours.unique().isin(theirs).any() and ours.dtype != theirs.dtype:

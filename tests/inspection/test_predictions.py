@@ -10,8 +10,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from sk_deepsets import DeepSetsRegressor, ElementTransformer, PaddedSets, RaggedSets, check_sets
 from sk_deepsets.inspection import critical_elements, element_importance, feature_importance
-from sk_deepsets.inspection._answers import like, log_odds, read_known_targets, read_sets, read_targets
 from sk_deepsets.inspection._feature_importance import _permute_context_column
+from sk_deepsets.inspection._predictions import log_odds, read_known_targets, read_sets, read_targets, rebuild_like
 
 N_SETS, N_ELEMENTS, SIZE = 12, 36, 3
 ELEMENTS = np.random.default_rng(0).normal(size=(N_ELEMENTS, 2))
@@ -128,7 +128,7 @@ def test_sets_come_back_in_the_form_and_the_rows_of_x(form):
     X = FORMS[form](ELEMENTS)
     sets = read_sets(X)
     numbers = np.array([4, 0, 4])
-    new = like(X, sets[numbers], numbers)
+    new = rebuild_like(X, sets[numbers], numbers)
     assert len(new) == 3
     assert isinstance(new, RaggedSets if form == "frames" else type(X))
     again = read_sets(new)
@@ -148,12 +148,12 @@ def test_sets_of_polars_keep_their_context():
     X = pl.DataFrame({"bag": [bag.tolist() for bag in arrays(ELEMENTS)], "age": AGE})
     sets = read_sets(X)
     sets = sets._with(context=sets.context.iloc[::-1].reset_index(drop=True))
-    assert read_sets(like(X, sets, np.arange(N_SETS))).context["age"].tolist() == AGE[::-1].tolist()
+    assert read_sets(rebuild_like(X, sets, np.arange(N_SETS))).context["age"].tolist() == AGE[::-1].tolist()
 
 
 def test_missing_sets_stay_missing():
     X = pd.DataFrame({"bag": [None, *arrays(ELEMENTS)[1:]], "age": AGE})
-    new = like(X, read_sets(X), np.arange(N_SETS))
+    new = rebuild_like(X, read_sets(X), np.arange(N_SETS))
     assert new["bag"].isna().tolist() == [True] + [False] * (N_SETS - 1)
 
 

@@ -1,4 +1,4 @@
-"""The predictions of any estimator on sets, in one form: sets as RaggedSets, predictions as a table of floats."""
+"""The predictions of any estimator on sets in one form: RaggedSets in, a table of floats out."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementRegressor, FarSetWarning
 from sk_deepsets.sets import PaddedSets, RaggedSets, SetDtype, check_labels, check_sets, is_table, put_sets
 
 
 def read_sets(X: Any) -> RaggedSets:
-    """The sets of X as they come: what of them is not allowed, the estimator knows."""
+    """The sets of X without checks of their values, which are up to the estimator."""
     return check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0, missing_sets="empty")
 
 
-def like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
+def rebuild_like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
     """Sets, and their context, in the form of X, so that any first step of a pipeline can read them.
 
     Parameters
@@ -29,16 +29,16 @@ def like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
         As the user gave them.
     sets : RaggedSets
     numbers : ndarray of int, shape (n_sets,)
-        Which row of X each of the sets is put in.
+        The row of X that each of the sets replaces.
     """
     if isinstance(X, pd.Series):
-        return like(X.to_frame(), sets, numbers).iloc[:, 0].rename(X.name)
+        return rebuild_like(X.to_frame(), sets, numbers).iloc[:, 0].rename(X.name)
     if isinstance(X, PaddedSets):
         return PaddedSets.from_ragged(sets, max(X.shape[1], int(sets.sizes.max(initial=0))))
     if isinstance(X, np.ndarray) and X.ndim == 3 and len(np.unique(sets.sizes)) == 1:
         return sets.elements.reshape(len(sets), sets.sizes[0], sets.n_features)
     if isinstance(X, np.ndarray) and X.ndim == 2:  # a table of objects
-        return like(pd.DataFrame(X), sets, numbers).to_numpy(dtype=object)
+        return rebuild_like(pd.DataFrame(X), sets, numbers).to_numpy(dtype=object)
     if isinstance(X, list | tuple) and isinstance(sets.elements, np.ndarray):
         return list(sets)
     if isinstance(X, np.ndarray) and X.ndim == 1:
@@ -52,8 +52,8 @@ def like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
     return table
 
 
-def of_made_up_sets() -> AbstractContextManager[Any]:
-    """A context for answers for made-up sets, and for the same sets again: only the sets of the user are warned of."""
+def ignore_far_sets() -> AbstractContextManager[Any]:
+    """A context without warnings for modified sets: the user is warned about the sets that were passed alone."""
     return warnings.catch_warnings(action="ignore", category=FarSetWarning)
 
 
@@ -68,13 +68,7 @@ def regroup(sets: RaggedSets, rows: np.ndarray, sizes: np.ndarray, numbers: np.n
     numbers : ndarray of int, shape (n_new,)
         The set that gives its context.
     """
-    elements = sets.elements.iloc[rows] if isinstance(sets.elements, pd.DataFrame) else sets.elements[rows]
-    context = sets.context
-    if context is not None:
-        context = context.iloc[numbers] if isinstance(context, pd.DataFrame) else context[numbers]
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
-    index = None if sets.index is None else sets.index[numbers]
-    return RaggedSets(elements, offsets, context=context, index=index, feature_names=sets.feature_names)
+    return RaggedSets(sets._cut(rows), np.append(0, np.cumsum(sizes)), **sets._attached(numbers))
 
 
 def read_targets(y: Any, sets: RaggedSets) -> Any:
@@ -109,20 +103,23 @@ def read_known_targets(y: Any, sets: RaggedSets, shape: tuple[int, ...] | None =
     return values
 
 
-def answers(estimator: Any, X: Any) -> np.ndarray:
-    """Probabilities of classes, or of labels, or values: (n_sets, k), or of an element-wise estimator (n_elements, k).
-
-    Float64.
-    """
-    given = estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else estimator.predict(X)
-    if isinstance(given, list) and not of_elements(estimator):  # one table for each label, as of scikit-learn's forests
-        if any(of_label.shape[1] != 2 for of_label in given):
+def predict_table(estimator: Any, X: Any) -> np.ndarray:
+    """Probabilities or values in float64: (n_sets, k), or (n_elements, k) for an element-wise estimator."""
+    found = estimator.predict_proba(X) if has_probabilities(estimator) else estimator.predict(X)
+    if isinstance(found, list) and not is_element_wise(estimator):  # as scikit-learn's forests, a table for each label
+        if any(label.shape[1] != 2 for label in found):
             raise TypeError(f"{type(estimator).__name__} has several outputs that are not labels of zeros and ones.")
-        given = np.column_stack([of_label[:, 1] for of_label in given])
-    table = np.concatenate(given) if isinstance(given, list) and len(given) else np.asarray(given)
+        found = np.column_stack([label[:, 1] for label in found])
+    table = np.concatenate(found) if isinstance(found, list) and len(found) else np.asarray(found)
     if table.dtype.kind not in "biuf":
         raise TypeError(f"{type(estimator).__name__} has no predict_proba, and its predict gives no numbers.")
     return table.reshape(len(table), -1).astype(np.float64)
+
+
+def predict_modified(estimator: Any, X: Any, sets: RaggedSets, numbers: np.ndarray) -> np.ndarray:
+    """What ``predict_table`` gives for modified sets of X, see ``rebuild_like``, without warnings for these."""
+    with ignore_far_sets():
+        return predict_table(estimator, rebuild_like(X, sets, numbers))
 
 
 def log_odds(table: np.ndarray, columns: np.ndarray, are_labels: bool) -> np.ndarray:
@@ -136,28 +133,26 @@ def log_odds(table: np.ndarray, columns: np.ndarray, are_labels: bool) -> np.nda
     return np.log(np.maximum(chosen, least)) - np.log(np.maximum(against, least))
 
 
-def of_elements(estimator: Any) -> bool:
+def is_element_wise(estimator: Any) -> bool:
     """Whether an estimator has one prediction per element."""
     return isinstance(last_step(estimator), DeepSetsElementClassifier | DeepSetsElementRegressor)
 
 
+def has_probabilities(estimator: Any) -> bool:
+    """Whether an estimator, which may be of any library, predicts probabilities."""
+    return hasattr(estimator, "predict_proba")
+
+
 def last_step(estimator: Any) -> Any:
     """The estimator at the end of pipelines and searches."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator
+    return unwrap(estimator, None)[0]
 
 
-def opened(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """The last step of pipelines and searches, and what it is given of X."""
-    check_is_fitted(estimator)
+def unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """The estimator at the end of pipelines and searches, and its input for X, if that is not None."""
     while True:
         if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            X = estimator[:-1].transform(X) if X is not None and len(estimator) > 1 else X
             estimator = estimator[-1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
@@ -166,11 +161,11 @@ def opened(estimator: Any, X: Any) -> tuple[Any, Any]:
 
 
 class Outputs(NamedTuple):
-    """What the columns of the answers are."""
+    """What the columns of the predictions are."""
 
     n_columns: int
     classes: np.ndarray | None
-    """The class of each column; None of labels and of values, which have numbers"""
+    """The class of each column; None for labels and values, which are numbered"""
 
     def find(self, target: Any) -> int | None:
         """The column of a class, or of a number; for None the only column, or None where each set has its own class."""
@@ -187,12 +182,13 @@ class Outputs(NamedTuple):
         return int(place[0])
 
 
-def outputs_of(estimator: Any, X: Any) -> Outputs:
-    """What an estimator with one answer per set gives, from its answer for the first element of a set of X."""
+def read_outputs(estimator: Any, X: Any) -> Outputs:
+    """What the columns of the predictions are, from the prediction for the first element of a set of X."""
     sets, first = read_sets(X), np.zeros(1, dtype=np.int64)
     number = first + int(sets.sizes.argmax())
     size = np.minimum(sets.sizes[number], 1)
-    one = like(X, regroup(sets, sets.offsets[number][: size[0]], size, number), number)
-    with of_made_up_sets():
-        are_classes = hasattr(estimator, "classes_") and np.ndim(estimator.predict(one)) == 1
-        return Outputs(answers(estimator, one).shape[1], np.asarray(estimator.classes_) if are_classes else None)
+    small = rebuild_like(X, regroup(sets, sets.offsets[number][: size[0]], size, number), number)
+    with ignore_far_sets():
+        n_columns = predict_table(estimator, small).shape[1]
+        are_classes = is_classifier(estimator) and np.ndim(estimator.predict(small)) == 1
+    return Outputs(n_columns, np.asarray(estimator.classes_) if are_classes else None)

@@ -1,0 +1,121 @@
+"""What check_sets asks of the values: numbers that fit into float32, and no padding that came without a mask."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from sk_deepsets.sets._from_objects import sets_from_arrays
+from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._values import FLOAT32_MAX, as_floats, is_number
+
+LEAST_SETS = 10
+# Of the elements, how many may look like padding.
+MOST_INSIDE = 0.01
+
+
+def as_floating(sets: RaggedSets) -> RaggedSets:
+    """The same sets with float32 or float64 elements; themselves if they have."""
+    table = sets.elements
+    if isinstance(table, pd.DataFrame):
+        for name, dtype in table.dtypes.items():
+            if not is_number(dtype):
+                raise ValueError(
+                    f"The column {name!r} of the elements has dtype {dtype}; expected numbers. Encode it first, for "
+                    "instance with ElementTransformer(OneHotEncoder()), or keep its kind with "
+                    "check_sets(X, dtype=None), as the estimators do, which embed categories themselves."
+                )
+    elif table.dtype in (np.float32, np.float64):
+        return sets
+    elif table.dtype.kind not in "biuf":
+        table = sets_from_arrays(list(sets)).elements
+    return sets.replace(as_floats(table), feature_names=sets.feature_names)
+
+
+def check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
+    if len(sets) == 0:
+        raise ValueError("Found an input with 0 sets, but at least one is required.")
+    if len(sets.elements) < ensure_min_elements:
+        empty = "" if len(sets.elements) else ": all sets are empty"
+        raise ValueError(
+            f"The {len(sets)} sets hold {len(sets.elements)} elements, but at least {ensure_min_elements} is "
+            f"required{empty}."
+        )
+    if sets.n_features == 0 and len(sets.elements):
+        number = sets.locate(0)[0]
+        raise ValueError(
+            f"Found 0 feature(s) (shape={sets.elements.shape}) while a minimum of 1 is required: set {number} has "
+            f"{sets.sizes[number]} elements without any."
+        )
+
+
+def check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
+    """Raise for the first value that is missing, infinite or beyond float32."""
+    elements, names = sets.elements, sets.feature_names
+    if isinstance(elements, pd.DataFrame):
+        numbers = [name for name, dtype in elements.dtypes.items() if is_number(dtype)]
+        for name, column in elements.drop(columns=numbers).items():
+            missing = column.isna().to_numpy()
+            if missing.any():
+                number, place = sets.locate(int(np.argmax(missing)))
+                raise ValueError(
+                    f"Set {number} has no value in column {name!r} (element {place}; {missing.sum():,} elements in "
+                    "all); impute missing values, or make them a category of their own."
+                )
+        elements, names = as_floats(elements[numbers]), numbers
+    # NaN survives min and max, and fails every comparison: two passes and no temporary array
+    if not elements.size or (elements.min() >= -FLOAT32_MAX and elements.max() <= FLOAT32_MAX):
+        return
+    with np.errstate(invalid="ignore"):
+        row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]
+    number, place = sets.locate(row)
+    feature = column if names is None else repr(names[column])
+    value = elements[row, column]
+    what, advice = f"{value}, a value too large for dtype('float32')", "scale this feature first."
+    if np.isnan(value):
+        what, advice = "NaN", "impute missing values, or drop those elements, first."
+        advice += "" if block is None else advice_on_nan(block, row)
+    elif np.isinf(value):
+        what, advice = f"infinity ({value})", "elements must be finite."
+    raise ValueError(f"Set {number} holds {what} (element {place}, feature {feature}); {advice}")
+
+
+def as_block(sets: RaggedSets) -> np.ndarray | None:
+    """The elements as an array of shape (n_sets, set_size, n_features), if all sets have one size; no copy."""
+    table = sets.elements
+    if not isinstance(table, np.ndarray) or not len(table) or (sets.sizes != sets.sizes[0]).any():
+        return None
+    return table.reshape(len(sets), -1, sets.n_features)
+
+
+def warn_of_padding(block: np.ndarray, stacklevel: int) -> None:
+    """Warn where sets end with rows of one value, such as zeros, in unequal numbers, which are nowhere else."""
+    n_sets, set_size, n_features = block.shape
+    if n_sets < LEAST_SETS or set_size < 2 or not n_features:
+        return
+    values, counts = np.unique(block[:, -1, 0], return_counts=True)
+    value = values[counts.argmax()]
+    if (block[:, -1] == value).all(axis=-1).mean() < 0.5:
+        return
+    filled = (block != value).any(axis=-1)
+    sizes = np.where(filled.any(axis=1), set_size - filled[:, ::-1].argmax(axis=1), 0)
+    inside = sizes.sum() - filled.sum()
+    falling = n_features == 1 and (np.diff(block[..., 0]) <= 0).all()  # numbers in order may end so
+    if falling or len(np.unique(sizes)) < 3 or inside > MOST_INSIDE * sizes.sum():
+        return
+    warnings.warn(
+        f"{(sizes < set_size).sum():,} of {n_sets:,} sets end with rows that hold {value:g} only, up to "
+        f"{set_size - sizes.min():,} of {set_size:,}, and are read as elements. If these are padding, pass "
+        f"PaddedSets(x, (x != {value:g}).any(-1)).",
+        UserWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def advice_on_nan(block: np.ndarray, row: int) -> str:
+    """How to leave rows of NaN out, where this row of the elements is one."""
+    if not np.isnan(block.reshape(-1, block.shape[2])[row]).all():
+        return ""
+    return " If rows of NaN are padding, pass PaddedSets(x, ~np.isnan(x).any(-1))."
