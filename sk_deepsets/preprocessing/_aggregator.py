@@ -108,9 +108,9 @@ class SetAggregator(SetTransformer):
         context, names = _context_of(sets), self._context_names
         if sorted(map(str, context)) != sorted(map(str, names)):
             raise ValueError(f"The context has the columns {list(context)}; in fit it had {names}.")
-        of_sets = SetStatistics(sets.elements.astype(np.float64, copy=False), sets.sizes)
+        compute = SetStatistics(sets.elements.astype(np.float64, copy=False), sets.sizes)
         with np.errstate(all="ignore"):  # infinity and overflow give infinity or NaN
-            rows = np.hstack([of_sets(statistic) for statistic in self.statistics], dtype=np.float64)
+            rows = np.hstack([compute(statistic) for statistic in self.statistics], dtype=np.float64)
         if sets.context is None:
             return as_labelled(self, rows, sets.index)
         index = context.index if sets.index is None else sets.index
@@ -138,7 +138,7 @@ class SetAggregator(SetTransformer):
                 )
         names = [s if isinstance(s, str) else f"q{float(s)}" for s in self.statistics]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"statistics must be different ones and at least one, but are {self.statistics}.")
+            raise ValueError(f"Expected one or more different statistics, but got statistics={self.statistics}.")
         return names
 
 
@@ -147,9 +147,8 @@ def _context_of(sets: RaggedSets) -> pd.DataFrame:
     if isinstance(sets.context, pd.DataFrame):
         return sets.context
     n_columns = 0 if sets.context is None else sets.context.shape[1]
-    return pd.DataFrame(
-        sets.context, index=pd.RangeIndex(len(sets)), columns=[f"context{column}" for column in range(n_columns)]
-    )
+    names = [f"context{column}" for column in range(n_columns)]
+    return pd.DataFrame(sets.context, index=pd.RangeIndex(len(sets)), columns=names)
 
 
 class SetStatistics:
@@ -168,7 +167,7 @@ class SetStatistics:
             return self.sizes[:, None]
         rows = np.full((len(self.sizes), self.values.shape[1]), 0.0 if statistic == "sum" else np.nan)
         if isinstance(statistic, str) and statistic != "median":
-            rows[self.filled] = getattr(self.groups, statistic)(**OPTIONS.get(statistic, {}))
+            rows[self.filled] = self.groups.agg(statistic, **OPTIONS.get(statistic, {}))
         else:
             rows[self.filled] = self._quantile(0.5 if statistic == "median" else statistic)
         return rows

@@ -55,13 +55,13 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
     column = _column(y, f"y{name}")
     if isinstance(column, RaggedSets):
         check_labels(y, sets.index, f"y{name}")
-        return _of_sets(column, sets, name)
+        return _read_sets(column, sets, name)
     if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] == 1 and len(column) != len(sets):
         column = column[:, 0]
     if _is_flat(column):
-        return _of_elements(_as_array(column, f"y{name}"), y, sets, name)
+        return _read_flat(_as_array(column, f"y{name}"), y, sets, name)
     check_labels(y, sets.index, f"y{name}")
-    return _of_parts(list(column), sets, name)
+    return _read_parts(list(column), sets, name)
 
 
 def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
@@ -71,11 +71,11 @@ def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
         return read_element_targets(y, sets)
     table = getattr(column, "ndim", 1) == 2
     sizes = [] if table or _is_flat(column) else [len(item) if _is_sequence(item) else -1 for item in column]
-    of_each = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
-    if not of_each and len(column) == len(sets):
+    has_parts = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
+    if not has_parts and len(column) == len(sets):
         check_labels(y, sets.index, "y")
         return np.asarray(column)[sets.segments]
-    if not of_each and len(column) != len(sets.elements):
+    if not has_parts and len(column) != len(sets.elements):
         raise ValueError(f"X has {len(sets)} sets, but y has {len(column)} targets: expected one for each set.")
     return column if table else read_element_targets(y, sets)
 
@@ -98,7 +98,7 @@ def _column(y: Any, what: str) -> Any:
 
 
 def _is_flat(values: Any) -> bool:
-    """Whether there is one value for each element, and not a sequence for each set."""
+    """Whether the values are those of elements, rather than one sequence for each set."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values.ndim == 1
     return not any(map(_is_sequence, values))
@@ -111,7 +111,7 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _as_array(values: Any, what: str) -> np.ndarray:
-    """Values as they are: among strings, NumPy would make a missing one the string "nan"; what is masked is missing."""
+    """Values unchanged: NumPy would turn missing values among strings into "nan". Masked values are missing."""
     if isinstance(values, list | tuple):
         values = [None if value is np.ma.masked else value for value in values]
         objects = np.array(values, dtype=object)
@@ -123,7 +123,7 @@ def _as_array(values: Any, what: str) -> np.ndarray:
     return as_ndarray(values, what)
 
 
-def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
+def _read_flat(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that are flat, in the order of the elements or with the labels of their rows."""
     labelled = isinstance(y, pd.Series) and sets._rows is not None
     places = sets._places
@@ -136,8 +136,8 @@ def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.nd
             return flat[places]
     if len(flat) != len(sets.elements):
         raise ValueError(
-            f"X{name} has {len(sets.elements)} elements in {len(sets)} sets, but y{name} has {len(flat)} targets: one "
-            "for each element is wanted, as one flat array, or as one array for each set."
+            f"X{name} has {len(sets.elements)} elements in {len(sets)} sets, but y{name} has {len(flat)} targets; "
+            "expected one for each element, in one flat array or in one array for each set."
         )
     if not labelled:
         return flat
@@ -147,8 +147,8 @@ def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.nd
             f"The index of y{name} does not hold the rows of X{name}: pass the Series of the frame that the sets were "
             "made of, or an array in the order of the elements."
         )
-    of_rows = pd.DataFrame({"row": pd.factorize(rows)[0], "set": sets.segments}).drop_duplicates()
-    if y.index.equals(rows) and of_rows["row"].is_unique:  # such as the ids of the sets: rows of a set keep their order
+    row_sets = pd.DataFrame({"row": pd.factorize(rows)[0], "set": sets.segments}).drop_duplicates()
+    if y.index.equals(rows) and row_sets["row"].is_unique:  # ids of sets: rows of a set keep their order
         return flat
     raise ValueError(
         f"Rows of X{name} share their labels, so the Series y{name} cannot be matched to them: call reset_index() on "
@@ -156,7 +156,7 @@ def _of_elements(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.nd
     )
 
 
-def _of_sets(y: RaggedSets, sets: RaggedSets, name: str) -> np.ndarray:
+def _read_sets(y: RaggedSets, sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that are sets of one feature."""
     if y.n_features != 1:
         raise ValueError(f"y{name} must be one column of targets, but {y!r} has {y.n_features}.")
@@ -165,7 +165,7 @@ def _of_sets(y: RaggedSets, sets: RaggedSets, name: str) -> np.ndarray:
     return flat.reshape(-1)[slice(None) if y._rows is None else _places(y.rows, sets, name)]
 
 
-def _of_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
+def _read_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that come as one sequence for each set, or as a missing value for a set without targets."""
     missing = find_missing(items)
     sizes = sets.sizes if len(items) == len(sets) else np.zeros(len(items), dtype=np.int64)
@@ -196,14 +196,14 @@ def _check_sizes(sizes: np.ndarray, sets: RaggedSets, name: str) -> None:
 
 
 def _places(index: pd.Index, sets: RaggedSets, name: str) -> Any:
-    """Where the targets of the elements stand, which come set by set with these labels."""
+    """The positions of the targets of the elements among targets that come set by set with these labels."""
     rows = sets.rows
     if sets._rows is None or not rows.is_unique or not index.is_unique:
         return slice(None)
     places = index.get_indexer(rows)
     unknown = places < 0
     if unknown.all():
-        return slice(None)  # labels of something else
+        return slice(None)  # unrelated labels
     advice = "give both the same rows in the same sets, or pass arrays, which have no labels."
     if unknown.any():
         label = rows[unknown][:1].tolist()[0]

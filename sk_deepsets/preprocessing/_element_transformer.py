@@ -16,8 +16,15 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sk_deepsets.preprocessing._element_targets import labels_of_elements
 from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
-from sk_deepsets.preprocessing._fit_rows import fit_rows, has_output
-from sk_deepsets.preprocessing._no_rows import describe_columns, without_rows
+from sk_deepsets.preprocessing._row_transformers import (
+    check_rows,
+    describe_columns,
+    fit_rows,
+    has_output,
+    is_array,
+    to_dense,
+    without_rows,
+)
 from sk_deepsets.sets import RaggedSets, check_sets, columns_with_sets, is_table, put_sets
 
 
@@ -132,7 +139,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
             As in ``transform``.
         """
         sets, output = self._fit(X, y, transform=True)
-        return self._like(X, sets if output is None else self._cut(output, sets))
+        return self._rebuild_like(X, sets if output is None else self._cut(output, sets))
 
     def transform(self, X: Any) -> Any:
         """Transform all elements.
@@ -161,7 +168,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
             some = len(sets.elements) > 0
             output = self.transformer_.transform(self._table(sets)) if some else without_rows(self._no_output)
             sets = self._cut(output, sets)
-        return self._like(X, sets)
+        return self._rebuild_like(X, sets)
 
     @available_if(_transformer_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> Any:
@@ -179,18 +186,18 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         """
         check_is_fitted(self)
         sets = _read(X)
-        names, wanted = sets.feature_names, getattr(self, "feature_names_in_", None)
+        names, fitted_names = sets.feature_names, self._fitted_names()
         if isinstance(self.transformer_, str):
             sets = check_features(self, sets, reset=False)
         elif not len(sets.elements):
-            sets = sets.replace(without_rows(self._no_input), feature_names=wanted)
+            sets = sets.replace(without_rows(self._no_input), feature_names=fitted_names)
         else:
-            # few inverses look at names, and some take no DataFrame; those that look want the names of fit
-            same = names is not None and wanted is not None and np.array_equal(names, wanted)
+            # few inverses look at names, and some take no DataFrame; those that do expect the names of fit
+            same = names is not None and fitted_names is not None and np.array_equal(names, fitted_names)
             table = _named(sets.elements, names) if same else np.asarray(sets.elements)
             output = self.transformer_.inverse_transform(table)
             sets = self._cut(output, sets, inverse=True)
-        return self._like(X, sets)
+        return self._rebuild_like(X, sets)
 
     @available_if(_transformer_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -231,8 +238,12 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         how = {"transform": transform, "in_frames": self._output_kind() != "default"}
         self.transformer_, output = fit_rows(self.transformer, table, labels, **how)
         # many transformers refuse 0 rows; so their columns are kept, for sets that are all empty
-        self._no_input, self._no_output = describe_columns(sets.elements), describe_columns(_dense(output))
+        self._no_input, self._no_output = describe_columns(sets.elements), describe_columns(to_dense(output))
         return sets, output
+
+    def _fitted_names(self) -> Any:
+        """The names of the features in ``fit``; None if they had none."""
+        return getattr(self, "feature_names_in_", None)
 
     def _output_kind(self) -> str:
         """What ``set_output``, or scikit-learn's configuration, asks for."""
@@ -240,28 +251,17 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
 
     def _table(self, sets: RaggedSets) -> Any:
         """What the transformer gets; with the names of ``fit``, which ``check_features`` has compared."""
-        return _named(sets.elements, getattr(self, "feature_names_in_", None))
+        return _named(sets.elements, self._fitted_names())
 
     def _cut(self, output: Any, sets: RaggedSets, *, inverse: bool = False) -> RaggedSets:
         """The transformer's output, cut like the sets that it was made of."""
-        output = _dense(output)
-        name = type(self.transformer_).__name__
-        if output.ndim != 2:
-            raise ValueError(f"{name} gave an array of shape {output.shape}; expected one row for each element.")
-        if len(output) != len(sets.elements):
-            raise ValueError(
-                f"{name} made {len(output)} rows of {len(sets.elements)} elements; expected one for each, as the "
-                "rows could not be told apart by sets."
-            )
+        output = to_dense(output)
+        check_rows(output, sets.elements, type(self.transformer_).__name__)
         if isinstance(output, pd.DataFrame):
-            index = getattr(sets.elements, "index", pd.RangeIndex(len(output)))
-            labelled = len(index) and index.is_unique and output.index.is_unique
-            if labelled and not output.index.equals(index) and (output.index.get_indexer(index) >= 0).all():
-                raise ValueError(f"{name} gave the elements in another order, so they would come into other sets.")
-            if self._output_kind() != "default" or has_output(self.transformer) or not _is_array(output):
+            if self._output_kind() != "default" or has_output(self.transformer) or not is_array(output):
                 return sets.replace(output)
             return sets.replace(np.ascontiguousarray(output.to_numpy()), feature_names=output.columns)
-        names: Any = getattr(self, "feature_names_in_", None)
+        names = self._fitted_names()
         if not inverse:
             try:
                 names = self.get_feature_names_out()
@@ -273,7 +273,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         columns = [f"x{number}" for number in range(output.shape[1])] if names is None else names
         return sets.replace(pd.DataFrame(output, columns=columns, index=sets.rows).infer_objects())
 
-    def _like(self, X: Any, sets: RaggedSets) -> Any:
+    def _rebuild_like(self, X: Any, sets: RaggedSets) -> Any:
         """The sets in the form that they came in."""
         output = put_sets(X, sets)
         if output is not sets and self._output_kind() == "polars":
@@ -295,15 +295,3 @@ def _read(X: Any, ensure_min_elements: int = 0) -> RaggedSets:
         ensure_min_elements=ensure_min_elements,
         missing_sets="empty" if is_table(type(X)) else "error",
     )
-
-
-def _is_array(table: pd.DataFrame) -> bool:
-    """Whether an array with names says the same: the columns are numbers of one dtype."""
-    dtypes = set(table.dtypes)
-    is_numeric = len(dtypes) == 1 and isinstance(only := dtypes.pop(), np.dtype) and only.kind in "biuf"
-    return is_numeric and all(isinstance(name, str) for name in table.columns)
-
-
-def _dense(table: Any) -> Any:
-    table = table.toarray() if hasattr(table, "toarray") else table
-    return table if isinstance(table, pd.DataFrame) else np.asarray(table)

@@ -16,7 +16,7 @@ from sk_deepsets.sets import RaggedSets, is_table
 def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSets:
     """Record the number and names of the features (``reset``), or compare them with those of ``fit``.
 
-    scikit-learn's own rules and messages, told through an empty table of the elements' columns. Sets that are
+    scikit-learn's own rules and messages, by means of an empty table with the columns of the elements. Sets that are
     all empty and of unknown width (``[[], []]``) come back with the width of ``fit``.
     """
     if not reset and sets.n_features == 0:
@@ -46,7 +46,7 @@ def are_columns(estimator: Any, input_features: Any) -> bool:
 def as_labelled(estimator: Any, rows: np.ndarray, index: pd.Index | None) -> Any:
     """Rows for sets as a DataFrame with the labels of these, where ``set_output`` asks for pandas.
 
-    scikit-learn's wrapper keeps the index of a DataFrame, but knows none of labels that sets have elsewhere.
+    scikit-learn's wrapper keeps the index of a DataFrame, but not the labels of other sets.
     """
     if index is None or _get_output_config("transform", estimator)["dense"] != "pandas":
         return rows
@@ -54,7 +54,7 @@ def as_labelled(estimator: Any, rows: np.ndarray, index: pd.Index | None) -> Any
 
 
 class SetTransformer(TransformerMixin, BaseEstimator):
-    """What the transformers of sets share: their tags, and the names of the table that a pipeline passes."""
+    """What the transformers of sets share: tags, and the column names of the table that a pipeline passes."""
 
     _takes_nan = True
 

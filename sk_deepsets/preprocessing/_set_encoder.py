@@ -46,8 +46,8 @@ class SetEncoder:
         names = list(range(sets.n_features) if sets.feature_names is None else sets.feature_names)
         found = {"element": names if self._elements is None else [names[place] for place in self._elements.numbers]}
         if self._context is not None:
-            places = self._context.numbers
-            found["context"] = places if self._context.names is None else [self._context.names[one] for one in places]
+            places, columns = self._context.numbers, self._context.names
+            found["context"] = places if columns is None else [columns[place] for place in places]
         return found
 
     def transform(self, sets: RaggedSets) -> RaggedSets:
@@ -77,7 +77,7 @@ class SetEncoder:
 def _check_filled(context: Any) -> Any:
     """The context, if it has columns, where no value may be missing, infinite or beyond float32.
 
-    Those of the elements are known to ``check_sets``.
+    ``check_sets`` checks those of the elements.
     """
     if context is None or not np.shape(context)[1]:
         return None
@@ -175,10 +175,10 @@ class ColumnEncoder:
         """The categories that occur in a column; a category is its value, whatever its dtype."""
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
         values = column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
-        return self._apart(name, values)
+        return self._check_exact(name, values)
 
-    def _apart(self, name: Any, values: pd.Index) -> pd.Index:
-        """The values of a column, which floats must not have rounded to others."""
+    def _check_exact(self, name: Any, values: pd.Index) -> pd.Index:
+        """The values of a column, after a check that they are not floats too large to be exact."""
         array = values.to_numpy()
         exact = 2.0 ** (np.finfo(array.dtype).nmant + 1) if array.dtype.kind == "f" else np.inf
         large = array[np.abs(array) >= exact] if exact < np.inf else []
@@ -193,11 +193,11 @@ class ColumnEncoder:
     def _codes(self, name: Any, column: pd.Series, place: int) -> np.ndarray:
         known = self.categories[place]
         is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        values = self._apart(name, column.cat.categories if is_categorical else pd.Index(column))
+        values = self._check_exact(name, column.cat.categories if is_categorical else pd.Index(column))
         if len(values) and len(known) and (values.inferred_type == "string") != (known.inferred_type == "string"):
             raise ValueError(
                 f"{self.what} column {name!r} holds values of type {values.inferred_type}; in fit it held "
-                f"{known.inferred_type}, so none of them is known. Convert them to the type of fit."
+                f"{known.inferred_type}, so all are unknown. Convert them to the type in fit."
             )
         codes = known.get_indexer(values) + 1
         return codes[column.cat.codes] if is_categorical else codes
@@ -208,20 +208,20 @@ class ColumnEncoder:
             return set()
         if isinstance(self.categorical, str):
             return {place for place in range(table.shape[1]) if is_category(table.iloc[:, place])}
-        wanted = np.asarray(self.categorical, dtype=None if len(self.categorical) else int)
-        if wanted.dtype == bool:
-            if wanted.shape != (table.shape[1],):
-                raise ValueError(f"categorical_features has {wanted.size} booleans for {table.shape[1]} features.")
-            return set(np.flatnonzero(wanted))
-        if wanted.dtype.kind in "iu":
-            outside = wanted[(wanted < 0) | (wanted >= table.shape[1])]
+        chosen = np.asarray(self.categorical, dtype=None if len(self.categorical) else int)
+        if chosen.dtype == bool:
+            if chosen.shape != (table.shape[1],):
+                raise ValueError(f"categorical_features has {chosen.size} booleans for {table.shape[1]} features.")
+            return set(np.flatnonzero(chosen))
+        if chosen.dtype.kind in "iu":
+            outside = chosen[(chosen < 0) | (chosen >= table.shape[1])]
             if len(outside):
                 raise ValueError(f"categorical_features names feature {outside[0]}, but there are {table.shape[1]}.")
-            return set(wanted.tolist())
-        unknown = [name for name in wanted.tolist() if name not in table.columns]
+            return set(chosen.tolist())
+        unknown = [name for name in chosen.tolist() if name not in table.columns]
         if unknown:
             raise ValueError(f"categorical_features names {unknown}, but the features are {list(table.columns)}.")
-        return set(table.columns.get_indexer(pd.Index(wanted)).tolist())
+        return set(table.columns.get_indexer(pd.Index(chosen)).tolist())
 
 
 def _as_frame(table: Any) -> pd.DataFrame:

@@ -243,9 +243,9 @@ def test_as_a_frame_it_counts_rows_where_sets_have_no_labels():
         ((np.nan,), "statistics has nan; expected"),
         ((True,), "statistics has True; expected"),
         ((np.mean,), "statistics has <function mean"),
-        ((), "at least one"),
-        (("mean", "mean"), "must be different ones"),
-        ((0, 0.0), "must be different ones"),
+        ((), "one or more different statistics"),
+        (("mean", "mean"), "one or more different statistics"),
+        ((0, 0.0), "one or more different statistics"),
         ("mean", "The 'statistics' parameter of SetAggregator must be an instance of"),
     ],
 )

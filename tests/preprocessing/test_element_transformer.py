@@ -334,9 +334,9 @@ def test_labels_of_another_number_are_an_error():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda X: X[1:], r"Rows made 4 rows of 5 elements; expected one for each"),
-        (lambda X: np.concatenate([X, X]), r"Rows made 10 rows of 5 elements"),
-        (lambda X: X[:, 0], r"Rows gave an array of shape \(5,\); expected one row for each element"),
+        (lambda X: X[1:], r"Rows returned 4 rows; expected one for each of 5 elements"),
+        (lambda X: np.concatenate([X, X]), r"Rows returned 10 rows; expected one for each of 5 elements"),
+        (lambda X: X[:, 0], r"Rows returned an array of shape \(5,\); expected one row for each element"),
     ],
 )
 def test_another_number_of_rows_is_an_error(method, function, message):
@@ -556,7 +556,7 @@ def test_labels_may_be_of_elements(form):
 
 
 def test_a_transformer_that_moves_rows_is_an_error(mixed):
-    with pytest.raises(ValueError, match="FunctionTransformer gave the elements in another order"):
+    with pytest.raises(ValueError, match="FunctionTransformer returned the elements in another order"):
         ElementTransformer(FunctionTransformer(lambda table: table.sort_values("kind"))).fit_transform(mixed)
     renumbered = ElementTransformer(FunctionTransformer(lambda table: table.reset_index(drop=True)))
     pd.testing.assert_index_equal(renumbered.fit_transform(mixed).elements.index, mixed.elements.index)
