@@ -1,4 +1,4 @@
-"""ByElement: explanations by element of estimators with one prediction per set, for :mod:`sk_deepsets.inspection`."""
+"""ByElementMixin: explanations by element of estimators with one prediction per set, for :mod:`sk_deepsets.inspection`."""
 
 import numpy as np
 import torch
@@ -6,7 +6,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._parameters import pool_names
-from sk_deepsets.nn import LINKS
 from sk_deepsets.training import SetDataset, attention, integrated_gradients, leave_one_out, plain_torch
 
 
@@ -18,7 +17,7 @@ def _pays_attention(estimator):
     return estimator.module is None and "attention" in pool_names(estimator.pool_type)
 
 
-class ByElement:
+class ByElementMixin:
     """Mixin of the estimators with one prediction per set."""
 
     @available_if(_phi_sees_one_element)
@@ -40,7 +39,9 @@ class ByElement:
             One array per set, with what ``predict_proba``, or ``predict`` of a regressor, returns for the set without
             each element. Without its only element, a set is empty.
         """
-        return self._of_elements(X, lambda data: self._target.answers(leave_one_out(self.net_, data).double().numpy()))
+        return self._by_element(
+            X, lambda data: self._fitted.target.answers(leave_one_out(self.net_, data).double().numpy())
+        )
 
     @available_if(_phi_sees_one_element)
     def occlusion(self, X, output=None):
@@ -62,12 +63,11 @@ class ByElement:
         list of ndarray of shape (n_i,)
             One array per set.
         """
-        sets = self._read_new_sets(X, stacklevel=3)
-        outputs = self._outputs(sets)  # nothing can be said of sets that have no answer
+        target, outputs, sets = self._predict(X)
         columns = outputs.argmax(axis=1) if output is None else np.broadcast_to(output, len(sets))
-        whole = self._target.explained(outputs, columns)
+        whole = target.explained(outputs, columns)
         without = leave_one_out(self.net_, SetDataset(sets)).double().numpy()
-        changes = whole[sets.segments] - self._target.explained(without, columns[sets.segments])
+        changes = whole[sets.segments] - target.explained(without, columns[sets.segments])
         return np.split(changes, sets.offsets[1:-1])
 
     @available_if(_pays_attention)
@@ -84,7 +84,7 @@ class ByElement:
         list of ndarray of shape (n_i,)
             One array per set; each sums to 1. For an ensemble, the mean over the members.
         """
-        return self._of_elements(X, lambda data: attention(self.net_, data).double().numpy())
+        return self._by_element(X, lambda data: attention(self.net_, data).double().numpy())
 
     @plain_torch()
     def integrated_gradients(self, X, output=0, n_steps=32):
@@ -109,18 +109,19 @@ class ByElement:
         list of ndarray of shape (n_i,)
             One array per set.
         """
-        link, scale = LINKS[self._target.link][0], torch.as_tensor(getattr(self._target, "scale", 1.0))
-
-        def to_answers(outputs):
-            return link(outputs) * scale.to(outputs)
 
         def added(data):
             columns = torch.from_numpy(np.broadcast_to(output, len(data)).astype(np.int64))
-            return integrated_gradients(self.net_, data, columns, to_answers, n_steps).double().sum(dim=1).numpy()
+            return (
+                integrated_gradients(self.net_, data, columns, self._fitted.target.decoder, n_steps)
+                .double()
+                .sum(dim=1)
+                .numpy()
+            )
 
-        return self._of_elements(X, added)
+        return self._by_element(X, added)
 
-    def _of_elements(self, X, function):
+    def _by_element(self, X, function):
         """One array per set, of what a function of the data set gives for all elements."""
         check_is_fitted(self)
         sets = self._read_sets(X)

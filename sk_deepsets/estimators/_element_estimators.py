@@ -9,21 +9,22 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._base import DeepSetsBase
-from sk_deepsets.estimators._check_targets import check_weight
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._element_scorer import element_scorer
-from sk_deepsets.estimators._element_targets import (
+from sk_deepsets.estimators._inputs import input_layers, sum_scale
+from sk_deepsets.estimators._parameters import ElementParameters, check_widths
+from sk_deepsets.estimators._supervised import LOSS, SetClassifierMixin, SetRegressorMixin
+from sk_deepsets.estimators._variants import SINGLE_NET
+from sk_deepsets.nn import DeepSetsEquivariant
+from sk_deepsets.preprocessing import read_element_targets
+from sk_deepsets.targets import (
     ChosenElementTarget,
     ElementClassTarget,
     ElementPositiveTarget,
     ElementValueTarget,
     RankingTarget,
+    check_weight,
 )
-from sk_deepsets.estimators._parameters import ElementParameters, check_widths
-from sk_deepsets.estimators._scaling import input_layers, sum_scale
-from sk_deepsets.estimators._supervised import LOSS, ClassifierOfSets, RegressorOfSets
-from sk_deepsets.nn import DeepSetsEquivariant
-from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.training import REGRESSION_LOSSES
 
 RANKING_LOSS = """ ``"listnet"`` learns to rank: targets are grades of relevance, the loss compares the elements of a
@@ -52,32 +53,33 @@ class SetAnswers(list):
         )
 
 
+def split_like(X, flat, sets):
+    """Predictions of all elements as one array for each set; as an array where X is one."""
+    if isinstance(X, np.ndarray) and X.ndim == 3:
+        return flat.reshape(*X.shape[:2], *flat.shape[1:])
+    return SetAnswers(np.split(flat, sets.offsets[1:-1]))
+
+
 class ElementEstimator(DeepSetsBase):
     """Base of the estimators with one prediction per element."""
 
-    def _answers(self, X, kind):
-        """One array per set; an array where X is one."""
-        sets = self._read_new_sets(X)
-        flat = getattr(self._target, kind)(self._outputs(sets), sets)
-        if isinstance(X, np.ndarray) and X.ndim == 3:
-            return flat.reshape(*X.shape[:2], *flat.shape[1:])
-        return SetAnswers(np.split(flat, sets.offsets[1:-1]))
-
-    def _score(self, X, y, sample_weight, kind, metric):
+    def _score(self, X, y, sample_weight, decode, metric):
         """A metric of the elements that have a target."""
-        check_is_fitted(self)
         sets = self._read_sets(X)
-        wanted, weight = read_element_targets(y, sets), check_weight(sample_weight, sets)
-        labelled = ~pd.isna(wanted)
+        targets, weight = read_element_targets(y, sets), check_weight(sample_weight, sets)
+        labelled = ~pd.isna(targets)
         if not labelled.any():
             raise ValueError("No element has a target in y.")
-        answers = getattr(self._target, kind)(self._outputs(sets), sets)
+        answers = decode(self._outputs(sets), sets)
         weight = None if weight is None else weight[sets.segments[labelled]]
-        return float(metric(wanted[labelled], answers[labelled], weight))
+        return float(metric(targets[labelled], answers[labelled], weight))
 
-    def _make_core(self, values, sets, weight):
-        """The class of the torch module, and its arguments."""
-        dims = input_layers(sets, self._encoder, weight, standardize=self.standardize) | {
+    def _choose_layout(self, n_sets, n_elements):
+        return SINGLE_NET
+
+    def _make_core(self, encoded, weight, target, encoder, layout):
+        sets = encoded.sets
+        dims = input_layers(sets, encoder, weight, standardize=self.standardize) | {
             "hidden_dims": check_widths(self.hidden_dims, "hidden_dims"),
             "pool_type": self.pool_type,
             "dropout": self.dropout,
@@ -92,7 +94,7 @@ class ElementEstimator(DeepSetsBase):
 
 
 @with_parameters
-class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParameters):
+class DeepSetsElementClassifier(SetClassifierMixin, ElementEstimator, ElementParameters):
     """Deep Sets classifier of elements: one class for each element, given its whole set.
 
     A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
@@ -165,7 +167,8 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
         list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
             One array per set, in the order of X; an array for a 3-D array.
         """
-        return self._answers(X, "labels")
+        target, outputs, sets = self._predict(X)
+        return split_like(X, target.labels(outputs, sets), sets)
 
     def predict_proba(self, X):
         """The probability of each class for each element.
@@ -181,7 +184,8 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
             As in ``predict``. Columns as in ``classes_``; rows sum to 1. With ``target="one_per_set"``, the column of
             the chosen class sums to 1 over each set.
         """
-        return self._answers(X, "probabilities")
+        target, outputs, sets = self._predict(X)
+        return split_like(X, target.answers(outputs, sets), sets)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy over all elements that have a target.
@@ -195,7 +199,9 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
         -------
         float
         """
-        return self._score(X, y, sample_weight, "labels", lambda y, p, weight: np.average(y == p, weights=weight))
+        check_is_fitted(self)
+        accuracy = lambda y, p, weight: np.average(y == p, weights=weight)  # noqa: E731
+        return self._score(X, y, sample_weight, self._fitted.target.labels, accuracy)
 
     def _make_target(self, y):
         if self.target == "each":
@@ -206,7 +212,7 @@ class DeepSetsElementClassifier(ClassifierOfSets, ElementEstimator, ElementParam
 
 
 @with_parameters
-class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParameters):
+class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParameters):
     """Deep Sets regressor of elements: one number for each element, given its whole set.
 
     A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
@@ -267,7 +273,8 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
         list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
             One array per set, in the order of X; an array for a 3-D array.
         """
-        return self._answers(X, "values")
+        target, outputs, sets = self._predict(X)
+        return split_like(X, target.answers(outputs, sets), sets)
 
     def score(self, X, y, sample_weight=None):
         """R² over all elements that have a target; with ``loss="listnet"`` the NDCG of the sets, as ``"ndcg"`` in
@@ -282,9 +289,10 @@ class DeepSetsElementRegressor(RegressorOfSets, ElementEstimator, ElementParamet
         -------
         float
         """
+        check_is_fitted(self)
         if self.loss != "listnet":
             r2 = lambda y, p, weight: r2_score(y.astype(np.float64), p, sample_weight=weight)  # noqa: E731
-            return self._score(X, y, sample_weight, "values", r2)
+            return self._score(X, y, sample_weight, self._fitted.target.answers, r2)
         if sample_weight is not None:
             raise ValueError('With loss="listnet" score is an NDCG, which takes no sample_weight.')
         return element_scorer("ndcg")(self, X, y)

@@ -11,9 +11,9 @@ from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import _MetadataRequester, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
-from sk_deepsets.estimators._check_targets import check_weight
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.sets import check_sets
+from sk_deepsets.targets import check_weight
 
 
 def element_scorer(scoring):

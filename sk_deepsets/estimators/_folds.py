@@ -1,7 +1,6 @@
 """Which sets are trained on and which are held out: folds for the members of an ensemble, one part for a plain net."""
 
 import numpy as np
-import torch
 
 # Share of the sets that a fold has at most: a member that is trained on fewer than the rest is no match for the others.
 MOST_HELD_OUT = 2 / 3
@@ -9,54 +8,6 @@ MOST_HELD_OUT = 2 / 3
 FEWEST_SETS = 4
 # Share of the sets in folds that are of other classes than as many of all sets, at most.
 OTHER_CLASSES = 0.25
-
-
-class Parts:
-    """The sets that are used, and which of them are looked at.
-
-    Parameters
-    ----------
-    n_sets : int
-    used : ndarray of int
-        The sets that have a weight.
-    fold : ndarray of int, shape (n_used,), optional
-        The fold of each of them, -1 for none.
-    held_out : ndarray of bool, shape (n_used,), optional
-
-    Attributes
-    ----------
-    fold : ndarray of int, shape (n_sets,), or None
-        The fold of each set, -1 for a set that is in none, or not used.
-    """
-
-    def __init__(self, n_sets, used, fold=None, held_out=None):
-        self.n_sets, self.used = n_sets, used
-        self.trained = used if held_out is None else used[~held_out]
-        self.held_out = used[:0] if held_out is None else used[held_out]
-        self.fold = None
-        if fold is not None:
-            self.fold = np.full(n_sets, -1)
-            self.fold[used] = fold
-
-    def used_of(self, sets):
-        """The sets that are used."""
-        return sets if len(self.used) == self.n_sets else sets[self.used]
-
-    def weight(self, weight):
-        """Weights of the sets with 0 for what is not trained on; None where all count the same."""
-        if not len(self.held_out):
-            return weight
-        weight = np.ones(self.n_sets) if weight is None else weight.copy()
-        weight[self.held_out] = 0
-        return weight
-
-    def cut(self, dataset):
-        """The data to train on, which know their folds, and those held out or None."""
-        valid = dataset.subset(self.held_out) if len(self.held_out) else None
-        train = dataset if len(self.trained) == self.n_sets else dataset.subset(self.trained)
-        if self.fold is not None:
-            train.fold = torch.from_numpy(self.fold)
-        return train, valid
 
 
 def assign_folds(n_folds, labels, groups, random_state):
@@ -83,19 +34,19 @@ def assign_folds(n_folds, labels, groups, random_state):
         folds = np.empty(len(labels), dtype=np.int64)
         folds[order] = (np.arange(len(labels)) + random_state.randint(n_folds)) % n_folds
         return folds
-    names, of_set = np.unique(groups, return_inverse=True)
+    names, groups = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), labels.max(initial=0) + 1))
-    np.add.at(counts, (of_set, labels), 1)
+    np.add.at(counts, (groups, labels), 1)
     share = counts.sum(axis=0) / n_folds
-    filled, of_group = np.zeros((n_folds, counts.shape[1])), np.empty(len(names), dtype=np.int64)
+    filled, fold_of_group = np.zeros((n_folds, counts.shape[1])), np.empty(len(names), dtype=np.int64)
     order = random_state.permutation(len(names))
     for group in order[np.argsort(-counts[order].max(axis=1), kind="stable")]:
         # into the fold that is then nearest to its share of each class, as in StratifiedGroupKFold
         excess = (((filled + counts[group]) ** 2 - filled**2) / share**2).sum(axis=1)
         fold = np.argmin(excess)
-        of_group[group] = fold
+        fold_of_group[group] = fold
         filled[fold] += counts[group]
-    return of_group[of_set]
+    return fold_of_group[groups]
 
 
 def needed_in_training(folds, labels, groups):
@@ -119,14 +70,14 @@ def needed_in_training(folds, labels, groups):
     needed = too_large[folds] | (counts == counts.sum(axis=0))[folds, labels]
     if groups is None:
         return needed
-    _, of_set = np.unique(groups, return_inverse=True)
-    return (np.bincount(of_set, weights=needed) > 0)[of_set]
+    _, groups = np.unique(groups, return_inverse=True)
+    return (np.bincount(groups, weights=needed) > 0)[groups]
 
 
 def member_folds(n_folds, labels, groups, random_state):
     """The fold of each set that members hold out, -1 for sets that all of them train on; None if that tells nothing.
 
-    Members are chosen by what they say of the folds. These must hold enough sets, with about the classes of all.
+    Members are chosen by their predictions for the folds. These must hold enough sets, with about the classes of all.
 
     Parameters
     ----------
@@ -139,8 +90,10 @@ def member_folds(n_folds, labels, groups, random_state):
     if n_sets < FEWEST_SETS or (~needed).sum() < np.sqrt(n_sets):
         return None
     _, labels = np.unique(labels, return_inverse=True)
-    of_all, of_folds = (np.bincount(one, minlength=labels.max() + 1) / len(one) for one in (labels, labels[~needed]))
-    if np.abs(of_all - of_folds).sum() / 2 > OTHER_CLASSES:
+    shares, fold_shares = (
+        np.bincount(part, minlength=labels.max() + 1) / len(part) for part in (labels, labels[~needed])
+    )
+    if np.abs(shares - fold_shares).sum() / 2 > OTHER_CLASSES:
         return None
     return np.where(needed, -1, folds)
 

@@ -5,7 +5,7 @@ from functools import wraps
 PREFIX = "module__"
 
 
-class ModuleParameters:
+class ModuleParametersMixin:
     """Mixin of the estimators that take a ``module``: ``module__width=64`` builds it with ``width=64``.
 
     They are parameters like the others, each an attribute of its own, as far as they are given.

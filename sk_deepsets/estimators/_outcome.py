@@ -27,44 +27,46 @@ def warn_of_training(estimator, training, note, stacklevel):
     stacklevel : int
         As in :func:`warnings.warn`: 1 is the caller of this function.
     """
-    said = []
+    texts = []
     if training.diverged:
-        said.append(
+        texts.append(
             f"Training diverged: the loss of epoch {estimator.n_iter_} is not finite. {advice_for(estimator)} The "
             f"weights of epoch {estimator.best_iteration_} are kept."
         )
-    elif training.blew_up is not None:
-        said.append(
-            f"Training failed: its loss is {training.blew_up:.3g}, far above that of a constant prediction. "
+    elif training.exploded_loss is not None:
+        texts.append(
+            f"Training failed: its loss is {training.exploded_loss:.3g}, far above that of a constant prediction. "
             f"{advice_for(estimator)}"
         )
     if training.unfinished:
-        said.append(f"The validation loss was still falling after {estimator.max_epochs} epochs: raise max_epochs.")
-    for text in said:
+        texts.append(f"The validation loss was still falling after {estimator.max_epochs} epochs: raise max_epochs.")
+    for text in texts:
         warnings.warn(text, ConvergenceWarning, stacklevel=stacklevel + 1)
     if note is not None:
         warnings.warn(note, UserWarning, stacklevel=stacklevel + 1)
 
 
-def nothing_held_out(estimator, parts, groups):
-    """What to say of a fit that was to look at sets held out of training where there are none; None where all is well.
+def nothing_held_out(estimator, net, target, plan, groups):
+    """What to warn of where a fit was to evaluate held-out sets, but there are none; None where all is well.
 
     Parameters
     ----------
     estimator : estimator
-        As fitted, without ``X_val``.
-    parts : Parts
+        Fitted without ``X_val``.
+    net : SetNet
+    target : Target
+    plan : FitPlan
     groups : ndarray of shape (n_sets,) or None
     """
-    has_members = isinstance(estimator.net_.module_, Ensemble)
-    if parts.fold is not None or len(parts.held_out) or not (has_members or estimator.early_stopping is True):
+    has_members = isinstance(net.module_, Ensemble)
+    if plan.fold is not None or len(plan.held_out) or not (has_members or estimator.early_stopping is True):
         return None
-    n_sets, more = len(parts.trained), "sets"
+    n_sets, more = len(plan.trained), "sets"
     facts = f"{n_sets} set{'s' * (n_sets != 1)}"
     if groups is not None:
-        sizes, more = np.unique(groups[parts.trained], return_counts=True)[1], "groups"
+        sizes, more = np.unique(groups[plan.trained], return_counts=True)[1], "groups"
         facts += f" in {len(sizes)} group{'s' * (len(sizes) != 1)}, the largest of {sizes.max()}"
-    way_out = f"Give more {more}{' with all classes' * hasattr(estimator, 'classes_')}, or X_val and y_val"
+    way_out = f"Give more {more}{' with all classes' * (target.classes is not None)}, or X_val and y_val"
     if has_members:
         return (
             f"n_members={estimator.n_members}, but no sets can be held out of their training ({facts}). All members "
@@ -78,21 +80,24 @@ def nothing_held_out(estimator, parts, groups):
     )
 
 
-def check_finite(outputs, sets, estimator, name=""):
+def check_finite(outputs, sets, advice, per_element=False, name=""):
     """What a net gives for sets, or for their elements, if it is finite; otherwise an error that names the first set.
 
     Parameters
     ----------
     outputs : ndarray of shape (n_sets, n_outputs) or (n_elements, n_outputs)
     sets : RaggedSets
-    estimator : estimator
+    advice : str
+        What to do when training diverged.
+    per_element : bool
+        Whether the outputs are those of the elements.
     name : str
         What follows X in the message.
     """
     wrong = ~np.isfinite(outputs).all(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
-        number = sets.locate(row)[0] if estimator._target.of_elements else row
+        number = sets.locate(row)[0] if per_element else row
         if sets.sizes[number] == 0:
             raise ValueError(
                 f"Set {number} of X{name} is empty, and the output of the module for it is not finite: where all of "
@@ -101,29 +106,28 @@ def check_finite(outputs, sets, estimator, name=""):
             )
         raise ValueError(
             f"The output for set {number} of X{name} is not finite: the values of this set are far beyond those of "
-            f"others, or training diverged. {advice_for(estimator)}"
+            f"others, or training diverged. {advice}"
         )
     return outputs
 
 
-def check_losses(estimator, sets, weight=None, name=""):
+def check_losses(net, target, sets, advice, weight=None, name=""):
     """Raise for the first set whose output, or its square, is beyond float32, unless that is so for all sets."""
     with np.errstate(over="ignore"):
-        squares = np.square(estimator.net_.forward(SetDataset(sets)).numpy())
+        squares = np.square(net.forward(SetDataset(sets)).numpy())
     left_out = np.zeros(len(sets), dtype=bool) if weight is None else weight == 0
-    left_out = left_out[sets.segments] if estimator._target.of_elements else left_out
+    left_out = left_out[sets.segments] if target.per_element else left_out
     if np.isfinite(squares[~left_out]).any():
         squares[left_out] = 0
-        check_finite(squares, sets, estimator, name)
-    _check_gradient_of_empty_set(estimator, sets, name)
+        check_finite(squares, sets, advice, target.per_element, name)
+    _check_gradient_for_empty_set(net, sets, name)
 
 
-def _check_gradient_of_empty_set(estimator, sets, name):
+def _check_gradient_for_empty_set(net, sets, name):
     """Raise if the output for an empty set has no finite gradient, as behind ``torch.where`` it easily has not."""
     empty = np.flatnonzero(sets.sizes == 0)
     if not len(empty):
         return
-    net = estimator.net_
     padded = [empty[0], int(sets.sizes.argmax())]  # beside a larger set, as in training
     (batch, _), *_ = net.get_iterator(SetDataset(sets[padded]))
     weights = [weight for weight in net.module_.parameters() if weight.requires_grad]

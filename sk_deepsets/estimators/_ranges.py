@@ -44,6 +44,13 @@ def column_range(table, before=None):
     return found if before is None else np.array([np.fmin(found[0], before[0]), np.fmax(found[1], before[1])])
 
 
+def column_ranges(sets, names, before):
+    """The ranges of the columns of numbers of ``"element"`` and ``"context"``, together with those from before."""
+    return {
+        what: column_range(table[:, : len(names[what])], before.get(what)) for what, (table, _) in tables(sets).items()
+    }
+
+
 def warn_of_far_sets(sets, sizes, ranges, names, stacklevel):
     """Warn, once, of sets far larger or smaller than any trained on, and of values far outside the range trained on.
 

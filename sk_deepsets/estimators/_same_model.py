@@ -39,35 +39,45 @@ def model_parameters(estimator):
     return {name: comparable(value) for name, value in params.items()}
 
 
-def check_same_model(estimator):
+def check_same_model(estimator, parameters):
     """Raise if training is to continue with parameters that the net was not built with."""
     for name, value in model_parameters(estimator).items():
-        wanted = estimator._built_with.get(name, MISSING)
-        if value != wanted:
-            built = "without it" if wanted is MISSING else f"with {wanted!r}"
+        present = parameters.get(name, MISSING)
+        if value != present:
+            built = "without it" if present is MISSING else f"with {present!r}"
             raise ValueError(
                 f"{name}={value!r}, but the net to continue with was built {built}: "
                 "set warm_start=False (or clone the estimator) to train a new one."
             )
 
 
-def checkpoint_of(estimator, data, built_with):
-    """The file to which this training is written; None for none."""
+def checkpoint_of(estimator, data, parameters, before):
+    """The file to which this training is written; None for none.
+
+    Parameters
+    ----------
+    estimator : estimator
+    data : Split
+    parameters : dict
+        What the net was built with.
+    before : Fitted or None
+        What training continues.
+    """
     if estimator.checkpoint is None:
         return None
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
             f"checkpoint requires an int as random_state, so that fits begin alike, but got {estimator.random_state}."
         )
-    names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params().keys())
-    parameters = {name: comparable(getattr(estimator, name)) for name in names}
-    callbacks = [fingerprint(one) for one in estimator.callbacks or ()]
+    names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params(deep=False).keys())
     params = estimator.get_params(deep=False)
+    settings = {name: comparable(params[name]) for name in names}
+    callbacks = [fingerprint(callback) for callback in estimator.callbacks or ()]
     code = {
         name: fingerprint(params[name]) for name in params if name in {"optimizer", "module"} or name.startswith(PREFIX)
     }
-    before = getattr(estimator, "history_", []) if estimator.warm_start else []
-    description = f"{type(estimator).__qualname__} {built_with | code} {parameters} {callbacks} {before}"
+    history = [] if before is None else estimator.history_
+    description = f"{type(estimator).__qualname__} {parameters | code} {settings} {callbacks} {history}"
     return checkpoint_path(estimator.checkpoint, description, data)
 
 

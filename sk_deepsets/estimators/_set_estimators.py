@@ -8,23 +8,25 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sk_deepsets.estimators._base import DeepSetsBase
-from sk_deepsets.estimators._by_element import ByElement
+from sk_deepsets.estimators._by_element import ByElementMixin
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._folds import FEWEST_SETS
-from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_inputs
-from sk_deepsets.estimators._module_parameters import ModuleParameters, takes_module_parameters
-from sk_deepsets.estimators._outcome import check_finite
+from sk_deepsets.estimators._inputs import ensemble_inputs, input_layers, sum_scale
+from sk_deepsets.estimators._module_parameters import ModuleParametersMixin, takes_module_parameters
+from sk_deepsets.estimators._outcome import advice_for, check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths, pool_names
-from sk_deepsets.estimators._scaling import input_layers, sum_scale
-from sk_deepsets.estimators._supervised import ClassifierOfSets, RegressorOfSets
-from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget, has_several_labels
+from sk_deepsets.estimators._supervised import SetClassifierMixin, SetRegressorMixin
+from sk_deepsets.estimators._variants import SINGLE_NET, Layout, adapted, layout
 from sk_deepsets.nn import DeepSetsConditional, DeepSetsEnsemble, DeepSetsInvariant
 from sk_deepsets.preprocessing import are_columns, as_labelled
 from sk_deepsets.sets import RaggedSets
+from sk_deepsets.targets import ClassTarget, LabelsTarget, has_several_labels
 from sk_deepsets.training import ModuleEnsemble, PaddedModule, SetDataset
 
 
-class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ModuleParameters, DeepSetsBase):
+class SetEstimator(
+    ByElementMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ModuleParametersMixin, DeepSetsBase
+):
     """Base of the estimators with one prediction per set."""
 
     def transform(self, X):
@@ -42,7 +44,8 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_is_fitted(self)
         sets = self._read_sets(X)
-        return as_labelled(self, check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, self), sets.index)
+        embedding = check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, advice_for(self))
+        return as_labelled(self, embedding, sets.index)
 
     def get_feature_names_out(self, input_features=None):
         """Names of the features of an embedding: the class in lower case, and a number.
@@ -81,61 +84,63 @@ class SetEstimator(ByElement, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         one = RaggedSets(np.zeros((1, self.n_features_in_), dtype=np.float32), [0, 1], context=context)
         return self.net_.embed(SetDataset(one)).shape[1]
 
-    def _n_folds(self, n_sets, n_elements):
-        if hasattr(self, "net_"):
-            return self.net_.module_.n_folds
+    def _choose_layout(self, n_sets, n_elements):
         phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
         if self.n_members == "auto" and (self.module is not None or not phi or n_sets < FEWEST_SETS):
-            self._layout = KINDS[:1], 1
-        else:
-            self._layout = layout(self.n_members, n_sets, n_elements)
-            if self.module is not None:
-                self._layout = KINDS[:1], self.n_members
-            elif not phi and self.n_members != 1:
-                raise ValueError(
-                    f"phi_hidden_dims=(), but n_members={self.n_members} nets differ in what the first layer of phi "
-                    "takes: set phi_hidden_dims=(32,), or n_members=1."
-                )
-        return self._layout[1]
-
-    def _make_core(self, values, sets, weight):
-        """The class of the torch module, and its arguments."""
-        if isinstance(self.module, nn.Module):
-            name = type(self.module).__name__
-            raise TypeError(
-                f"module is an instance of {name}, but expected the class: module={name}, which is then built with "
-                "input_dim=... and output_dim=...; module__width=64 gives it a further argument, width."
+            return SINGLE_NET
+        if self.module is not None:
+            return Layout(n_folds=self.n_members)
+        if not phi and self.n_members != 1:
+            raise ValueError(
+                f"phi_hidden_dims=(), but n_members={self.n_members} nets differ in what the first layer of phi "
+                "takes: set phi_hidden_dims=(32,), or n_members=1."
             )
+        return layout(self.n_members, n_sets, n_elements)
+
+    def _make_core(self, encoded, weight, target, encoder, layout):
+        sets = encoded.sets
         if self.module is None and (options := self._module_options()):
             raise ValueError(f"module__{next(iter(options))} is for a module of your own, but module is None.")
-        phi, rho = (check_widths(getattr(self, name), name) for name in ("phi_hidden_dims", "rho_hidden_dims"))
-        pool_type = ("mean", "max") if self.pool_type == "auto" else self.pool_type
+        prior_weight = None if weight is None else weight / weight[weight > 0].mean()  # twice the weights, same prior
+        ensemble = {
+            "n_folds": layout.n_folds,
+            "link": target.link,
+            "prior": target.prior(encoded, prior_weight).tolist(),
+        }
+        if self.module is not None:
+            return self._make_own_core(sets, weight, encoder, layout, ensemble)
         dims = {
-            "phi_hidden_dims": phi,
-            "rho_hidden_dims": rho,
-            "pool_type": pool_type,
+            "phi_hidden_dims": check_widths(self.phi_hidden_dims, "phi_hidden_dims"),
+            "rho_hidden_dims": check_widths(self.rho_hidden_dims, "rho_hidden_dims"),
+            "pool_type": ("mean", "max") if self.pool_type == "auto" else self.pool_type,
             "activation": self.activation,
             "encoder": self.encoder,
             "sum_scale": sum_scale(sets, weight),
         }
         if sets.context is not None:
             dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
-        kinds, n_folds = self._layout
-        even = None if weight is None else weight / weight[weight > 0].mean()  # twice the weights are the same prior
-        pack = {"n_folds": n_folds, "link": self._target.link, "prior": self._target.prior(values, even).tolist()}
-        if n_folds > 1 and self.module is None:
+        if layout.n_folds > 1:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
-            kinds = adapted(kinds, **how, additive=self._is_additive)
-            inputs = learn_inputs(kinds, sets, self._encoder, weight, self.standardize)
-            return DeepSetsEnsemble, {"variants": kinds, **dims, **inputs, **pack}
+            variants = adapted(layout.variants, **how, additive=self._is_additive)
+            inputs = ensemble_inputs(variants, sets, encoder, weight, self.standardize)
+            return DeepSetsEnsemble, {"variants": variants, **dims, **inputs, **ensemble}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
-        centred = self.module is not None or len(phi) or "sum" not in pool_type
-        inputs = input_layers(sets, self._encoder, weight, standardize=self.standardize, centred=centred)
-        if self.module is not None:
-            inputs |= {"module": self.module, "options": self._module_options()}
-            return (ModuleEnsemble, {**inputs, **pack}) if n_folds > 1 else (PaddedModule, inputs)
+        centred = len(dims["phi_hidden_dims"]) or "sum" not in pool_names(self.pool_type)
+        inputs = input_layers(sets, encoder, weight, standardize=self.standardize, centred=centred)
         dims |= {"dropout": 0.0 if self.dropout == "auto" else self.dropout}
         return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
+
+    def _make_own_core(self, sets, weight, encoder, layout, ensemble):
+        """What ``_make_core`` gives for the user's own module."""
+        if isinstance(self.module, nn.Module):
+            name = type(self.module).__name__
+            raise TypeError(
+                f"module is an instance of {name}, but expected the class: module={name}, which is then built with "
+                "input_dim=... and output_dim=...; module__width=64 gives it a further argument, width."
+            )
+        inputs = input_layers(sets, encoder, weight, standardize=self.standardize)
+        inputs |= {"module": self.module, "options": self._module_options()}
+        return (ModuleEnsemble, {**inputs, **ensemble}) if layout.n_folds > 1 else (PaddedModule, inputs)
 
     def __sklearn_tags__(self):
         """An embedding comes in float32."""
@@ -156,7 +161,7 @@ SetEstimator.get_feature_names_out = available_if(_has_embedding)(SetEstimator.g
 
 @takes_module_parameters
 @with_parameters
-class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
+class DeepSetsClassifier(SetClassifierMixin, SetEstimator, SetParameters):
     """Deep Sets classifier: one class for each set of elements.
 
     Each element goes through a network phi, a pool combines the results into one vector per set, and a network rho
@@ -216,7 +221,8 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         -------
         ndarray of shape (n_sets,), of the dtype of ``classes_``
         """
-        return self._answers(X, "labels")
+        target, outputs, sets = self._predict(X)
+        return target.labels(outputs, sets)
 
     def predict_proba(self, X):
         """The probability of each class.
@@ -231,9 +237,10 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         ndarray of shape (n_sets, n_classes), float64
             Columns as in ``classes_``; rows sum to 1.
         """
-        return self._answers(X, "probabilities")
+        target, outputs, sets = self._predict(X)
+        return target.answers(outputs, sets)
 
-    @available_if(lambda self: isinstance(vars(self).get("_target"), LabelsTarget))
+    @available_if(lambda self: self._fitted is not None and isinstance(self._fitted.target, LabelsTarget))
     def decision_function(self, X):
         """The log odds of each label; only with several labels.
 
@@ -249,7 +256,7 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
         -------
         ndarray of shape (n_sets, n_labels), float64
         """
-        return self._answers(X, "log_odds")
+        return self._predict(X)[1]
 
     def _make_target(self, y):
         return LabelsTarget() if has_several_labels(y) else ClassTarget()
@@ -257,7 +264,7 @@ class DeepSetsClassifier(ClassifierOfSets, SetEstimator, SetParameters):
 
 @takes_module_parameters
 @with_parameters
-class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
+class DeepSetsRegressor(SetRegressorMixin, SetEstimator, SetParameters):
     """Deep Sets regressor: one or several numbers for each set of elements.
 
     f(X) = rho(pool_i phi(x_i)), Theorem 2 of Zaheer et al. (2017), "Deep Sets": the prediction does not depend on
@@ -303,7 +310,8 @@ class DeepSetsRegressor(RegressorOfSets, SetEstimator, SetParameters):
         -------
         ndarray of shape (n_sets,), or (n_sets, n_outputs) if y had two dimensions; float64
         """
-        return self._answers(X, "values")
+        target, outputs, sets = self._predict(X)
+        return target.answers(outputs, sets)
 
     def __sklearn_tags__(self):
         """Several outputs are allowed."""

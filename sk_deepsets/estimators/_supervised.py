@@ -6,10 +6,9 @@ from typing import ClassVar
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sk_deepsets.estimators._check_targets import check_one_for_each_set
 from sk_deepsets.estimators._documented import parameter, with_parameters
-from sk_deepsets.estimators._value_targets import PositiveTarget, ValueTarget
 from sk_deepsets.sets import check_labels, labels_of
+from sk_deepsets.targets import PositiveTarget, ValueTarget, check_one_for_each_set
 from sk_deepsets.training import REGRESSION_LOSSES
 
 LOSS = """``"squared_error"`` is on the target as ``standardize`` leaves it, with mean 0 and standard deviation 1.
@@ -19,7 +18,7 @@ to absolute at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbe
 constant; predictions are exponentials of the outputs."""
 
 
-class Scored:
+class ScoreMixin:
     """Estimators with the score of scikit-learn's mixins, which compare values by position."""
 
     def score(self, X, y, sample_weight=None):
@@ -40,13 +39,13 @@ class Scored:
         return super().score(X, y, sample_weight)
 
 
-class ClassifierOfSets(Scored, ClassifierMixin):
+class SetClassifierMixin(ScoreMixin, ClassifierMixin):
     """What classifiers of sets and of elements share."""
 
     _for_elements = "DeepSetsElementClassifier"
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, on from where training stands.
+        """Train for one epoch, continuing from the current state.
 
         What ``standardize`` learned in the first call stays.
 
@@ -62,15 +61,18 @@ class ClassifierOfSets(Scored, ClassifierMixin):
         -------
         self : estimator
         """
-        if classes is None and not hasattr(self, "net_") and self._make_target(y).needs_classes:
+        if classes is None and self._fitted is None and self._make_target(y).needs_classes:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if self.class_weight == "balanced":
             raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
         return self._partial_fit(X, y, sample_weight, classes)
 
+    def _class_weight(self):
+        return self.class_weight
+
 
 @with_parameters
-class RegressorOfSets(Scored, RegressorMixin):
+class SetRegressorMixin(ScoreMixin, RegressorMixin):
     """What regressors of sets and of elements share."""
 
     loss: str = parameter(
@@ -92,7 +94,7 @@ class RegressorOfSets(Scored, RegressorMixin):
     """The target for each link of a loss"""
 
     def partial_fit(self, X, y, sample_weight=None):
-        """Train for one epoch, on from where training stands.
+        """Train for one epoch, continuing from the current state.
 
         What ``standardize`` learned in the first call stays.
 

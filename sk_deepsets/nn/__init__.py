@@ -9,10 +9,11 @@ from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, Variant
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
 from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
-from sk_deepsets.nn._ensemble import LINKS, Ensemble, Inputs, Stack, even_weights, linked_mean
+from sk_deepsets.nn._ensemble import Ensemble, Inputs, Stack
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
 from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once
+from sk_deepsets.nn._links import LINKS, ChoiceDecoder, Decoder, even_weights, linked_mean
 from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses, row_losses
 from sk_deepsets.nn._mixed_columns import MixedColumns
 from sk_deepsets.nn._mlp import ACTIVATIONS
@@ -27,7 +28,9 @@ __all__ = [
     "ACTIVATIONS",
     "LINKS",
     "POOL_TYPES",
+    "ChoiceDecoder",
     "Columns",
+    "Decoder",
     "DeepSetsConditional",
     "DeepSetsEnsemble",
     "DeepSetsEquivariant",

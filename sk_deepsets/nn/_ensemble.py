@@ -14,37 +14,10 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import logsigmoid
 
+from sk_deepsets.nn._links import even_weights, linked_mean
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack
-
-TINY = 1e-12  # a probability that is 0 to the last digit is not known that well
-
-# From outputs (..., o) to answers, and back: probabilities of classes, of labels, positive values, or values.
-LINKS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
-    "softmax": (lambda outputs: outputs.softmax(dim=-1), lambda answers: answers.clamp(min=TINY).log()),
-    "sigmoid": (torch.sigmoid, lambda answers: answers.logit(eps=TINY)),
-    "log": (torch.exp, lambda answers: answers.clamp(min=TINY).log()),
-    "identity": (lambda outputs: outputs, lambda answers: answers),
-}
-
-
-def even_weights(outputs: Tensor) -> Tensor:
-    """Weights (k,) of outputs (k, b, o) that all count the same."""
-    return outputs.new_full((len(outputs),), 1 / len(outputs))
-
-
-def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
-    """The weighted mean of the answers that outputs (k, b, o) stand for, as an output: (b, o)."""
-    weights = weights[:, None, None].to(outputs.dtype)
-    if link == "identity":
-        return (weights * outputs).sum(dim=0)
-    logs = weights.log()
-    if link == "sigmoid":
-        yes, no = ((logs + logsigmoid(one)).logsumexp(dim=0) for one in (outputs, -outputs))
-        return yes - no
-    return (logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs)).logsumexp(dim=0)
 
 
 class Inputs(NamedTuple):

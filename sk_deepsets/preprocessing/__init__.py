@@ -5,6 +5,7 @@ from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
 from sk_deepsets.preprocessing._features import are_columns, as_labelled, check_features, columns_of
 from sk_deepsets.preprocessing._padder import SetPadder
+from sk_deepsets.preprocessing._scaling import mean_and_scale, median_and_scale, weighted_quantiles
 from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, SetEncoder
 
 __all__ = [
@@ -17,5 +18,8 @@ __all__ = [
     "as_labelled",
     "check_features",
     "columns_of",
+    "mean_and_scale",
+    "median_and_scale",
     "read_element_targets",
+    "weighted_quantiles",
 ]

@@ -92,6 +92,7 @@ class EnsembleSelector(EpochSelector):
         self._average: list[Stack] = copy.deepcopy(list(net.module_.stacks))
         self._evaluated: list[tuple[SetDataset, int | None]] = [(X.valid, None)]  # sets, and the fold that they are
         self._evaluation_set: SetDataset = X.valid
+        self._fold = X.train.fold
         if X.train.fold is not None:
             fold = X.train.fold.numpy()
             parts = {int(number): np.flatnonzero(fold == number) for number in np.unique(fold[fold >= 0])}
@@ -161,8 +162,14 @@ class EnsembleSelector(EpochSelector):
 
     @property
     def out_of_fold_(self) -> Tensor | None:
-        """See :class:`EpochSelector`; in the order of the folds."""
-        return self._outputs
+        """See :class:`EpochSelector`."""
+        if self._outputs is None or self._fold is None:
+            return None
+        found = self._outputs.new_full((len(self._fold), self._outputs.shape[1]), math.nan)
+        found[torch.cat([(self._fold == number).nonzero()[:, 0] for number in self._fold.unique() if number >= 0])] = (
+            self._outputs
+        )
+        return found
 
     def _choose(self, net: Any, outputs: Tensor) -> Library:
         """Weigh the candidates, these among them, and find out whether it is enough; what is known then."""

@@ -64,7 +64,7 @@ class EpochSelector(Callback):
 
     @property
     def out_of_fold_(self) -> Tensor | None:
-        """The outputs of the members that were not trained on them for the training sets, (n_sets, n_outputs)."""
+        """The out-of-fold outputs for the training sets, (n_sets, n_outputs): NaN for a set in no fold."""
         return None
 
     @property

@@ -33,7 +33,7 @@ class Training(NamedTuple):
     """One row for each epoch"""
     best_epoch: int | None
     """The epoch whose weights the net has; None without validation, where it is the last"""
-    blew_up: float | None
+    exploded_loss: float | None
     """The loss of what is kept, where it is far beyond that of answers of 0"""
     diverged: bool
     """Whether the loss was no number in the end"""
@@ -79,8 +79,8 @@ def train(
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(data)
         net.module_.eval()  # as users of net_.module_ expect it
-        looked_at = data.train if data.valid is None else data.valid
-        outcome = _outcome(net, looked_at, len(before.history), epochs, advice)
+        evaluated = data.train if data.valid is None else data.valid
+        outcome = _outcome(net, evaluated, len(before.history), epochs, advice)
         if resumable is not None and not outcome.interrupted:
             resumable.delete()
         return outcome
@@ -102,8 +102,8 @@ def _multiplications(net: SetNet, dataset: SetDataset) -> float:
     return (counts.phi + counts.pool) * elements_in_batch + counts.rho * sets_in_batch
 
 
-def _outcome(net: SetNet, looked_at: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
-    """What came of a training; ``looked_at`` is what the losses of its epochs are of."""
+def _outcome(net: SetNet, evaluated: SetDataset, n_before: int, epochs: int, advice: str) -> Training:
+    """What came of a training; ``evaluated`` is what the losses of its epochs are of."""
     best = net.selector
     while len(net.history) > n_before and net.history[-1].get("epoch", math.inf) > best.last_epoch_:
         net.history.pop()  # the epoch that was interrupted
@@ -119,9 +119,9 @@ def _outcome(net: SetNet, looked_at: SetDataset, n_before: int, epochs: int, adv
     number = n_before + len(rows) if best.best_epoch_ is None else best.best_epoch_
     kept = next((row for row in rows if row["epoch"] == number), last)
     loss = kept.get("valid_loss", kept["train_loss"])
-    blew_up = loss if _is_far_out(net, looked_at, loss) else None
+    exploded_loss = loss if _is_far_out(net, evaluated, loss) else None
     unfinished = len(rows) == epochs and best.is_falling_
-    return Training(rows, best.best_epoch_, blew_up, diverged, net.interrupted_, unfinished)
+    return Training(rows, best.best_epoch_, exploded_loss, diverged, net.interrupted_, unfinished)
 
 
 def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:

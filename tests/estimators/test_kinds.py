@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_columns, learn_inputs
 
 from sk_deepsets import RaggedSets, SetAggregator, check_sets
 from sk_deepsets.estimators import _kinds
-from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_columns, learn_inputs
 from sk_deepsets.nn import PackedSets
 from sk_deepsets.preprocessing import SetEncoder
 

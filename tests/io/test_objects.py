@@ -4,11 +4,11 @@ import json
 import sys
 
 import pytest
+from sk_deepsets.estimators._targets import Target
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from sk_deepsets import DeepSetsClassifier, SetPadder
-from sk_deepsets.estimators._targets import Target
 from sk_deepsets.io import load, save
 from sk_deepsets.io._container import read_file, write_file
 from sk_deepsets.io._objects import ESTIMATORS, LAYERS, OBJECTS

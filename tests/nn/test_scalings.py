@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
+from sk_deepsets.estimators._scaling import mean_and_scale
 from sklearn.preprocessing import QuantileTransformer
 
-from sk_deepsets.estimators._scaling import mean_and_scale
 from sk_deepsets.nn import Scalings, Standardize
 from sk_deepsets.nn._scalings import (
     CLIP,

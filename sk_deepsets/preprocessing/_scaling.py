@@ -1,10 +1,11 @@
-"""Scaling: what goes into a net has mean 0 and spread 1, and so have the targets that it learns."""
+"""Middle and spread of the columns of a table, with weights: what inputs and targets are standardised with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from scipy.special import ndtri
-
-from sk_deepsets.nn import MixedColumns, Standardize
 
 ROWS_AT_ONCE = 65_536
 # Up to a tenth of the targets on either side may be outliers.
@@ -13,7 +14,9 @@ TENTHS = (0.1, 0.5, 0.9)
 SMALLEST_SQUARES, MAGNIFIED = 1e-280, 2.0**512
 
 
-def mean_and_scale(table, weight=None, resolution=0.0):
+def mean_and_scale(
+    table: np.ndarray, weight: np.ndarray | None = None, resolution: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the columns, in float64; the scale of a constant column is 1.
 
     A column counts as constant when its spread is no more than the rounding of its own values. Two passes over
@@ -47,23 +50,23 @@ def mean_and_scale(table, weight=None, resolution=0.0):
     return mean, np.where(scale > rounding, scale, 1.0)
 
 
-def _mean(table, weight, function):
+def _mean(table: np.ndarray, weight: np.ndarray | None, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """The weighted mean of a function of the rows, (n_columns,); sums, since a product may depend on BLAS's threads."""
-    total, of_weights = np.zeros(table.shape[1]), 0.0
+    total, total_weight = np.zeros(table.shape[1]), 0.0
     for start in range(0, len(table), ROWS_AT_ONCE):
         rows = table[start : start + ROWS_AT_ONCE].astype(np.float64)
         if weight is None:
             total += function(rows).sum(axis=0)
-            of_weights += len(rows)
+            total_weight += len(rows)
             continue
         weights = weight[start : start + ROWS_AT_ONCE]
         counted = weights > 0
         total += (weights[counted, None] * function(rows[counted])).sum(axis=0)
-        of_weights += weights.sum()
-    return total / of_weights
+        total_weight += weights.sum()
+    return total / total_weight
 
 
-def median_and_scale(table, weight=None):
+def median_and_scale(table: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Median and spread of the columns, which outliers do not move.
 
     The spread is the distance between the outer tenths, as a share of that of a normal distribution of deviation 1.
@@ -80,12 +83,12 @@ def median_and_scale(table, weight=None):
     for column in np.flatnonzero(scale <= rounding):
         distance = np.abs(table[:, column] - middle[column])
         differs = (distance > rounding[column]) & (True if weight is None else weight > 0)
-        of_these = None if weight is None else weight[differs]
-        scale[column] = weighted_quantiles(distance[differs, None], [0.5], of_these)[0, 0] if differs.any() else 1
+        weights = None if weight is None else weight[differs]
+        scale[column] = weighted_quantiles(distance[differs, None], [0.5], weights)[0, 0] if differs.any() else 1
     return middle, scale
 
 
-def weighted_quantiles(table, shares, weight=None):
+def weighted_quantiles(table: np.ndarray, shares: Sequence[float], weight: np.ndarray | None = None) -> np.ndarray:
     """Of each column the smallest values with at least these shares of the weight at or below, (n_shares, n_columns).
 
     Integer weights are repetitions, and twice the weights are the same.
@@ -98,48 +101,3 @@ def weighted_quantiles(table, shares, weight=None):
     # a share that is missed by no more than rounding is reached
     places = [(below[:-1] < share * (1 - 1e-9) * below[-1]).sum(axis=0) for share in shares]
     return np.take_along_axis(table, np.take_along_axis(order, np.array(places), axis=0), axis=0)
-
-
-def input_layers(sets, encoder, weight, *, standardize, centred=True):
-    """The arguments of a torch module that depend on the data: its input layers and their widths.
-
-    Parameters
-    ----------
-    sets : RaggedSets
-        Of numbers and of codes of categories.
-    encoder : SetEncoder
-        Which made them.
-    weight : ndarray of shape (n_sets,) or None
-        Of the sets in what is learned.
-    standardize : bool
-    centred : bool
-        Whether to subtract the mean of the elements.
-    """
-    of_elements = None if weight is None else weight[sets.segments]
-    layer, dim = input_layer(sets.elements, encoder.n_categories, of_elements, standardize, centred)
-    dims = {"input_layer": layer, "input_dim": dim}
-    if sets.context is not None:
-        layer, dim = input_layer(sets.context, encoder.n_context_categories, weight, standardize)
-        dims |= {"context_layer": layer, "context_dim": dim}
-    return dims
-
-
-def input_layer(table, n_categories, weight, standardize, centred=True):
-    """A layer for the columns of a table, and how many features come out of it."""
-    numbers = table[:, : table.shape[1] - len(n_categories)]
-    mean, scale = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
-    if standardize:
-        mean, scale = mean_and_scale(numbers, weight)
-        if not centred:
-            mean, scale = np.zeros_like(mean), np.hypot(mean, scale)  # the root mean square
-    layer = Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
-    if not n_categories:
-        return layer, numbers.shape[1]
-    layer = MixedColumns(layer, numbers.shape[1], n_categories)
-    return layer, layer.output_dim
-
-
-def sum_scale(sets, weight):
-    """One over a typical size: sums over sets of a thousand elements would start training far out."""
-    typical_size = np.sqrt(np.average(np.square(sets.sizes), weights=weight))
-    return 1 / max(float(typical_size), 1)

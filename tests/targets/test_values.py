@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sk_deepsets.estimators._value_targets import ValueTarget
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, check_sets
-from sk_deepsets.estimators._value_targets import ValueTarget
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame({"id": RNG.integers(0, 200, 3000), "x": RNG.normal(size=3000)})

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
+from sk_deepsets.estimators._element_targets import ChosenElementTarget
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -20,7 +21,6 @@ from sk_deepsets import (
     RaggedSets,
     element_scorer,
 )
-from sk_deepsets.estimators._element_targets import ChosenElementTarget
 
 SHORT = {"hidden_dims": (4,), "max_epochs": 2, "random_state": 0}
 ESTIMATORS = {

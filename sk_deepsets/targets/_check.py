@@ -1,11 +1,8 @@
-"""What targets and weights may be, checked where they enter."""
-
-from numbers import Real
+"""What targets, weights and groups may be, checked where they enter."""
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_object_dtype
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
 from sk_deepsets.sets import (
@@ -23,8 +20,8 @@ from sk_deepsets.sets import (
 def check_targets(y, sets, name, **options):
     """Targets as an array of numbers or labels, one (or one row) for each set."""
     check_labels(y, sets.index, f"y{name}")
-    of_elements = "DeepSetsElementRegressor" if options.get("y_numeric") else "DeepSetsElementClassifier"
-    check_one_for_each_set(y, f"y{name}", of_elements)
+    for_elements = "DeepSetsElementRegressor" if options.get("y_numeric") else "DeepSetsElementClassifier"
+    check_one_for_each_set(y, f"y{name}", for_elements)
     y = _check_present(y, f"y{name}")
     if options.get("y_numeric"):
         check_no_times(y, f"y{name}")
@@ -33,7 +30,7 @@ def check_targets(y, sets, name, **options):
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
-        way_out = f" One for each element is for {of_elements}." if len(checked) == len(sets.elements) else ""
+        way_out = f" One for each element is for {for_elements}." if len(checked) == len(sets.elements) else ""
         raise ValueError(
             f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: "
             f"one for each set is wanted.{way_out}"
@@ -41,7 +38,7 @@ def check_targets(y, sets, name, **options):
     return checked
 
 
-def check_one_for_each_set(y, name, of_elements):
+def check_one_for_each_set(y, name, for_elements):
     """Raise for targets of elements, of which each set has as many as it has elements."""
     values = y.array if isinstance(y, pd.Series) else y
     are_sets = isinstance(values, RaggedSets | PaddedSets | SetArray) or (isinstance(y, pd.Series) and is_arrow(y))
@@ -52,7 +49,7 @@ def check_one_for_each_set(y, name, of_elements):
     if are_sets:
         raise ValueError(
             f"{name} has several targets for each set, but one for each set is wanted. One for each element is for "
-            f"{of_elements}."
+            f"{for_elements}."
         )
 
 
@@ -134,13 +131,6 @@ def check_weight(sample_weight, sets):
     return check_sum(weight, "sample_weight")
 
 
-def weigh_by_class(weight_of_class, numbers, weight):
-    """The weight of the class of each set, or element, times its own, (n,)."""
-    with np.errstate(over="ignore"):
-        product = weight_of_class[numbers] * (1 if weight is None else weight)
-    return check_sum(product, "class_weight and sample_weight together")
-
-
 def check_sum(weight, what):
     """Weights of which one at least is not 0, and whose sum is finite."""
     if not weight.any():
@@ -150,37 +140,3 @@ def check_sum(weight, what):
     if not np.isfinite(total):
         raise ValueError(f"The sum of {what} overflows; the largest is {weight.max()}. Divide by a constant first.")
     return weight
-
-
-def _is_weight(value):
-    try:
-        return isinstance(value, Real) and 0 <= float(value) < np.inf
-    except OverflowError:  # an int beyond all floats
-        return False
-
-
-def class_weights(class_weight, classes, numbers, weight):
-    """One weight for each class, (n_classes,); None where all are the same.
-
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-    classes : ndarray of shape (n_classes,)
-    numbers : ndarray of int, shape (n,)
-        Of the classes of the sets, or elements.
-    weight : ndarray of shape (n,) or None
-        Of the sets, or elements.
-    """
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, list):
-        raise ValueError('class_weight is a list, which is for several labels; expected a dict or "balanced".')
-    if class_weight != "balanced":
-        for label, value in class_weight.items():
-            if not _is_weight(value):
-                raise ValueError(f"class_weight of {label!r} is {value!r}; expected a finite number of at least 0.")
-        return compute_class_weight(class_weight, classes=classes, y=classes)
-    # not scikit-learn's, which counts what has weight 0
-    counts = np.bincount(numbers, weights=weight, minlength=len(classes))
-    present = counts > 0
-    return np.divide(counts.sum(), present.sum() * counts, where=present, out=np.zeros(len(counts)))

@@ -1,17 +1,23 @@
-"""Values to learn: how each loss scales them, what its outputs stand for, and the best answer without a look."""
+"""The targets of regressors of sets: how each loss scales them, and the constant prediction that fits them best."""
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import torch
 from sklearn.metrics import r2_score
 
-from sk_deepsets.estimators._check_targets import check_squares, check_targets
-from sk_deepsets.estimators._scaling import mean_and_scale, median_and_scale, weighted_quantiles
-from sk_deepsets.estimators._targets import AS_BEFORE, Target
+from sk_deepsets.nn import Decoder
+from sk_deepsets.preprocessing import mean_and_scale, median_and_scale, weighted_quantiles
+from sk_deepsets.targets._check import check_squares, check_targets
+from sk_deepsets.targets._target import AS_BEFORE, Target
 from sk_deepsets.training import REGRESSION_LOSSES, SetDataset
 
 # Outliers beyond it are all alike: in float64 the mean of their losses has digits left for those of the others.
 FAR = 1e13
 
 
+@dataclass
 class ValueTarget(Target):
     """One or several numbers for each set.
 
@@ -22,15 +28,26 @@ class ValueTarget(Target):
     standardize : bool
     quantile : float, optional
         Which one to predict, with ``loss="quantile"``.
+
+    Attributes
+    ----------
+    is_flat : bool
+        Whether y has one dimension.
+    mean, scale : ndarray of shape (output_dim,)
     """
 
-    output_dim = None
-    is_flat = True
+    loss: str
+    standardize: bool
+    quantile: float | None = None
+    output_dim: int | None = None
+    is_flat: bool = True
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
-    def __init__(self, loss, standardize, quantile=None):
-        self.loss = loss
-        self.standardize = standardize
-        self.loss_options = {"quantile": quantile} if loss == "quantile" else None
+    @property
+    def loss_options(self):
+        """See :class:`Target`."""
+        return {"quantile": self.quantile} if self.loss == "quantile" else None
 
     @property
     def robust(self):
@@ -44,8 +61,8 @@ class ValueTarget(Target):
             self.is_flat = y.ndim == 1
             self.output_dim = 1 if self.is_flat else y.shape[1]
         if self.is_flat != (y.ndim == 1):
-            wanted = "(n_sets,)" if self.is_flat else f"(n_sets, {self.output_dim})"
-            raise ValueError(f"y{name} has the shape {y.shape}, but {wanted} {AS_BEFORE}")
+            shape = "(n_sets,)" if self.is_flat else f"(n_sets, {self.output_dim})"
+            raise ValueError(f"y{name} has the shape {y.shape}, but {shape} {AS_BEFORE}")
         y = y.reshape(len(y), -1)
         self.check_range(y, name, "set")
         if y.shape[1] != self.output_dim:
@@ -56,72 +73,74 @@ class ValueTarget(Target):
         """Raise for values that the loss does not take; ``what`` has them: sets or elements."""
         check_squares(values, name, what)
 
-    def learn_scale(self, values, sets, weight):
+    def fit(self, encoded, weight):
         """Learn the middle and the spread of each output."""
+        self.learn_scale(encoded.values, weight)
+
+    def learn_scale(self, values, weight):
+        """Learn them from values (n, output_dim)."""
         self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
         if self.standardize:
             self.mean, self.scale = (median_and_scale if self.robust else mean_and_scale)(values, weight)
 
-    def prior(self, values, weight):
+    def prior(self, encoded, weight):
         """The mean of the standardised targets, or the quantile that the loss asks for."""
-        scaled = self.scaled(values)
+        scaled = self.scaled(encoded.values)
         if self.loss == "squared_error":
             return np.average(scaled, axis=0, weights=weight)
-        share = (self.loss_options or {"quantile": 0.5})["quantile"]
+        share = 0.5 if self.quantile is None else self.quantile
         return weighted_quantiles(scaled, [share], weight)[0]
 
-    def dataset(self, values, sets, weight):
+    def dataset(self, encoded):
         """Standardised targets."""
-        return SetDataset(sets, self.scaled(values), weight)
+        return SetDataset(encoded.sets, self.scaled(encoded.values), encoded.weight)
 
     def scaled(self, values):
         """Standardised values."""
         scaled = (values - self.mean) / self.scale
         return np.clip(scaled, -FAR, FAR) if self.robust and self.standardize else scaled
 
-    def values(self, outputs, sets=None):
-        """Values of the form of y from outputs (n, n_outputs)."""
-        values = outputs * self.scale + self.mean
-        return values[:, 0] if self.is_flat else values
+    @property
+    def decoder(self):
+        """See :class:`Target`."""
+        return Decoder(self.link, torch.from_numpy(self.mean), torch.from_numpy(self.scale))
 
-    def answers(self, outputs):
-        """The values."""
-        return self.values(outputs)
+    def answers(self, outputs, sets=None):
+        """Values of the form of y."""
+        values = super().answers(outputs, sets)
+        return values[:, 0] if self.is_flat else values
 
     def explained(self, outputs, columns):
         """One of the values of each row, (n,)."""
-        return self.values(outputs).reshape(len(outputs), -1)[np.arange(len(outputs)), columns]
+        return super().explained(self.answers(outputs).reshape(len(outputs), -1), columns)
 
     def score(self, values, outputs, weight):
         """R²."""
-        return r2_score(values, self.values(outputs).reshape(values.shape), sample_weight=weight)
+        return r2_score(values, self.answers(outputs).reshape(values.shape), sample_weight=weight)
 
 
+@dataclass
 class PositiveTarget(ValueTarget):
     """Counts, or positive numbers, whose mean is the exponential of the output: Poisson and gamma deviance."""
 
-    link = "log"
+    link: ClassVar[str] = "log"
 
     def check_range(self, values, name, what):
         """Raise for negative values; with the gamma deviance for 0, too."""
         super().check_range(values, name, what)
-        wrong, wanted = values < 0, "of at least 0"
+        wrong, expected = values < 0, "of at least 0"
         if self.loss == "gamma":
-            wrong, wanted = values <= 0, "above 0"
+            wrong, expected = values <= 0, "above 0"
         if wrong.any():
             number, value = np.argwhere(wrong)[0][0], float(values[wrong][0])
-            raise ValueError(f'loss="{self.loss}" requires y{name} {wanted}, but got {value} ({what} {number}).')
+            raise ValueError(f'loss="{self.loss}" requires y{name} {expected}, but got {value} ({what} {number}).')
 
-    def learn_scale(self, values, sets, weight):
+    def learn_scale(self, values, weight):
         """Learn the mean of each output, which is what they are measured in."""
         self.mean, self.scale = np.zeros(self.output_dim), np.average(values, axis=0, weights=weight)
         if not self.scale.all():
             raise ValueError(f'loss="{self.loss}" requires a positive y for at least one training set.')
 
-    def prior(self, values, weight):
+    def prior(self, encoded, weight):
         """The logarithm of the mean, which is the unit."""
         return np.zeros(self.output_dim)
-
-    def values(self, outputs, sets=None):
-        """Values of the form of y from outputs (n, n_outputs)."""
-        return super().values(np.exp(outputs), sets)

@@ -3,22 +3,26 @@
 An element without a target is None or NaN in y, and NaN in what is read.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
-import torch
 
-from sk_deepsets.estimators._check_targets import class_weights, weigh_by_class
-from sk_deepsets.estimators._targets import ClassTarget, Target
-from sk_deepsets.estimators._value_targets import PositiveTarget, ValueTarget
-from sk_deepsets.nn import PackedSets, softmax_over_sets
+from sk_deepsets.nn import ChoiceDecoder
 from sk_deepsets.preprocessing import read_element_targets
+from sk_deepsets.targets._class_weights import class_weights, weigh_by_class
+from sk_deepsets.targets._classes import ClassTarget
+from sk_deepsets.targets._target import Target
+from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 from sk_deepsets.training import SetDataset
 
 
+@dataclass
 class ElementTarget(Target):
     """Base of the targets of elements."""
 
-    of_elements = True
+    per_element: ClassVar[bool] = True
 
     def weigh(self, values, sets, weight, name=""):
         """Weights of the sets; a set without a target, which teaches nothing, has weight 0."""
@@ -30,12 +34,13 @@ class ElementTarget(Target):
             raise ValueError(f"No element of a set with a weight above 0 has a target in y{name}.")
         return weight
 
-    def element_weights(self, values, sets, weight):
+    def element_weights(self, encoded, weight):
         """Weights of the elements in the loss; 0 without a target."""
-        labelled = (~np.isnan(values)).astype(np.float64)
-        return labelled if weight is None else labelled * weight[sets.segments]
+        labelled = (~np.isnan(encoded.values)).astype(np.float64)
+        return labelled if weight is None else labelled * weight[encoded.sets.segments]
 
 
+@dataclass
 class ElementClassTarget(ElementTarget, ClassTarget):
     """One class for each element."""
 
@@ -49,34 +54,37 @@ class ElementClassTarget(ElementTarget, ClassTarget):
         numbers[labelled] = np.searchsorted(self.classes, labels)
         return numbers
 
-    def learn_weights(self, values, sets, weight, class_weight):
+    def learn_class_weights(self, values, sets, weight, class_weight):
         """Learn the weight of each class."""
         labelled = ~np.isnan(values)
-        of_elements = None if weight is None else weight[sets.segments[labelled]]
+        element_weight = None if weight is None else weight[sets.segments[labelled]]
         numbers = values[labelled].astype(np.int64)
-        self.weight_of_class = class_weights(class_weight, self.classes, numbers, of_elements)
-        if self.weight_of_class is not None:
-            weigh_by_class(self.weight_of_class, numbers, of_elements)
+        self.class_weights = class_weights(class_weight, self.classes, numbers, element_weight)
+        if self.class_weights is not None:
+            weigh_by_class(self.class_weights, numbers, element_weight)  # raises where nothing is left
 
     def strata(self, values):
         """None: sets of several elements belong to no one class."""
 
-    def dataset(self, values, sets, weight):
+    def dataset(self, encoded):
         """Numbers of classes of the elements, and weights of the elements."""
-        numbers = np.nan_to_num(values).astype(np.int64)
-        weights = self.element_weights(values, sets, weight)
-        if self.weight_of_class is not None:
-            weights = weights * self.weight_of_class[numbers]
-        return SetDataset(sets, numbers, weights, y_of="element", weight_of="element")
+        numbers = np.nan_to_num(encoded.values).astype(np.int64)
+        weights = self.element_weights(encoded, encoded.weight)
+        if self.class_weights is not None:
+            weights = weights * self.class_weights[numbers]
+        return SetDataset(encoded.sets, numbers, weights, y_of="element", weight_of="element")
 
 
+@dataclass
 class ChosenElementTarget(ElementClassTarget):
     """Of two classes, one that exactly one element of each set has: the conditional logit of McFadden (1974)."""
 
-    loss = "one_per_set"
-    output_dim = 1
-    weight_of_class = None
-    chosen = None
+    chosen: int | None = None
+    """The number of the class that exactly one element of each set has"""
+
+    loss: ClassVar[str] = "one_per_set"
+    link: ClassVar[str] = "identity"
+    output_dim: ClassVar[int] = 1
 
     def learn_classes(self, labels, name, classes, most=2):
         """Learn the two classes."""
@@ -100,18 +108,18 @@ class ChosenElementTarget(ElementClassTarget):
             )
         return values
 
-    def learn_weights(self, values, sets, weight, class_weight):
+    def learn_class_weights(self, values, sets, weight, class_weight):
         """Nothing: each set has one chosen element."""
 
-    def dataset(self, values, sets, weight):
+    def dataset(self, encoded):
         """1 for the chosen elements, 0 for the others; the loss is of whole sets."""
-        return SetDataset(sets, (values == self.chosen).astype(np.float64), weight, y_of="element")
+        chosen = (encoded.values == self.chosen).astype(np.float64)
+        return SetDataset(encoded.sets, chosen, encoded.weight, y_of="element")
 
-    def probabilities(self, outputs, sets):
-        """Probabilities (n_elements, 2), of which those of the chosen class sum to 1 over each set."""
-        packed = PackedSets(*map(torch.from_numpy, (outputs, sets.segments, sets.sizes)))
-        chosen = softmax_over_sets(packed.elements, packed)[:, 0].numpy()
-        return np.column_stack([1 - chosen, chosen] if self.chosen == 1 else [chosen, 1 - chosen])
+    @property
+    def decoder(self):
+        """See :class:`Target`: to probabilities, of which those of the chosen class add up to 1 over each set."""
+        return ChoiceDecoder(self.chosen)
 
     def labels(self, outputs, sets):
         """The chosen class for the first of the largest scores of each set, the other class elsewhere."""
@@ -121,10 +129,11 @@ class ChosenElementTarget(ElementClassTarget):
         return self.classes[numbers]
 
 
+@dataclass
 class ElementValueTarget(ElementTarget, ValueTarget):
     """One number for each element."""
 
-    output_dim = 1
+    output_dim: int = 1
 
     def read(self, y, sets, name="", classes=None):
         """Values of the elements, (n_elements,)."""
@@ -143,30 +152,32 @@ class ElementValueTarget(ElementTarget, ValueTarget):
             raise ValueError(f"No element has a target in y{name}.")
         return values
 
-    def learn_scale(self, values, sets, weight):
+    def fit(self, encoded, weight):
         """Learn the middle and the spread of the targets that there are."""
-        weights = self.element_weights(values, sets, weight)
+        weights = self.element_weights(encoded, weight)
         taught = weights > 0
-        super().learn_scale(values[taught, None], sets, weights[taught])
+        self.learn_scale(encoded.values[taught, None], weights[taught])
 
-    def dataset(self, values, sets, weight):
+    def dataset(self, encoded):
         """Standardised values (n_elements, 1), and weights of the elements."""
-        scaled = np.nan_to_num(self.scaled(values[:, None]))
-        weights = self.element_weights(values, sets, weight)
-        return SetDataset(sets, scaled, weights, y_of="element", weight_of="element")
+        scaled = np.nan_to_num(self.scaled(encoded.values[:, None]))
+        weights = self.element_weights(encoded, encoded.weight)
+        return SetDataset(encoded.sets, scaled, weights, y_of="element", weight_of="element")
 
 
+@dataclass
 class ElementPositiveTarget(ElementValueTarget, PositiveTarget):
     """A count, or a positive number, for each element."""
 
 
+@dataclass
 class RankingTarget(ElementValueTarget):
     """Grades of relevance, which the loss compares within each set: ListNet of Cao et al. (2007)."""
 
-    robust = False
+    loss: str = "listnet"
+    standardize: bool = False
 
-    def __init__(self):
-        super().__init__("listnet", standardize=False)
+    robust = False
 
     def read(self, y, sets, name="", classes=None):
         """Grades of the elements, (n_elements,)."""
@@ -174,9 +185,9 @@ class RankingTarget(ElementValueTarget):
         check_whole_sets(values, sets, name)
         return values
 
-    def dataset(self, values, sets, weight):
+    def dataset(self, encoded):
         """Grades (n_elements,); the loss is of whole sets."""
-        return SetDataset(sets, np.nan_to_num(values), weight, y_of="element")
+        return SetDataset(encoded.sets, np.nan_to_num(encoded.values), encoded.weight, y_of="element")
 
 
 def check_whole_sets(values, sets, name):

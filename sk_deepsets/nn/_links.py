@@ -1,0 +1,87 @@
+"""Links: what the outputs of a model stand for, and means of it; the only place where outputs are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from sk_deepsets.nn._element_losses import softmax_over_sets
+from sk_deepsets.nn._packed import PackedSets
+
+TINY = 1e-12  # a probability that is 0 to the last digit is not known that well
+
+# From outputs (..., o) to answers, and back: probabilities of classes, of labels, positive values, or values.
+LINKS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "softmax": (lambda outputs: outputs.softmax(dim=-1), lambda answers: answers.clamp(min=TINY).log()),
+    "sigmoid": (torch.sigmoid, lambda answers: answers.logit(eps=TINY)),
+    "log": (torch.exp, lambda answers: answers.clamp(min=TINY).log()),
+    "identity": (lambda outputs: outputs, lambda answers: answers),
+}
+
+
+class Decoder(nn.Module):
+    """From the outputs of a model, (n, o), to what an estimator predicts: probabilities, or values in their own unit.
+
+    Parameters
+    ----------
+    link : str
+        Of ``LINKS``.
+    mean, scale : Tensor of shape (o,), optional
+        What the values were standardised with.
+    """
+
+    mean: Tensor | None
+    scale: Tensor | None
+
+    def __init__(self, link: str, mean: Tensor | None = None, scale: Tensor | None = None) -> None:
+        super().__init__()
+        self.link = link
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, outputs: Tensor, packed: PackedSets | None = None) -> Tensor:
+        """Answers of the shape and dtype of ``outputs``; ``packed`` tells to which sets elements belong."""
+        answers = LINKS[self.link][0](outputs)
+        if self.mean is None or self.scale is None:
+            return answers
+        return answers * self.scale.to(outputs) + self.mean.to(outputs)
+
+
+class ChoiceDecoder(Decoder):
+    """From scores of elements, (n, 1), to the probabilities, (n, 2), that an element is the chosen one of its set.
+
+    Parameters
+    ----------
+    chosen : {0, 1}
+        Which of the two columns is that of the chosen element; over a set, it adds up to 1.
+    """
+
+    def __init__(self, chosen: int) -> None:
+        super().__init__("identity")
+        self.chosen = chosen
+
+    def forward(self, outputs: Tensor, packed: PackedSets | None = None) -> Tensor:
+        """See :class:`Decoder`."""
+        assert packed is not None
+        probability = softmax_over_sets(outputs, packed)
+        return torch.cat([1 - probability, probability][:: 1 if self.chosen == 1 else -1], dim=1)
+
+
+def even_weights(outputs: Tensor) -> Tensor:
+    """Weights (k,) of outputs (k, b, o) that all count the same."""
+    return outputs.new_full((len(outputs),), 1 / len(outputs))
+
+
+def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
+    """The weighted mean of the answers that outputs (k, b, o) stand for, as an output: (b, o)."""
+    weights = weights[:, None, None].to(outputs.dtype)
+    if link == "identity":
+        return (weights * outputs).sum(dim=0)
+    logs = weights.log()
+    if link == "sigmoid":
+        yes, no = ((logs + logsigmoid(signed)).logsumexp(dim=0) for signed in (outputs, -outputs))
+        return yes - no
+    return (logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs)).logsumexp(dim=0)

@@ -1,0 +1,31 @@
+"""What a model learns to predict: targets of sets and of elements, from y to numbers and from outputs to predictions."""
+
+from sk_deepsets.targets._check import check_groups, check_one_for_each_set, check_weight
+from sk_deepsets.targets._classes import ClassTarget, LabelsTarget, has_several_labels
+from sk_deepsets.targets._elements import (
+    ChosenElementTarget,
+    ElementClassTarget,
+    ElementPositiveTarget,
+    ElementValueTarget,
+    RankingTarget,
+)
+from sk_deepsets.targets._target import Encoded, Target
+from sk_deepsets.targets._values import PositiveTarget, ValueTarget
+
+__all__ = [
+    "ChosenElementTarget",
+    "ClassTarget",
+    "ElementClassTarget",
+    "ElementPositiveTarget",
+    "ElementValueTarget",
+    "Encoded",
+    "LabelsTarget",
+    "PositiveTarget",
+    "RankingTarget",
+    "Target",
+    "ValueTarget",
+    "check_groups",
+    "check_one_for_each_set",
+    "check_weight",
+    "has_several_labels",
+]
