@@ -6,9 +6,15 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sk_deepsets"
-RANKS = {"sets": 1, "nn": 1, "preprocessing": 2, "datasets": 2, "training": 3, "estimators": 4} | dict.fromkeys(
-    ["inspection", "io"], 5
-)
+RANKS = {
+    "sets": 1,
+    "nn": 1,
+    "preprocessing": 2,
+    "datasets": 2,
+    "training": 3,
+    "targets": 4,
+    "estimators": 5,
+} | dict.fromkeys(["inspection", "io"], 6)
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
 
 

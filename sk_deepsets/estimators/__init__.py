@@ -1,15 +1,24 @@
 """scikit-learn estimators on sets, with one prediction per set or one per element."""
 
+from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._element_estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
 from sk_deepsets.estimators._element_scorer import element_scorer
+from sk_deepsets.estimators._fitted import Fitted, SetReader
 from sk_deepsets.estimators._ranges import FarSetWarning
+from sk_deepsets.estimators._same_model import comparable
 from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators._variants import Layout
 
 __all__ = [
+    "DeepSetsBase",
     "DeepSetsClassifier",
     "DeepSetsElementClassifier",
     "DeepSetsElementRegressor",
     "DeepSetsRegressor",
     "FarSetWarning",
+    "Fitted",
+    "Layout",
+    "SetReader",
+    "comparable",
     "element_scorer",
 ]

@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,8 +46,8 @@ ROUTED = (
 class DeepSetsBase(BaseEstimator):
     """Base of all estimators."""
 
-    # a Fitted after fit, in which attributes with a trailing underscore come from
-    _fitted = None
+    _fitted: Any = None
+    """After ``fit`` a :class:`Fitted`"""
 
     @abstractmethod
     def _make_target(self, y):

@@ -1,4 +1,4 @@
-"""ByElementMixin: explanations by element of estimators with one prediction per set, for :mod:`sk_deepsets.inspection`."""
+"""ByElementMixin: explanations by element, of estimators with one prediction per set."""
 
 import numpy as np
 import torch

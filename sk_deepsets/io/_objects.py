@@ -7,6 +7,7 @@ only: a file cannot make anything run.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,37 +35,30 @@ from sklearn.preprocessing import (
 from torch import nn
 
 from sk_deepsets.estimators import (
+    DeepSetsBase,
     DeepSetsClassifier,
     DeepSetsElementClassifier,
     DeepSetsElementRegressor,
     DeepSetsRegressor,
+    Fitted,
+    Layout,
+    SetReader,
+    comparable,
 )
-from sk_deepsets.estimators._same_model import comparable
-from sk_deepsets.estimators._targets import Target
-from sk_deepsets.io._values import PLAIN_FORMS, Form, Reader, Writer
-from sk_deepsets.nn import Layers, Variant
+from sk_deepsets.io._values import PLAIN_CODECS, Codec, Reader, Writer
+from sk_deepsets.nn import MODULES, Layers, Variant
 from sk_deepsets.preprocessing import ColumnEncoder, ElementTransformer, SetAggregator, SetEncoder, SetPadder
-from sk_deepsets.training import PaddedModule, RandomNumbers, build_net, find_device
+from sk_deepsets.targets import TARGETS
+from sk_deepsets.training import ModuleEnsemble, ModuleStack, PaddedModule, RandomNumbers, build_net, find_device
 
 
 def by_name(classes: Iterable[type]) -> dict[str, Any]:
     """Classes by their names."""
-    return {one.__name__: one for one in classes}
-
-
-def of_package(base: type) -> set[type]:
-    """The classes of this package that derive from another class."""
-    found: set[type] = set()
-    direct: list[type] = base.__subclasses__()
-    for one in direct:
-        found |= of_package(one)
-        if one.__module__.startswith("sk_deepsets."):
-            found.add(one)
-    return found
+    return {cls.__name__: cls for cls in classes}
 
 
 # What these learn is numbers, strings, arrays, and others of these.
-OF_SCIKIT_LEARN = (
+SCIKIT_LEARN = (
     *(ColumnTransformer, FeatureUnion, Pipeline, TransformedTargetRegressor),
     *(MaxAbsScaler, MinMaxScaler, Normalizer, PowerTransformer, QuantileTransformer, RobustScaler, StandardScaler),
     *(MissingIndicator, SimpleImputer, OneHotEncoder, OrdinalEncoder, TargetEncoder),
@@ -73,38 +67,42 @@ OF_SCIKIT_LEARN = (
 ESTIMATORS = by_name(
     [
         *(DeepSetsClassifier, DeepSetsRegressor, DeepSetsElementClassifier, DeepSetsElementRegressor),
-        *(ElementTransformer, SetAggregator, SetPadder, *OF_SCIKIT_LEARN),
+        *(ElementTransformer, SetAggregator, SetPadder, *SCIKIT_LEARN),
     ]
 )
 LAYERS = by_name(
     [
         *(nn.Linear, nn.Embedding, nn.LayerNorm, nn.Identity, nn.ReLU, nn.GELU, nn.SiLU, nn.ELU, nn.Tanh),
         *(nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList),
-        *of_package(nn.Module),
+        *(*MODULES, ModuleEnsemble, ModuleStack),
     ]
 )
-OBJECTS = by_name(
-    [ColumnEncoder, SetEncoder, RandomNumbers, Layers, Variant, make_column_selector, *of_package(Target)]
+RECORDS = by_name(
+    [
+        *(Fitted, SetReader, Layout, Variant, Layers, *TARGETS),
+        *(ColumnEncoder, SetEncoder, RandomNumbers, make_column_selector),
+    ]
 )
 
-# The net is made anew, and what the members said of the training sets is no part of the model.
+# The net is made anew, and out-of-fold predictions are no part of the model.
 LEFT_OUT = ("net_", "oof_prediction_")
 # Parameters that name folders of pickles, which ``fit`` would read: they belong to a machine.
 FOLDERS = ("checkpoint", "memory")
 
 
-def _write_object(one: Any, write: Writer, place: str) -> Any:
-    return [type(one).__name__, write.named(one._asdict() if isinstance(one, Layers | Variant) else vars(one), place)]
+def _write_record(record: Any, write: Writer, place: str) -> Any:
+    fields = vars(record) if not isinstance(record, Layers | Layout | Variant) else record._asdict()
+    return [type(record).__name__, write.named(fields, place)]
 
 
-def _read_object(content: Any, read: Reader) -> Any:
-    name, state = content
-    cls = OBJECTS[name]
+def _read_record(content: Any, read: Reader) -> Any:
+    name, fields = content
+    cls = RECORDS[name]
     if issubclass(cls, tuple):
-        return cls(**read.named(state))
-    one = cls.__new__(cls)
-    vars(one).update(read.named(state))
-    return one
+        return cls(**read.named(fields))
+    record = cls.__new__(cls)
+    vars(record).update(read.named(fields))
+    return record
 
 
 def _write_layer(layer: nn.Module, write: Writer, place: str) -> Any:
@@ -159,15 +157,18 @@ def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
     parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in FOLDERS}
     others = (*parameters, *FOLDERS, *LEFT_OUT)
     # the state of a pickle, with the version of scikit-learn where the class is of it
-    fitted = {name: value for name, value in estimator.__getstate__().items() if name not in others}
+    state = {name: value for name, value in estimator.__getstate__().items() if name not in others}
     if parameters.get("module") is not None:
         write.module, parameters["module"] = comparable(parameters["module"]), None
-    net = getattr(estimator, "net_", None)
+    net = None
+    if isinstance(estimator, DeepSetsBase):
+        net = write(estimator._fitted.net.module_, f"{place}net_")
+        state["_fitted"] = replace(estimator._fitted, net=None)
     return {
         "class": type(estimator).__name__,
         "parameters": write.named(parameters, place),
-        "fitted": write.named(fitted, place),
-        "net": None if net is None else write(net.module_, f"{place}net_"),
+        "fitted": write.named(state, place),
+        "net": net,
     }
 
 
@@ -180,7 +181,8 @@ def _read_estimator(content: Any, read: Reader) -> Any:
     if module is not None:
         if any(isinstance(layer, PaddedModule) for layer in module.modules()):
             estimator.module = read.module
-        estimator.net_ = _net(estimator, module)
+        net = _net(estimator, module)
+        estimator._fitted, estimator.net_ = replace(estimator._fitted, net=net), net
     return estimator
 
 
@@ -190,7 +192,7 @@ def _net(estimator: Any, module: nn.Module) -> Any:
         device = find_device(estimator.device)
     except ValueError:
         device = torch.device("cpu")
-    target = estimator._target
+    target = estimator._fitted.target
     net = build_net(
         module.eval(),
         {"output_dim": target.output_dim},
@@ -206,10 +208,10 @@ def _net(estimator: Any, module: nn.Module) -> Any:
     return net
 
 
-FORMS = {
-    **PLAIN_FORMS,
-    "object": Form(lambda value: type(value) in OBJECTS.values(), _write_object, _read_object),
-    "padded": Form(lambda value: type(value) is PaddedModule, _write_padded, _read_padded),
-    "layer": Form(lambda value: type(value) in LAYERS.values(), _write_layer, _read_layer),
-    "estimator": Form(lambda value: type(value) in ESTIMATORS.values(), _write_estimator, _read_estimator),
+CODECS = {
+    **PLAIN_CODECS,
+    "record": Codec(lambda value: type(value) in RECORDS.values(), _write_record, _read_record),
+    "padded": Codec(lambda value: type(value) is PaddedModule, _write_padded, _read_padded),
+    "layer": Codec(lambda value: type(value) in LAYERS.values(), _write_layer, _read_layer),
+    "estimator": Codec(lambda value: type(value) in ESTIMATORS.values(), _write_estimator, _read_estimator),
 }

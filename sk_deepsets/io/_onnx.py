@@ -19,11 +19,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sk_deepsets.estimators._base import DeepSetsBase
-from sk_deepsets.estimators._element_targets import ChosenElementTarget, ElementTarget
-from sk_deepsets.estimators._targets import ClassTarget, LabelsTarget
+from sk_deepsets.estimators import DeepSetsBase
 from sk_deepsets.io._steps import Columns, Input, Steps, names_of
-from sk_deepsets.nn import Standardize
+from sk_deepsets.nn import Standardize, pack, unpack
 from sk_deepsets.training import plain_torch, written_whole
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -113,7 +111,7 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
             f"{type(estimator).__name__}.{best}"
         )
     check_is_fitted(estimator)
-    module, target = estimator.net_.module_, estimator._target
+    module = estimator.net_.module_
     if module.is_padded:
         raise TypeError(
             "to_onnx does not know how to export a module of your own. It is net_.module_.module, after "
@@ -126,7 +124,7 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
         raise ImportError(f"to_onnx needs torch {FIRST_TORCH} or later, not {torch.__version__}.")
 
     given = inputs_of(estimator, Steps(steps))
-    served = Served(copy.deepcopy(module).cpu(), target, estimator._encoder, given, DTYPES[dtype]).eval()
+    served = Served(copy.deepcopy(module).cpu(), estimator._fitted, given, DTYPES[dtype]).eval()
     if dtype == "float32":
         check_offsets(module, given)
     n_sets, set_size = torch.export.Dim("n_sets"), torch.export.Dim("set_size")
@@ -152,62 +150,41 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
 
 
 class Served(nn.Module):
-    """From padded sets to answers, as a target has them.
+    """From padded sets to what an estimator predicts.
 
     Parameters
     ----------
     core : nn.Module
-        From ``x``, ``mask`` and ``context`` to outputs.
-    target : Target
-    encoder : SetEncoder
+        From packed sets, and ``context``, to outputs.
+    fitted : Fitted
     inputs : dict of str to Input
         What stands in front of the core.
     dtype : torch.dtype
         Of the answers; float32 is that of the whole program.
     """
 
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(
-        self, core: nn.Module, target: Any, encoder: Any, inputs: dict[str, Input], dtype: torch.dtype
-    ) -> None:
+    def __init__(self, core: nn.Module, fitted: Any, inputs: dict[str, Input], dtype: torch.dtype) -> None:
         super().__init__()
-        self.core = core
-        self.steps = nn.ModuleDict({name: one.layer() for name, one in inputs.items()})
-        self.dtype = dtype
-        self.target = target
+        target, encoder = fitted.target, fitted.reader.encoder
+        self.core, self.decoder, self.dtype = core, target.decoder, dtype
+        self.steps = nn.ModuleDict({name: each.layer() for name, each in inputs.items()})
+        self.per_element = target.per_element
+        self.is_flat = target.classes is None and (target.per_element or target.is_flat)
         self.n_categories, self.n_context_categories = encoder.n_categories, encoder.n_context_categories
-        if not isinstance(target, ClassTarget | LabelsTarget):
-            self.register_buffer("mean", torch.from_numpy(target.mean))
-            self.register_buffer("scale", torch.from_numpy(target.scale))
         if dtype == torch.float32:
             self.float()
 
     def forward(self, x: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
         """Answers for each set, or for each element of a set with 0 under the mask."""
-        mask = mask.bool()
         x = with_known_codes(self.steps["x"](x), self.n_categories)
         given = {}
         if context is not None:
             given["context"] = with_known_codes(self.steps["context"](context), self.n_context_categories)
-        outputs = self.core(x, mask=mask, **given)
-        answers = self._answers(outputs.to(self.dtype), mask)
-        if not isinstance(self.target, ElementTarget):
-            return answers
-        return torch.where(mask if answers.dim() == 2 else mask.unsqueeze(2), answers, 0)
-
-    def _answers(self, outputs: Tensor, mask: Tensor) -> Tensor:
-        target = self.target
-        if isinstance(target, ChosenElementTarget):
-            chosen = outputs.masked_fill(~mask.unsqueeze(2), -torch.inf).softmax(dim=1)
-            return torch.cat([1 - chosen, chosen] if target.chosen == 1 else [chosen, 1 - chosen], dim=2)
-        if isinstance(target, ClassTarget):
-            return outputs.softmax(dim=-1)
-        if isinstance(target, LabelsTarget):
-            return outputs.sigmoid()
-        values = (outputs.exp() if target.link == "log" else outputs) * self.scale + self.mean
-        return values[..., 0] if target.is_flat else values
+        packed = pack(x, mask)
+        answers = self.decoder(self.core(packed, **given).to(self.dtype), packed)
+        if self.per_element:
+            answers = unpack(answers, x, mask)
+        return answers[..., 0] if self.is_flat else answers
 
 
 def check_offsets(core: nn.Module, inputs: dict[str, Input]) -> None:
@@ -241,7 +218,7 @@ def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:
 
 def inputs_of(estimator: Any, steps: Steps) -> dict[str, Input]:
     """The inputs ``x`` and ``context`` of a program: of an estimator, and of the steps before it."""
-    encoder = estimator._encoder
+    encoder = estimator._fitted.reader.encoder
     n_elements, n_context = estimator.n_features_in_, encoder.n_context_features
     elements, names = steps.elements, steps.element_names
     if elements is None:
@@ -260,7 +237,7 @@ def around_sets(estimator: Any, steps: Steps, known: list[Any]) -> tuple[Columns
     """The columns beside that of the sets, of which the estimator calls those of the context ``known``."""
     table = steps.table
     assert table is not None
-    names = estimator._columns or list(range(len(table.source)))
+    names = estimator._fitted.reader.columns or list(range(len(table.source)))
     place = next(place for place, name in enumerate(names) if name not in known)
     sets = table.source[place]
     table = table.take([other for other in range(len(names)) if other != place])

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.io._container import read_file, write_file
-from sk_deepsets.io._objects import ESTIMATORS, FORMS, ModuleMismatchError
+from sk_deepsets.io._objects import CODECS, ESTIMATORS, ModuleMismatchError
 from sk_deepsets.io._values import Reader, Writer
 
 # Goes up whenever files are written that earlier versions cannot read.
@@ -76,7 +76,7 @@ def save(estimator: Any, path: str | Path) -> None:
             f"transformers of scikit-learn, but got {type(estimator).__name__}.{best} Others may be saved with skops."
         )
     check_is_fitted(estimator)
-    write = Writer(FORMS)
+    write = Writer(CODECS)
     settings = {
         "format": FORMAT,
         "versions": {name: _version(name) for name in PACKAGES},
@@ -124,7 +124,7 @@ def load(path: str | Path, module: Any = None) -> Any:
     if wanted is None and module is not None:
         raise ValueError(f"{path} holds an estimator without a module of your own: load it without module.")
     try:
-        estimator = Reader(FORMS, arrays, module)(settings["estimator"])
+        estimator = Reader(CODECS, arrays, module)(settings["estimator"])
     except ModuleMismatchError:
         raise
     except Exception as error:

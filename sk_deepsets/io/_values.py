@@ -1,6 +1,6 @@
 """Values as JSON and arrays, and back.
 
-What JSON has itself stays what it is; anything else is a dict with one key, the name of its form.
+What JSON has itself stays what it is; anything else is a dict with one key, the name of its codec.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import nn
 MOST_ROOM = 2**20
 
 
-class Form(NamedTuple):
+class Codec(NamedTuple):
     """A way to write and to read some kind of value."""
 
     takes: Callable[[Any], bool]
@@ -33,7 +33,7 @@ class Writer:
 
     Parameters
     ----------
-    forms : dict of str to Form
+    codecs : dict of str to Codec
 
     Attributes
     ----------
@@ -41,8 +41,8 @@ class Writer:
         The name of what makes the torch module, if that is the user's own.
     """
 
-    def __init__(self, forms: Mapping[str, Form]) -> None:
-        self.forms = forms
+    def __init__(self, codecs: Mapping[str, Codec]) -> None:
+        self.codecs = codecs
         self.arrays: dict[str, np.ndarray] = {}
         self.module: str | None = None
 
@@ -52,9 +52,9 @@ class Writer:
             return value
         if type(value) is list:
             return self.each(value, place)
-        for name, form in self.forms.items():
-            if form.takes(value):
-                return {name: form.write(value, self, place)}
+        for name, codec in self.codecs.items():
+            if codec.takes(value):
+                return {name: codec.write(value, self, place)}
         raise cannot_be_saved(value, place)
 
     def each(self, values: Any, place: str) -> list[Any]:
@@ -77,14 +77,14 @@ class Reader:
 
     Parameters
     ----------
-    forms : dict of str to Form
+    codecs : dict of str to Codec
     arrays : dict of str to ndarray
     module : callable, optional
         What makes the torch module that is the user's own.
     """
 
-    def __init__(self, forms: Mapping[str, Form], arrays: dict[str, np.ndarray], module: Any = None) -> None:
-        self.forms = forms
+    def __init__(self, codecs: Mapping[str, Codec], arrays: dict[str, np.ndarray], module: Any = None) -> None:
+        self.codecs = codecs
         self.arrays = arrays
         self.module = module
 
@@ -95,7 +95,7 @@ class Reader:
         if not isinstance(content, dict):
             return content
         ((name, content),) = content.items()
-        return self.forms[name].read(content, self)
+        return self.codecs[name].read(content, self)
 
     def named(self, content: dict[str, Any]) -> dict[str, Any]:
         """Values by their names."""
@@ -107,7 +107,7 @@ class Reader:
 
 
 def cannot_be_saved(value: Any, place: str) -> TypeError:
-    """The error for a value without a form."""
+    """The error for a value without a codec."""
     if isinstance(value, BaseEstimator):
         return TypeError(
             f"{place} is {value!r:.80}, and save does not know what {type(value).__name__} learns. Save a pipeline in "
@@ -170,7 +170,7 @@ def _write_index(index: pd.Index, write: Writer, place: str) -> Any:
         return [write(index.left, f"{place}.left"), write(index.right, f"{place}.right"), index.closed]
     plain = index.to_numpy() if isinstance(index.dtype, np.dtype) else index.to_numpy(dtype=object)
     content = [write(plain, place), str(index.dtype)]
-    found = _read_index(content, Reader(write.forms, dict(write.arrays)))
+    found = _read_index(content, Reader(write.codecs, dict(write.arrays)))
     # strings may come back in another storage
     if found.inferred_type != index.inferred_type or not found.equals(index):
         raise cannot_be_saved(index, place)
@@ -187,7 +187,7 @@ def _write_columns(table: pd.DataFrame, write: Writer, place: str) -> Any:
     name = write(table.columns.name, f"{place}.name")
     content = [write(table.columns, place), [str(dtype) for dtype in table.dtypes], name]
     try:
-        is_same = _read_columns(content, Reader(write.forms, dict(write.arrays))).equals(table)
+        is_same = _read_columns(content, Reader(write.codecs, dict(write.arrays))).equals(table)
     except (TypeError, NotImplementedError):  # a dtype that its name does not tell
         is_same = False
     if not is_same:  # categories, say
@@ -231,13 +231,13 @@ def _read_optimizer(name: str, read: Reader) -> Any:
 
 BUILTINS = {one.__name__: one for one in (bool, int, float, str, object)}
 
-PLAIN_FORMS = {
-    "tuple": Form(
+PLAIN_CODECS = {
+    "tuple": Codec(
         lambda value: type(value) is tuple,
         lambda value, write, place: write.each(value, place),
         lambda content, read: tuple(read(content)),
     ),
-    "dict": Form(
+    "dict": Codec(
         lambda value: type(value) is dict,
         lambda value, write, place: [
             [write(k, f"{place}.{number}.key"), write(v, f"{place}.{number}")]
@@ -245,35 +245,35 @@ PLAIN_FORMS = {
         ],
         lambda content, read: {read(k): read(v) for k, v in content},
     ),
-    "number": Form(  # NumPy's own, and its strings
+    "number": Codec(  # NumPy's own, and its strings
         lambda value: isinstance(value, np.generic),
         lambda value, write, place: write(np.asarray(value), place),
         lambda content, read: read(content)[()],
     ),
-    "array": Form(lambda value: type(value) is np.ndarray, _write_array, _read_array),
-    "tensor": Form(
+    "array": Codec(lambda value: type(value) is np.ndarray, _write_array, _read_array),
+    "tensor": Codec(
         lambda value: type(value) in (torch.Tensor, nn.Parameter),
         _write_tensor,
         lambda name, read: torch.from_numpy(read.take(name)),
     ),
-    "index": Form(lambda value: isinstance(value, pd.Index), _write_index, _read_index),
-    "columns": Form(lambda value: type(value) is pd.DataFrame and not len(value), _write_columns, _read_columns),
-    "device": Form(
+    "index": Codec(lambda value: isinstance(value, pd.Index), _write_index, _read_index),
+    "columns": Codec(lambda value: type(value) is pd.DataFrame and not len(value), _write_columns, _read_columns),
+    "device": Codec(
         lambda value: isinstance(value, torch.device),
         lambda value, write, place: str(value),
         lambda content, read: torch.device(content),
     ),
-    "slice": Form(
+    "slice": Codec(
         lambda value: type(value) is slice,
         lambda value, write, place: write.each([value.start, value.stop, value.step], place),
         lambda content, read: slice(*read(content)),
     ),
-    "dtype": Form(
+    "dtype": Codec(
         lambda value: isinstance(value, np.dtype) and value.kind in "biufmMOUT",
         lambda value, write, place: "T" if value.kind == "T" else value.str,
         lambda content, read: np.dtype(content),
     ),
-    "NA": Form(lambda value: value is pd.NA, lambda value, write, place: None, lambda content, read: pd.NA),
-    "named": Form(_has_name, lambda value, write, place: value.__name__, _read_named),
-    "optimizer": Form(_is_optimizer, lambda value, write, place: value.__name__, _read_optimizer),
+    "NA": Codec(lambda value: value is pd.NA, lambda value, write, place: None, lambda content, read: pd.NA),
+    "named": Codec(_has_name, lambda value, write, place: value.__name__, _read_named),
+    "optimizer": Codec(_is_optimizer, lambda value, write, place: value.__name__, _read_optimizer),
 }

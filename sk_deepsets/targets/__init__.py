@@ -1,4 +1,4 @@
-"""What a model learns to predict: targets of sets and of elements, from y to numbers and from outputs to predictions."""
+"""What a model learns to predict: from y to numbers, and from outputs to predictions."""
 
 from sk_deepsets.targets._check import check_groups, check_one_for_each_set, check_weight
 from sk_deepsets.targets._classes import ClassTarget, LabelsTarget, has_several_labels
@@ -12,7 +12,13 @@ from sk_deepsets.targets._elements import (
 from sk_deepsets.targets._target import Encoded, Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 
+TARGETS = (
+    *(ClassTarget, LabelsTarget, ValueTarget, PositiveTarget),
+    *(ElementClassTarget, ChosenElementTarget, ElementValueTarget, ElementPositiveTarget, RankingTarget),
+)
+
 __all__ = [
+    "TARGETS",
     "ChosenElementTarget",
     "ClassTarget",
     "ElementClassTarget",

@@ -1,6 +1,6 @@
 """Target: what a model learns to predict, from y to numbers and from outputs to predictions."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 
 
 @dataclass
-class Target(ABC):
+class Target:
     """Base of the targets.
 
     ``fit_encode`` reads the y of a fit, ``fit`` learns the scale from the sets that are trained on, and ``dataset``

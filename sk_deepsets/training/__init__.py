@@ -10,7 +10,7 @@ from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, fi
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 from sk_deepsets.training._train import DivergedError, Training, train
 from sk_deepsets.training._user_callbacks import clone_callbacks
-from sk_deepsets.training._user_module import ModuleEnsemble, PaddedModule
+from sk_deepsets.training._user_module import ModuleEnsemble, ModuleStack, PaddedModule
 
 __all__ = [
     "OPTIMIZERS",
@@ -21,6 +21,7 @@ __all__ = [
     "EnsembleSelector",
     "EpochSelector",
     "ModuleEnsemble",
+    "ModuleStack",
     "PaddedModule",
     "RandomNumbers",
     "RegressorNet",

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor, check_sets
-from sk_deepsets.estimators._folds import Parts, assign_folds, hold_out, member_folds
-from sk_deepsets.training import SetDataset
+from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor
+from sk_deepsets.estimators._folds import assign_folds, hold_out, member_folds
 
 FRACTIONS = st.floats(0.01, 0.99)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -118,20 +117,6 @@ def test_folds_of_groups_share_sets_and_classes_about_equally():
     for one in (0, 1):
         counts = np.bincount(folds[labels == one], minlength=5)
         assert np.ptp(counts) <= 0.25 * counts.mean()
-
-
-def test_parts_cut_data_and_weights():
-    data = SetDataset(check_sets([[1.0], [2.0], [3.0], [4.0]]), np.arange(4))
-    held_out = Parts(4, np.array([0, 2, 3]), held_out=np.array([False, True, False]))
-    np.testing.assert_array_equal(held_out.weight(None), [1, 1, 0, 1])
-    np.testing.assert_array_equal(held_out.weight(np.array([2.0, 0, 5, 1])), [2, 0, 0, 1])
-    train, valid = held_out.cut(data)
-    assert (train.y.tolist(), valid.y.tolist()) == ([0, 3], [2])
-    folds = Parts(4, np.array([0, 2, 3]), fold=np.array([1, 0, 1]))
-    np.testing.assert_array_equal(folds.fold, [1, -1, 0, 1])
-    assert folds.weight(None) is None
-    train, valid = folds.cut(data)
-    assert (train.y.tolist(), train.fold.tolist(), valid) == ([0, 2, 3], [1, -1, 0, 1], None)
 
 
 def test_an_estimator_keeps_groups_together():

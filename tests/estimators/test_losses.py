@@ -151,7 +151,7 @@ def test_the_validation_loss_has_the_outliers(make_regressor, bags, values, n_me
     y = np.r_[values[:-1], 1e6]
     reg = make_regressor(loss="absolute_error", n_members=n_members)
     reg.fit(bags[:60], y[:60], X_val=bags[60:], y_val=y[60:])
-    error = np.abs(reg.predict(bags[60:]) - y[60:]).mean() / reg._target.scale[0]
+    error = np.abs(reg.predict(bags[60:]) - y[60:]).mean() / reg._fitted.target.scale[0]
     assert reg.history_[reg.best_iteration_ - 1]["valid_loss"] == pytest.approx(error, rel=1e-5)
 
 

@@ -142,7 +142,7 @@ def test_what_is_said_out_of_fold_is_the_mean_of_the_kinds_members_of_that_fold(
         wanted = np.einsum("k,kno->no", of_kinds, probabilities) + of_prior * np.exp(prior) / np.exp(prior).sum()
     else:
         wanted = np.einsum("k,kno->no", of_kinds, said) + of_prior * prior
-        wanted = wanted[:, 0] * model._target.scale + model._target.mean
+        wanted = wanted[:, 0] * model._fitted.target.scale + model._fitted.target.mean
     np.testing.assert_allclose(model.oof_prediction_, wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
-from sk_deepsets.estimators._scaling import mean_and_scale
 from sklearn.preprocessing import QuantileTransformer
 
 from sk_deepsets.nn import Scalings, Standardize
@@ -24,6 +23,7 @@ from sk_deepsets.nn._scalings import (
     quantiles,
     robust,
 )
+from sk_deepsets.preprocessing import mean_and_scale
 
 TABLES = st.tuples(st.integers(1, 80), st.integers(1, 4), st.integers(1, 30), st.integers(0, 2**32 - 1))
 ALL = {"standard", "clipped", "quantiles", "intervals"}

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sk_deepsets.estimators._scaling import mean_and_scale, median_and_scale, weighted_quantiles
 
-from sk_deepsets.estimators import _scaling
+from sk_deepsets.preprocessing import _scaling, mean_and_scale, median_and_scale, weighted_quantiles
 
 TABLES = st.tuples(st.integers(1, 40), st.integers(1, 4)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(-1000, 1000))

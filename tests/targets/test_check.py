@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sk_deepsets.estimators._check_targets import check_groups, check_weight, class_weights
 
 from sk_deepsets import (
     DeepSetsClassifier,
@@ -16,6 +15,8 @@ from sk_deepsets import (
     RaggedSets,
     check_sets,
 )
+from sk_deepsets.targets._check import check_groups, check_weight
+from sk_deepsets.targets._class_weights import class_weights
 
 SETS = check_sets([[1.0], [2.0, 5.0], [3.0]])
 GONE = [1, 0, 0]

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
-from sk_deepsets.estimators._element_targets import ChosenElementTarget
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -21,6 +20,7 @@ from sk_deepsets import (
     RaggedSets,
     element_scorer,
 )
+from sk_deepsets.targets import ChosenElementTarget
 
 SHORT = {"hidden_dims": (4,), "max_epochs": 2, "random_state": 0}
 ESTIMATORS = {
@@ -178,9 +178,8 @@ def test_probabilities_of_a_choice_are_a_softmax_over_each_set_and_its_first_lar
     scores = rng.integers(0, 3, sum(sizes)).astype(float) if ties else rng.normal(scale=500, size=sum(sizes))
     sets = RaggedSets(np.zeros((sum(sizes), 1)), np.r_[0, np.cumsum(sizes)])
     for chosen in (0, 1):
-        target = ChosenElementTarget()
-        target.classes, target.chosen = np.array(["a", "b"]), chosen
-        probabilities, labels = target.probabilities(scores[:, None], sets), target.labels(scores[:, None], sets)
+        target = ChosenElementTarget(classes=np.array(["a", "b"]), chosen=chosen)
+        probabilities, labels = target.answers(scores[:, None], sets), target.labels(scores[:, None], sets)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1)
         for first, last in pairwise(sets.offsets):
             part = scores[first:last]

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sk_deepsets.estimators._value_targets import ValueTarget
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, check_sets
+from sk_deepsets.targets import ValueTarget
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame({"id": RNG.integers(0, 200, 3000), "x": RNG.normal(size=3000)})
@@ -83,7 +83,7 @@ def test_the_prior_of_values_is_what_the_loss_asks_of_a_constant(loss, quantile,
     weight[0] += 1 - weight.sum() % 2  # an odd number has a middle
     sets = check_sets([[0.0]] * 41)
     target = ValueTarget(loss, standardize, quantile)
-    values = target.read(y, sets)
-    target.learn_scale(values, sets, weight.astype(float))
-    prior = target.prior(values, weight.astype(float))
-    np.testing.assert_allclose(target.values(prior[None]), wanted(y, weight), rtol=1e-6)
+    encoded = target.fit_encode(y, sets)
+    target.fit(encoded, weight.astype(float))
+    prior = target.prior(encoded, weight.astype(float))
+    np.testing.assert_allclose(target.answers(prior[None]), wanted(y, weight), rtol=1e-6)

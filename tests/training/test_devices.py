@@ -36,7 +36,8 @@ def test_no_tensor_is_made_elsewhere(fitted, name, training):
     case, model = fitted(name)
     net = pickle.loads(pickle.dumps(model.net_))
     sets = model._read_sets(case.X)
-    data = model._target.dataset(model._target.read(case.y, sets), sets, None)
+    target = model._fitted.target
+    data = target.dataset(target.encode(case.y, sets, ""))
     if net.module_.n_folds > 1:
         data.fold = torch.arange(len(sets)) % net.module_.n_folds
     net.module_.to("meta").train(training)

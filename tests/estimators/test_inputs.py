@@ -1,70 +1,18 @@
-"""The kinds of members by default: how many there are, and what they learn from the data first."""
+"""What a net learns from the training sets before it is trained: the scalings of its inputs."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from sk_deepsets.estimators._kinds import KINDS, adapted, layout, learn_columns, learn_inputs
 
 from sk_deepsets import RaggedSets, SetAggregator, check_sets
-from sk_deepsets.estimators import _kinds
+from sk_deepsets.estimators import _inputs
+from sk_deepsets.estimators._inputs import ensemble_inputs, learn_columns
+from sk_deepsets.estimators._variants import VARIANTS
 from sk_deepsets.nn import PackedSets
 from sk_deepsets.preprocessing import SetEncoder
 
 RNG = np.random.default_rng(0)
-
-
-@pytest.mark.parametrize(
-    ("n_sets", "n_elements", "wanted"),
-    [
-        (4, 10, (4, 4)),
-        (5, 10, (4, 5)),
-        (4_999, 49_999, (4, 5)),
-        (5_000, 10, (4, 4)),
-        (100, 50_000, (4, 4)),
-        (100, 1_000_000, (2, 3)),
-        (2, 2_000_000, (2, 2)),
-    ],
-)
-def test_by_default_there_are_20_members_and_fewer_of_much_data(n_sets, n_elements, wanted):
-    kinds, n_folds = layout("auto", n_sets, n_elements)
-    assert (len(kinds), n_folds) == wanted
-    assert kinds[0] is KINDS[0]
-
-
-# fmt: off
-TABLE = {
-    1: (1, 1), 2: (1, 2), 3: (1, 3), 4: (1, 4), 5: (1, 5), 6: (1, 6), 7: (1, 7), 8: (2, 4), 9: (1, 9), 10: (2, 5),
-    11: (1, 11), 12: (3, 4), 13: (1, 13), 14: (2, 7), 15: (3, 5), 16: (4, 4), 18: (3, 6), 20: (4, 5), 24: (4, 6),
-}
-# fmt: on
-
-
-@pytest.mark.parametrize("n_members", TABLE)
-def test_a_number_of_members_is_as_many_kinds_as_there_can_be_with_four_folds(n_members):
-    kinds, n_folds = layout(n_members, 1000, 1000)
-    assert (kinds, n_folds) == (KINDS[: TABLE[n_members][0]], TABLE[n_members][1])
-
-
-@given(st.integers(1, 500))
-def test_kinds_times_folds_are_the_members(n_members):
-    kinds, n_folds = layout(n_members, 1000, 1000)
-    assert len(kinds) * n_folds == n_members
-    assert n_folds >= 4 or len(kinds) == 1
-
-
-def test_the_users_parameters_are_those_of_all_kinds():
-    plain = {"dropout": "auto", "pool_type": "auto", "additive": False, "standardize": True}
-    assert adapted(KINDS[:3], **plain) == KINDS[:3]
-    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "dropout": 0.25})} == {0.25}
-    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "additive": True})} == {0.0}
-    assert {kind.dropout for kind in adapted(KINDS, **{**plain, "dropout": 0.25, "additive": True})} == {0.25}
-    assert not any(kind.sums or kind.statistics for kind in adapted(KINDS, **{**plain, "pool_type": "mean"}))
-    for kind, raw in zip(KINDS, adapted(KINDS, **{**plain, "standardize": False}), strict=True):
-        assert raw.elements == ("standard",)
-        assert raw.statistics == (("standard",) if kind.statistics else ())
 
 
 def test_columns_are_learned_from_rows_with_a_weight():
@@ -98,7 +46,7 @@ def test_codes_stand_behind_the_numbers_and_are_not_scaled():
 
 
 def test_of_very_many_rows_a_part_tells_the_quantiles(monkeypatch):
-    monkeypatch.setattr(_kinds, "ENOUGH_ELEMENTS", 10)
+    monkeypatch.setattr(_inputs, "ENOUGH_ELEMENTS", 10)
     table = np.sort(RNG.normal(size=(95, 1)), axis=0)
     found = learn_columns(table, [], None, {"quantiles"}, True).scalings
     wanted = learn_columns(table[::10], [], None, {"quantiles"}, False).scalings
@@ -110,10 +58,10 @@ def test_of_very_many_rows_a_part_tells_the_quantiles(monkeypatch):
 def test_statistics_are_scaled_as_a_table_of_aggregates_would_be(weighted):
     sets = check_sets([RNG.normal(2, 3, size=(size, 2)) for size in RNG.integers(1, 9, 40)])
     weight = np.r_[RNG.uniform(0.5, 2, 30), np.zeros(10)] if weighted else None
-    found = learn_inputs(KINDS, sets, SetEncoder().fit(sets), weight, True)
-    of_elements = np.ones(len(sets.elements)) if weight is None else weight[sets.segments]
-    mean = np.average(sets.elements, axis=0, weights=of_elements)
-    scale = np.sqrt(np.average((sets.elements - mean) ** 2, axis=0, weights=of_elements))
+    found = ensemble_inputs(VARIANTS[4], sets, SetEncoder().fit(sets), weight, True)
+    element_weight = np.ones(len(sets.elements)) if weight is None else weight[sets.segments]
+    mean = np.average(sets.elements, axis=0, weights=element_weight)
+    scale = np.sqrt(np.average((sets.elements - mean) ** 2, axis=0, weights=element_weight))
     scaled = sets.replace((sets.elements - mean) / scale)
     table = SetAggregator(("mean", "std", "min", "max", "size")).fit_transform(scaled)
     table = np.c_[table, np.log1p(table[:, -1])]
@@ -129,7 +77,7 @@ def test_a_context_of_numbers_and_categories():
     context = pd.DataFrame({"age": RNG.normal(40, 10, 30), "town": pd.Categorical(RNG.choice(["a", "b", "c"], 30))})
     sets = RaggedSets(RNG.normal(size=(60, 2)), np.arange(0, 61, 2), context=context)
     encoder = SetEncoder().fit(sets)
-    found = learn_inputs(KINDS[:1], encoder.transform(sets), encoder, None, True)["context"]
+    found = ensemble_inputs(VARIANTS[1], encoder.transform(sets), encoder, None, True)["context"]
     assert found.n_numbers == 1
     assert list(found.n_categories) == encoder.n_context_categories
     assert found.scalings.names == ["clipped"]
