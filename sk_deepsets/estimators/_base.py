@@ -224,8 +224,7 @@ class DeepSetsBase(BaseEstimator):
         }
         if fitted.target.classes is not None:
             attributes["classes_"] = fitted.target.classes
-        features = {name: value for name, value in vars(fitted.reader.padder).items() if name.endswith("_in_")}
-        vars(self).update(attributes, **features, _fitted=fitted)
+        vars(self).update(attributes, **fitted.reader.features, _fitted=fitted)
 
     def _build(self, encoded, weight, target, encoder, layout, device, random_numbers):
         """A net for these training sets."""
@@ -261,10 +260,11 @@ class DeepSetsBase(BaseEstimator):
 
     def _read_sets(self, X, reader=None):
         """X as sets of numbers like those of ``fit``, or of a reader."""
-        features = self if reader is None else reader.padder
         reader = self._fitted.reader if reader is None else reader
+        known = copy.copy(self)  # in whose name scikit-learn compares the features
+        vars(known).update(reader.features)
         sets = check_sets(X, dtype=None, ensure_min_elements=0, missing_sets=self.missing_sets)
-        sets = check_features(features, sets, reset=False)
+        sets = check_features(known, sets, reset=False)
         names, expected = columns_of(X), reader.columns
         if not len(sets.elements) and None not in (names, expected) and {*names} != {*expected}:
             raise ValueError(

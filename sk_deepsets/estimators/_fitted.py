@@ -18,6 +18,11 @@ class SetReader:
     columns: list[str] | None
     """The names of the columns of the table that the sets came in"""
 
+    @property
+    def features(self) -> dict[str, Any]:
+        """Number and names of the features of an element, as attributes of an estimator."""
+        return {name: value for name, value in vars(self.padder).items() if name.endswith("_in_")}
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:

@@ -160,16 +160,11 @@ def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
     state = {name: value for name, value in estimator.__getstate__().items() if name not in others}
     if parameters.get("module") is not None:
         write.module, parameters["module"] = comparable(parameters["module"]), None
-    net = None
-    if isinstance(estimator, DeepSetsBase):
-        net = write(estimator._fitted.net.module_, f"{place}net_")
+    content = {"class": type(estimator).__name__, "parameters": write.named(parameters, place), "net": None}
+    if isinstance(estimator, DeepSetsBase) and estimator._fitted is not None:
+        content["net"] = write(estimator._fitted.net.module_, f"{place}net_")
         state["_fitted"] = replace(estimator._fitted, net=None)
-    return {
-        "class": type(estimator).__name__,
-        "parameters": write.named(parameters, place),
-        "fitted": write.named(state, place),
-        "net": net,
-    }
+    return content | {"fitted": write.named(state, place)}
 
 
 def _read_estimator(content: Any, read: Reader) -> Any:

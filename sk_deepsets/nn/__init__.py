@@ -5,7 +5,7 @@ True or 1 where there is an element. Phi runs on real elements only, however muc
 """
 
 from sk_deepsets.nn._columns import Columns
-from sk_deepsets.nn._deep_sets import DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.nn._deep_sets import DeepSets, DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack, Variant
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
 from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
@@ -28,7 +28,7 @@ from sk_deepsets.nn._statistics import Statistics
 
 # What a model of this package consists of, and a file may hold.
 MODULES = (
-    *(DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
+    *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
     *(MemberLinear, MemberEmbedding, Dropout, PermutationEquivariantLayer, SetPooling),
     *ENCODERS.values(),
@@ -43,6 +43,7 @@ __all__ = [
     "ChoiceDecoder",
     "Columns",
     "Decoder",
+    "DeepSets",
     "DeepSetsConditional",
     "DeepSetsEnsemble",
     "DeepSetsEquivariant",

@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, check_sets
-from sk_deepsets.estimators import _base
+from sk_deepsets.estimators import _plan
 from sk_deepsets.nn import DeepSetsEnsemble, DeepSetsInvariant
 from sk_deepsets.training import ModuleEnsemble, PaddedModule, SetDataset
 
@@ -98,7 +98,7 @@ def test_a_refit_with_another_number_of_members_is_another_net(case, bags):
 def test_members_do_not_depend_on_the_targets_of_their_own_fold(case, bags, make, weighted, monkeypatch):
     """With other targets in one fold, the members of that fold stay the same to the last bit, and no others do."""
     fold = np.random.default_rng(0).permutation(np.arange(90) % 4)
-    monkeypatch.setattr(_base, "member_folds", lambda *args: fold)
+    monkeypatch.setattr(_plan, "member_folds", lambda *args: fold)
     own = fold == 1
     weight = np.where(own, 1, np.random.default_rng(1).uniform(0.5, 2, 90)) if weighted else None
     changed = case.y.copy()

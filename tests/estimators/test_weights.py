@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sk_deepsets.estimators import _base
+from sk_deepsets.estimators import _plan
 
 
 @pytest.mark.parametrize("pool_type", ["mean", "sum"])
@@ -69,7 +69,7 @@ def test_the_held_out_loss_is_weighted(case, bags, see_data):
 
 
 def test_sets_of_weight_zero_do_not_count_among_those_that_are_enough_to_hold_out(case, bags, monkeypatch):
-    monkeypatch.setattr(_base, "ENOUGH_TO_HOLD_OUT", 70)
+    monkeypatch.setattr(_plan, "ENOUGH_TO_HOLD_OUT", 70)
     weight = (np.arange(len(bags)) % 3 > 0).astype(float)
     model = case.make(early_stopping="auto", max_epochs=1).fit(bags, case.y, sample_weight=weight)
     assert "valid_loss" not in model.history_[-1]

@@ -15,7 +15,7 @@ from sk_deepsets.targets import TARGETS
 from tests.models import CLASS, SETS, SINGLE
 
 NOT_SAVED = {
-    *("Model", "SetModel", "DeepSets", "Stack", "Ensemble", "Pool"),
+    *("Model", "SetModel", "Stack", "Ensemble", "Pool"),
     *("LossOfSets", "OnePerSet", "ListNet", "GammaNLLLoss", "PinballLoss", "Decoder", "ChoiceDecoder"),
     *("Served", "ColumnSteps", "PaddedModule"),
 }

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 import torch
 
-from sk_deepsets.io._values import PLAIN_FORMS, Reader, Writer
+from sk_deepsets.io._values import PLAIN_CODECS, Reader, Writer
 
 
 def there_and_back(value):
-    write = Writer(PLAIN_FORMS)
+    write = Writer(PLAIN_CODECS)
     content = json.loads(json.dumps(write(value, "value")))
-    return Reader(PLAIN_FORMS, write.arrays)(content)
+    return Reader(PLAIN_CODECS, write.arrays)(content)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_indexes(index):
 )  # fmt: skip
 def test_anything_else_is_an_error_that_says_where(value):
     with pytest.raises(TypeError, match=r"^here.* is .*which a file without code cannot hold"):
-        Writer(PLAIN_FORMS)(value, "here")
+        Writer(PLAIN_CODECS)(value, "here")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_anything_else_is_an_error_that_says_where(value):
 )  # fmt: skip
 def test_what_no_writer_wrote_is_an_error(content):
     with pytest.raises((ValueError, LookupError, TypeError, AttributeError)):
-        Reader(PLAIN_FORMS, {"a": np.arange(3)})(content)
+        Reader(PLAIN_CODECS, {"a": np.arange(3)})(content)
 
 
 def test_a_value_that_is_missing_stays_the_one_of_pandas():
