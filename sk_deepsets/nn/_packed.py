@@ -28,8 +28,12 @@ class PackedSets(NamedTuple):
     def sum(self, values: Tensor) -> Tensor:
         """The sum of values of the elements (n, k) over each set: (b, k)."""
         segments, n_sets = self.segments, self.sizes.shape[0]
-        # a compiled or exported program has no loop whose length depends on the data
-        longest = 0 if torch.compiler.is_compiling() else values.shape[0]
+        if torch.compiler.is_compiling():
+            # an exported program has no loop whose length depends on the data; and of index_add it makes a ScatterND,
+            # of which onnxruntime loses a term now and then where several threads add to one row
+            rows = segments.unsqueeze(1).expand_as(values)
+            return values.new_zeros(n_sets, values.shape[1]).scatter_add(0, rows, values)
+        longest = values.shape[0]
         if longest > BLOCK and values.device.type == "cpu":  # elsewhere, to read a number is to wait for the device
             longest = int(self.sizes.max())
         sizes = self.sizes
