@@ -35,6 +35,12 @@ def test_a_file_imports_from_lower_ranks_only(path):
     assert not wrong, f"{folder} (rank {RANKS[folder]}) imports from {wrong}"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_of_other_folders_a_file_imports_what_they_export(path):
+    others = [name.split(".")[1:] for name in imported_modules(path) if name.startswith("sk_deepsets.")]
+    assert not [parts for parts in others if parts[0] != path.parent.name and len(parts) > 1]
+
+
 def test_only_training_imports_skorch():
     users = {path.parent.name for path in FILES if any(m.split(".")[0] == "skorch" for m in imported_modules(path))}
     assert users == {"training"}

@@ -7,7 +7,7 @@ from inspect import signature
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import check_scoring, get_scorer, ndcg_score
 from sklearn.utils.metadata_routing import _MetadataRequester, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
@@ -49,9 +49,7 @@ def element_scorer(scoring):
 
 
 def mean_ndcg(relevance, scores, segments, k=None):
-    """Normalised discounted cumulative gain (Järvelin and Kekäläinen, 2002), the mean over sets.
-
-    Elements with equal scores share the discounts of their ranks, as in :func:`sklearn.metrics.ndcg_score`.
+    """The mean of :func:`sklearn.metrics.ndcg_score` over sets (Järvelin and Kekäläinen, 2002).
 
     Parameters
     ----------
@@ -73,19 +71,13 @@ def mean_ndcg(relevance, scores, segments, k=None):
     if (relevance < 0).any():
         raise ValueError(f"ndcg requires grades of at least 0, but got {relevance.min()}.")
     sizes = np.bincount(segments)
-    place = np.arange(len(segments)) - np.repeat(sizes.cumsum() - sizes, sizes)
-    worth = np.where(place < (k or np.inf), 1 / np.log2(place + 2), 0)
-
-    best = relevance[np.lexsort((-relevance, segments))]
-    order = np.lexsort((-scores, segments))
-    gain, score = relevance[order], scores[order]
-    ties = np.flatnonzero(np.r_[True, (np.diff(score) != 0) | (np.diff(segments) != 0)][: len(score)])
-    of_tie = np.diff(np.append(ties, len(score)))
-    shared = np.repeat(np.add.reduceat(worth, ties) / of_tie, of_tie) if len(ties) else worth
-
-    found, ideal = (np.bincount(segments, gains) for gains in (gain * shared, best * worth))
-    counted = (sizes > 1) & (ideal > 0)
-    return float(np.mean(found[counted] / ideal[counted])) if counted.any() else np.nan
+    counted = (sizes > 1) & (np.bincount(segments, relevance) > 0)
+    total = 0.0
+    for size in np.unique(sizes[counted]):  # sets of one size are a table
+        rows = (counted & (sizes == size))[segments]
+        tables = (values[rows].reshape(-1, size) for values in (relevance, scores))
+        total += ndcg_score(*tables, k=k) * rows.sum() / size
+    return float(total / counted.sum()) if counted.any() else np.nan
 
 
 class _RankingScorer(_MetadataRequester):
