@@ -4,26 +4,35 @@ Shapes: ``b`` sets in a batch, ``m`` elements in the largest, ``d`` features. ``
 True or 1 where there is an element. Phi runs on real elements only, however much padding the batch holds.
 """
 
-from sk_deepsets.nn._columns import Columns
-from sk_deepsets.nn._deep_sets import DeepSets, DeepSetsConditional, DeepSetsInvariant
+from sk_deepsets.nn._columns import Columns, MixedColumns
+from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack, Variant
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
-from sk_deepsets.nn._element_losses import ListNet, LossOfSets, OnePerSet, log_softmax_over_sets, softmax_over_sets
 from sk_deepsets.nn._encoder import ENCODERS
 from sk_deepsets.nn._ensemble import Ensemble, Inputs, Stack
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
 from sk_deepsets.nn._fusion import Fusion
+from sk_deepsets.nn._invariant import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._layers import Layers, MemberEmbedding, MemberLinear
 from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._links import LINKS, ChoiceDecoder, Decoder, even_weights, linked_mean
-from sk_deepsets.nn._losses import GammaNLLLoss, PinballLoss, member_losses, row_losses
-from sk_deepsets.nn._mixed_columns import MixedColumns
+from sk_deepsets.nn._losses import (
+    GammaNLLLoss,
+    ListNet,
+    LossOfSets,
+    OnePerSet,
+    PinballLoss,
+    log_softmax_over_sets,
+    member_losses,
+    row_losses,
+    softmax_over_sets,
+)
 from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack, pad, unpack
-from sk_deepsets.nn._pools import POOL_TYPES, POOLS, SetPooling, masked_pool
-from sk_deepsets.nn._scalings import PiecewiseLinear, Quantiles, Scalings, SmoothClip
-from sk_deepsets.nn._standardize import Standardize
+from sk_deepsets.nn._pools import POOL_TYPES, POOLS
+from sk_deepsets.nn._scalings import PiecewiseLinear, Quantiles, Scalings, SmoothClip, Standardize
+from sk_deepsets.nn._set_pooling import SetPooling, masked_pool
 from sk_deepsets.nn._statistics import Statistics
 
 # What a model of this package consists of, and a file may hold.

@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from sk_deepsets.nn._dropout import current_generator, random_generator
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._pools import Max, SetPooling
+from sk_deepsets.nn._pools import Max
+from sk_deepsets.nn._set_pooling import SetPooling
 
 # This many values of a layer fit a processor's cache and reuse memory that is already allocated: phi takes 0.5 to 0.8
 # of the time that it takes in one go, forward and backward. On a GPU each chunk is some thirty programs to launch, so

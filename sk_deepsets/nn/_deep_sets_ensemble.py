@@ -16,7 +16,7 @@ from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._pools import PoolType, SetPooling
+from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 from sk_deepsets.nn._statistics import Statistics
 
 # Batches whose scaled elements have no more values than this are scaled at once, for all variants; larger ones in the

@@ -12,7 +12,7 @@ from sk_deepsets.nn._layers import MakeLinear
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
-from sk_deepsets.nn._pools import SetPooling
+from sk_deepsets.nn._set_pooling import SetPooling
 
 
 class PermutationEquivariantLayer(nn.Module):

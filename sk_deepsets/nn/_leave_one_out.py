@@ -18,7 +18,8 @@ from torch import Tensor
 
 from sk_deepsets.nn._chunked import Chunk, Phi, chunk_size, cut
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._pools import Known, Pool, SetPooling
+from sk_deepsets.nn._pools import Known, Pool
+from sk_deepsets.nn._set_pooling import SetPooling
 
 # Trees are many small steps: they pay with more elements at once than phi.
 CHUNKS_AT_ONCE = 4

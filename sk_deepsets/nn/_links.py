@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from sk_deepsets.nn._element_losses import softmax_over_sets
+from sk_deepsets.nn._losses import softmax_over_sets
 from sk_deepsets.nn._packed import PackedSets
 
 TINY = 1e-12  # a probability that is 0 to the last digit is not known that well

@@ -1,4 +1,4 @@
-"""Losses that torch does not have, one for each output, and the losses of the members of an ensemble."""
+"""Losses that torch does not have: of values, of the elements of a set, and of the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from sk_deepsets.nn._packed import PackedSets
 
 
 class GammaNLLLoss(nn.Module):
@@ -30,6 +32,42 @@ class PinballLoss(nn.Module):
         """Losses of the shape of ``output``."""
         error = target - output
         return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
+
+
+def log_softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
+    """The logarithm of the softmax of scores (n, k) over the elements of each set; ``packed`` tells the sets."""
+    # the largest score cancels out: it needs no gradient
+    largest = packed.max(scores.detach())
+    shifted = scores - packed.spread(largest)
+    total = packed.sum(shifted.exp())
+    return shifted - packed.spread(torch.where(total > 0, total, 1).log())  # an empty set has no elements
+
+
+def softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:
+    """The softmax of scores (n, k) over the elements of each set: shares that add up to 1 in each set."""
+    return log_softmax_over_sets(scores, packed).exp()
+
+
+class LossOfSets(nn.Module):
+    """A loss with one value for each set, (b,), from outputs and targets of its elements."""
+
+
+class OnePerSet(LossOfSets):
+    """Minus the log of the softmax over the set at the chosen element: the conditional logit (McFadden, 1974); (b,)."""
+
+    def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
+        """Losses (b,) of scores (n, 1); the target (n,) is 1 for the chosen element and 0 elsewhere."""
+        chosen = target.unsqueeze(1) * log_softmax_over_sets(output, packed)
+        return -packed.sum(chosen)[:, 0]
+
+
+class ListNet(LossOfSets):
+    """Cross-entropy of the softmax of the scores with that of the relevance: ListNet (Cao et al., 2007); (b,)."""
+
+    def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
+        """Losses (b,) of scores (n, 1); the target (n,) is the relevance."""
+        relevance = softmax_over_sets(target.unsqueeze(1), packed)
+        return -packed.sum(relevance * log_softmax_over_sets(output, packed))[:, 0]
 
 
 def row_losses(losses: Tensor, weight: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sk_deepsets.nn._fusion import FUSION_TYPES, Fused, Fusion
 from sk_deepsets.nn._layers import ONE_NET, Layers
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._pools import SetPooling
+from sk_deepsets.nn._set_pooling import SetPooling
 
 
 class WeightCounts(NamedTuple):

@@ -9,13 +9,48 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn._standardize import Standardize
-
 # Intervals of one column, and of all columns together, in piecewise-linear encoding.
 INTERVALS, MOST_INTERVALS = 16, 256
 KNOTS = 32
 CLIP = 4.0
 FAR = 1e15  # scaled values beyond it are all alike; their squares are in the range of float32
+
+
+class Standardize(nn.Module):
+    """(x - mean) / scale, computed in float64 whatever the dtype of x is, returned in the model's dtype.
+
+    As a layer it travels with the model's weights, so that a saved model takes raw data; and each batch is
+    standardised when it is needed, with no copy of the data set.
+
+    Parameters
+    ----------
+    mean, scale : Tensor of shape (d,)
+        In float64, so that x loses no digits to a large mean: time stamps keep their seconds. A mean rounded to the
+        dtype of x would make the same values in another dtype other values.
+
+    Notes
+    -----
+    The model's dtype is torch's default dtype at the time of construction, or what ``model.double()`` makes it.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    like_model: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+        # follows the model where model.double() takes it, which a dtype kept as an attribute would not
+        self.register_buffer("like_model", torch.empty(0), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardise ``x (n, d)``."""
+        return self.unrounded(x).to(self.like_model.dtype)
+
+    def unrounded(self, x: Tensor) -> Tensor:
+        """The same before it is rounded to the model's dtype."""
+        return (x.to(torch.promote_types(x.dtype, self.mean.dtype)) - self.mean) / self.scale
 
 
 class SmoothClip(nn.Module):

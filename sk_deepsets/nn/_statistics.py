@@ -11,8 +11,8 @@ from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._pools import SetPooling
-from sk_deepsets.nn._standardize import Standardize
+from sk_deepsets.nn._scalings import Standardize
+from sk_deepsets.nn._set_pooling import SetPooling
 
 # With more columns than this, their means alone say more than four statistics that are mostly noise.
 MANY_COLUMNS = 256

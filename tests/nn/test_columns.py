@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from sk_deepsets.nn import MixedColumns
-from sk_deepsets.nn._mixed_columns import embedding_dim
+from sk_deepsets.nn._columns import embedding_dim
 
 
 def test_numbers_and_the_embedding_of_each_category_stand_side_by_side():
