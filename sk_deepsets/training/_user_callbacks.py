@@ -17,7 +17,7 @@ from skorch.callbacks import (
 )
 
 from sk_deepsets.training._checkpoint import Checkpoint as ResumableCheckpoint
-from sk_deepsets.training._progress import progress_of
+from sk_deepsets.training._progress import progress_callbacks
 from sk_deepsets.training._selector import EpochSelector
 
 SCORING = (BatchScoring, EpochScoring, PassthroughScoring)
@@ -63,7 +63,7 @@ def make_callbacks(
         Whether callbacks that score held-out sets are accepted.
     """
     resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
-    ours = [("best_epoch", selector), *progress_of(verbose)]
+    ours = [("best_epoch", selector), *progress_callbacks(verbose)]
     taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
     users = list(callbacks or [])
     for number, one in enumerate(users):

@@ -155,7 +155,7 @@ def test_an_early_stopping_of_skorch_ends_a_fit_and_not_a_search(case, bags, n_m
     if hasattr(case.make(), "n_members"):
         make["n_members"] = n_members
     model = case.make(**make, verbose=1).fit(bags, case.y)
-    assert "epoch 3 of 30, stopped early" in capsys.readouterr().err
+    assert "| 3/3 [" in capsys.readouterr().err
     assert model.n_iter_ == 3
     assert all(row.keys() >= EPOCH for row in model.history_)
     search = GridSearchCV(case.make(**make), {"lr": [0.1, 0.01]}, cv=2).fit(bags, case.y)
@@ -329,8 +329,8 @@ def test_verbose_1_shows_how_the_fit_goes(case, bags, capsys):
     case.make(verbose=1, max_epochs=4).fit(bags, case.y)
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.count("\n") == 4  # in a file, a line for each epoch
-    assert "epoch 4 of 4" in err
+    assert err.count("\n") == 1
+    assert "| 4/4 [" in err
 
 
 @pytest.mark.parametrize("max_epochs", [4, 300])

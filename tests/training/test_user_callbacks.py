@@ -28,7 +28,7 @@ from sk_deepsets import (
     ElementTransformer,
 )
 from sk_deepsets.training import _ensemble_selector, clone_callbacks
-from sk_deepsets.training._progress import EpochLines
+from sk_deepsets.training._progress import ProgressBar
 from sk_deepsets.training._selector import BestEpoch
 from sk_deepsets.training._user_callbacks import make_callbacks
 
@@ -251,7 +251,7 @@ def test_callbacks_are_those_of_the_package_and_the_users_own():
     assert make_callbacks(None, BestEpoch(7), 0)[0][1].sets_lr
 
 
-@pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, EpochLines), (2, PrintLog), (3, PrintLog)])
+@pytest.mark.parametrize(("verbose", "kind"), [(0, None), (1, ProgressBar), (2, PrintLog), (3, PrintLog)])
 def test_verbose_chooses_what_is_shown(verbose, kind):
     shown = [type(callback) for _, callback in make_callbacks(None, BestEpoch(3), verbose)][1:]
     assert shown == ([] if kind is None else [kind])
