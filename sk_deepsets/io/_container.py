@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_deepsets.training import written_whole
+from sk_deepsets.training import atomic_write
 
 
 def write_file(path: str | Path, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -21,7 +21,7 @@ def write_file(path: str | Path, settings: dict[str, Any], arrays: dict[str, np.
     arrays = {name: _plain(array) for name, array in arrays.items()}
     text = json.dumps(settings, separators=(",", ":"))
     content = safetensors.numpy.save(arrays, {"sk_deepsets": text, "sha256": _checksum(text, arrays)})
-    with written_whole(Path(path)) as part:
+    with atomic_write(Path(path)) as part:
         part.write_bytes(content)
 
 

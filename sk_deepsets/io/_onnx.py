@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from sk_deepsets.estimators import DeepSetsBase
 from sk_deepsets.io._steps import Columns, Input, Steps, names_of
 from sk_deepsets.nn import Standardize, pack, unpack
-from sk_deepsets.training import plain_torch, written_whole
+from sk_deepsets.training import atomic_write, plain_torch
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 # From 0 to a column of numbers, in float32, of which it has seven digits.
@@ -145,7 +145,7 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
         )
     assert program is not None
     program.model.metadata_props["sk_deepsets"] = json.dumps(description(estimator, steps), default=str)
-    with written_whole(Path(path)) as part:
+    with atomic_write(Path(path)) as part:
         program.save(part)
 
 

@@ -3,7 +3,7 @@
 from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
 from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
-from sk_deepsets.training._checkpoint import checkpoint_path, written_whole
+from sk_deepsets.training._checkpoint import atomic_write, checkpoint_path
 from sk_deepsets.training._ensemble_selector import EnsembleSelector
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for
@@ -32,6 +32,7 @@ __all__ = [
     "Split",
     "Training",
     "as_global_generator",
+    "atomic_write",
     "attention",
     "build_net",
     "checkpoint_path",
@@ -42,5 +43,4 @@ __all__ = [
     "plain_torch",
     "threads_for",
     "train",
-    "written_whole",
 ]

@@ -18,15 +18,14 @@ from skorch.callbacks import Callback, EpochTimer, PrintLog
 
 from sk_deepsets.nn import current_generator
 from sk_deepsets.training._net import Split
-from sk_deepsets.training._progress import EpochBar, EpochLines
+from sk_deepsets.training._progress import ProgressBar
 from sk_deepsets.training._selector import EpochSelector
 
 # What a file begins with; then, as digests, the training that it belongs to, and a checksum of all the rest.
 MAGIC = b"sk_deepsets checkpoint 2\n"
 DIGEST_SIZE = hashlib.sha256().digest_size
-# The callbacks that are as good when they begin anew.
-OF_ONE_PROCESS = (EpochBar, EpochLines, EpochTimer, PrintLog)
-
+# The callbacks without a state that lasts.
+STATELESS = (ProgressBar, EpochTimer, PrintLog)
 # Types of parameters of a callback that it may count or collect in.
 COUNTS = (bool, int, float, str, list)
 
@@ -51,8 +50,8 @@ def checkpoint_path(folder: str | Path, description: str, data: Split) -> Path:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A file to write, which takes the place of another when it is complete, and else is taken away."""
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A temporary file to write, which replaces ``path`` when it is complete, and is deleted after an error."""
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part
@@ -98,13 +97,13 @@ class Checkpoint(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the file; the one before it is there until this one is complete."""
         generator = current_generator()
-        lasting = [(n, one) for n, one in net.callbacks_ if one is not self and not isinstance(one, OF_ONE_PROCESS)]
+        stateless = (Checkpoint, *STATELESS)
         state = {
             # in one pickle, since the optimizer, and schedulers of its learning rate, refer to the weights
             "module": net.module_,
             "optimizer": net.optimizer_,
             "history": list(net.history),
-            "callbacks": {name: _state_of(one) for name, one in lasting},
+            "callbacks": {name: _state_of(cb) for name, cb in net.callbacks_ if not isinstance(cb, stateless)},
             "generator": None if generator is None else generator.get_state(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +112,7 @@ class Checkpoint(Callback):
         except (AttributeError, TypeError, pickle.PicklingError) as error:
             raise TypeError(f"checkpoint cannot pickle the module, the optimizer or a callback: {error}") from error
         # the part is gone where an equal fit beside this one has come to its end
-        with suppress(FileNotFoundError), written_whole(self.path) as part:
+        with suppress(FileNotFoundError), atomic_write(self.path) as part:
             content = self._training + content
             part.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
 
@@ -141,14 +140,14 @@ class Checkpoint(Callback):
 
     def delete(self) -> None:
         """Delete the file, and what killed processes left of it."""
-        for one in (self.path, *self.path.parent.glob(f"{self.path.name}.*.part")):
-            one.unlink(missing_ok=True)
+        for path in (self.path, *self.path.parent.glob(f"{self.path.name}.*.part")):
+            path.unlink(missing_ok=True)
 
 
 def _state_of(callback: Any) -> dict[str, Any]:
     """What training changes in a callback: its parameters only as far as they are numbers, texts or lists."""
     if isinstance(callback, EpochSelector):
-        return callback.__getstate__()
+        return callback.state_dict()
     if not isinstance(callback, Callback):
         return dict(vars(callback))
     parameters = callback.get_params(deep=False)
@@ -157,6 +156,9 @@ def _state_of(callback: Any) -> dict[str, Any]:
 
 def _set_state(callback: Any, state: dict[str, Any]) -> None:
     """Put it back; a list stays the same object, which the user may hold."""
+    if isinstance(callback, EpochSelector):
+        callback.load_state_dict(state)
+        return
     for name, value in state.items():
         present = vars(callback).get(name)
         if isinstance(value, list) and isinstance(present, list):

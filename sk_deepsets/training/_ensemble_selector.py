@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,6 @@ ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
 """Sets, or elements, after which variants that are not chosen are no longer trained"""
 MOST_ROUNDS, MOST_EVALUATED = 30, 20_000
 """Rounds of the selection, and sets that it evaluates"""
-OF_THE_DATA = ("_evaluated", "_evaluation_set", "_loss", "_variant_outputs")
 
 
 class Candidate(NamedTuple):
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
 
 
 class Library(NamedTuple):
-    """What is known of the epochs that are finished; replaced at once, since Ctrl-C may come at any time."""
+    """What is known of the epochs that are finished; replaced as a whole, since Ctrl-C may come at any time."""
 
     candidates: tuple[Candidate, ...] = ()
     weights: np.ndarray = np.ones(1)
@@ -49,6 +49,41 @@ class Library(NamedTuple):
     lowest_loss: float = math.inf
     best_epoch: int | None = None
     last_epoch: int = 0
+
+
+@dataclass
+class State:
+    """What training changes."""
+
+    numbers: list[int]
+    """Which of the variants that training began with are still trained"""
+    average: list[Stack]
+    """Their average weights"""
+    library: Library = field(default_factory=Library)
+    n_steps: int = 0
+    n_epochs: int = 0
+    next_evaluation: int = 1
+    evaluations_without_gain: int = 0
+    best_loss: float = math.inf
+    falls: bool = False
+    """Whether the last evaluation found clearly less loss"""
+
+
+@dataclass
+class FitData:
+    """What a fit is of, which is dropped when it ends."""
+
+    evaluated: list[tuple[SetDataset, int | None]]
+    """Sets, and the fold that they are"""
+    evaluation_set: SetDataset
+    """All of them"""
+    loss: _SetLoss
+    fold: Tensor | None
+    n_sets: int
+    n_elements: int
+    max_epochs: int
+    variant_outputs: Tensor | None = None
+    """(n_stacks, n, n_outputs), those of the epoch"""
 
 
 class EnsembleSelector(EpochSelector):
@@ -81,121 +116,112 @@ class EnsembleSelector(EpochSelector):
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
         """Forget an earlier fit."""
-        self.stop_, self._library = False, Library()
-        self._n_steps = self._n_epochs = self._evaluations_without_gain = 0
-        self._max_epochs = net.max_epochs
-        self._next_evaluation, self._falls = 1, False
-        self._best_loss = math.inf
-        self._outputs: Tensor | None = None
-        self._n_sets, self._n_elements = len(X.train), int(X.train.sizes.sum())
-        self._numbers = list(range(len(net.module_.stacks)))
-        self._average: list[Stack] = copy.deepcopy(list(net.module_.stacks))
-        self._evaluated: list[tuple[SetDataset, int | None]] = [(X.valid, None)]  # sets, and the fold that they are
-        self._evaluation_set: SetDataset = X.valid
-        self._fold = X.train.fold
-        if X.train.fold is not None:
-            fold = X.train.fold.numpy()
+        stacks, train = list(net.module_.stacks), X.train
+        self.stop_ = False
+        self._out_of_fold: Tensor | None = None
+        self._state = State(list(range(len(stacks))), copy.deepcopy(stacks))
+        evaluated: list[tuple[SetDataset, int | None]] = [(X.valid, None)]
+        evaluation_set = X.valid
+        if train.fold is not None:
+            fold = train.fold.numpy()
             parts = {int(number): np.flatnonzero(fold == number) for number in np.unique(fold[fold >= 0])}
-            self._evaluated = [(X.train.subset(numbers), number) for number, numbers in parts.items()]
+            evaluated = [(train.subset(numbers), number) for number, numbers in parts.items()]
             # not the weights of the parts, each of which has a mean of 1
-            self._evaluation_set = X.train.subset(np.concatenate(list(parts.values())))
-        self._loss = _SetLoss(net, self._evaluation_set.y, self._evaluation_set.weights(), self.robust)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the training data, which each fit brings, and what is made of them anew in each epoch."""
-        return {name: value for name, value in vars(self).items() if name not in OF_THE_DATA}
+            evaluation_set = train.subset(np.concatenate(list(parts.values())))
+        loss = _SetLoss(net, evaluation_set.y, evaluation_set.weights(), self.robust)
+        n_elements = int(train.sizes.sum())
+        self._data = FitData(evaluated, evaluation_set, loss, train.fold, len(train), n_elements, net.max_epochs)
 
     @property
     def evaluation_set(self) -> SetDataset | None:
         """See :class:`EpochSelector`: the sets of the folds, one fold after another, or of ``X_val``."""
-        return self._evaluation_set
+        return self._data.evaluation_set
 
     def before_step(self, net: Any) -> None:
         """Set the learning rate of the step."""
-        self._n_steps += 1
-        if self.sets_lr and self._n_steps <= WARM_UP:
+        self._state.n_steps += 1
+        if self.sets_lr and self._state.n_steps <= WARM_UP:
             for group in net.optimizer_.param_groups:
-                group["lr"] = net.lr * self._n_steps / WARM_UP
+                group["lr"] = net.lr * self._state.n_steps / WARM_UP
 
     @torch.no_grad()
     def after_step(self, net: Any) -> None:
         """Add the new weights to the average."""
-        share = 1 - (1 - 1 / self._n_steps) ** AVERAGE
-        torch._foreach_lerp_(_weights(self._average), _weights(net.module_.stacks), share)
+        share = 1 - (1 - 1 / self._state.n_steps) ** AVERAGE
+        torch._foreach_lerp_(_weights(self._state.average), _weights(net.module_.stacks), share)
 
     def evaluate(self, net: Any) -> Tensor:
         """See :class:`EpochSelector`: the mean of the variants' out-of-fold outputs."""
-        self._variant_outputs = self._evaluate(net)  # (n_stacks, n, n_outputs)
-        outputs = linked_mean(self._variant_outputs, even_weights(self._variant_outputs), net.module_.link)
-        net.history.record("valid_loss", self._loss(outputs[None]).item())
+        self._data.variant_outputs = found = self._evaluate(net)
+        outputs = linked_mean(found, even_weights(found), net.module_.link)
+        net.history.record("valid_loss", self._data.loss(outputs[None]).item())
         return outputs
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Choose members at some of the epochs."""
-        self._n_epochs += 1
-        library, record = self._library, net.history[-1]
+        state, record = self._state, net.history[-1]
+        state.n_epochs += 1
+        library = state.library
         loss = record["valid_loss"]
         net.history.record("valid_loss_best", loss < library.lowest_loss)  # what skorch's Checkpoint looks for
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
         else:
-            if self._n_epochs >= self._next_evaluation or self._n_epochs == self._max_epochs:
-                library = self._choose(net, self._variant_outputs)
+            if state.n_epochs >= state.next_evaluation or state.n_epochs == self._data.max_epochs:
+                assert self._data.variant_outputs is not None
+                library = self._choose(net, self._data.variant_outputs)
             if loss < library.lowest_loss:
                 library = library._replace(lowest_loss=loss, best_epoch=record["epoch"])
-        self._library = library._replace(last_epoch=record["epoch"])
+        state.library = library._replace(last_epoch=record["epoch"])
 
     @property
     def best_epoch_(self) -> int | None:
         """See :class:`EpochSelector`."""
-        return self._library.best_epoch
+        return self._state.library.best_epoch
 
     @property
     def last_epoch_(self) -> int:
         """See :class:`EpochSelector`."""
-        return self._library.last_epoch
+        return self._state.library.last_epoch
 
     @property
     def is_falling_(self) -> bool:
         """Whether the last evaluation still found clearly less loss, where training might have ended early."""
-        return self.stops_early and not self.stop_ and self._falls
+        return self.stops_early and not self.stop_ and self._state.falls
 
     @property
     def out_of_fold_(self) -> Tensor | None:
         """See :class:`EpochSelector`."""
-        if self._outputs is None or self._fold is None:
-            return None
-        found = self._outputs.new_full((len(self._fold), self._outputs.shape[1]), math.nan)
-        found[torch.cat([(self._fold == number).nonzero()[:, 0] for number in self._fold.unique() if number >= 0])] = (
-            self._outputs
-        )
-        return found
+        return self._out_of_fold
 
     def _choose(self, net: Any, outputs: Tensor) -> Library:
         """Weigh the candidates, these among them, and find out whether it is enough; what is known then."""
-        self._next_evaluation = max(self._n_epochs + 1, round(self._n_epochs * NEXT_EVALUATION))
-        ensemble, candidates = net.module_, list(self._library.candidates)
-        for number, stack, stack_outputs in zip(self._numbers, self._average, outputs, strict=True):
+        ensemble, state, data = net.module_, self._state, self._data
+        state.next_evaluation = max(state.n_epochs + 1, round(state.n_epochs * NEXT_EVALUATION))
+        candidates = list(state.library.candidates)
+        for number, stack, stack_outputs in zip(state.numbers, state.average, outputs, strict=True):
             candidates.append(Candidate(number, copy.deepcopy(stack), stack_outputs))
-        weights, loss, size = self._loss.choose([one.outputs for one in candidates], ensemble.prior, ensemble.link)
-        gain = self._best_loss - loss
-        self._falls = gain > CLEAR_GAIN * size
-        self._evaluations_without_gain = 0 if gain > GAIN * size else self._evaluations_without_gain + 1
-        self._best_loss = min(loss, self._best_loss)
-        if self.stops_early and self._evaluations_without_gain >= PATIENCE and self._n_steps >= MIN_STEPS:
+        known = [candidate.outputs for candidate in candidates]
+        weights, loss, size = data.loss.choose(known, ensemble.prior, ensemble.link)
+        gain = state.best_loss - loss
+        state.falls = gain > CLEAR_GAIN * size
+        state.evaluations_without_gain = 0 if gain > GAIN * size else state.evaluations_without_gain + 1
+        state.best_loss = min(loss, state.best_loss)
+        if self.stops_early and state.evaluations_without_gain >= PATIENCE and state.n_steps >= MIN_STEPS:
             self.stop_ = True
-        elif self._n_epochs * self._n_sets >= ENOUGH_SETS or self._n_epochs * self._n_elements >= ENOUGH_ELEMENTS:
-            chosen = {one.number for one, weight in zip(candidates, weights[1:], strict=True) if weight}
-            kept = [place for place, number in enumerate(self._numbers) if number in chosen]
-            if 0 < len(kept) < len(self._numbers):
+        elif state.n_epochs * data.n_sets >= ENOUGH_SETS or state.n_epochs * data.n_elements >= ENOUGH_ELEMENTS:
+            chosen = {candidates[place].number for place in np.flatnonzero(weights[1:])}
+            kept = [place for place, number in enumerate(state.numbers) if number in chosen]
+            if 0 < len(kept) < len(state.numbers):
                 self._keep(net, kept)
-        return self._library._replace(candidates=tuple(candidates), weights=weights)
+        return state.library._replace(candidates=tuple(candidates), weights=weights)
 
     def _keep(self, net: Any, places: list[int]) -> None:
         """Train these variants alone from now on."""
+        state = self._state
         net.module_ = net.module_.with_stacks([net.module_.stacks[place] for place in places])
-        self._average = [self._average[place] for place in places]
-        self._numbers = [self._numbers[place] for place in places]
+        state.average = [state.average[place] for place in places]
+        state.numbers = [state.numbers[place] for place in places]
         # the optimizer stays the same object, which schedulers of its learning rate refer to
         kept = set(net.module_.parameters())
         for group in net.optimizer_.param_groups:
@@ -207,8 +233,8 @@ class EnsembleSelector(EpochSelector):
     def _evaluate(self, net: Any) -> Tensor:
         """The outputs of each variant, with averaged weights, for sets that its members have not seen: (v, n, o)."""
         net._set_training(False)
-        averaged, found = net.module_.with_stacks(self._average), []
-        for part, fold in self._evaluated:
+        averaged, found = net.module_.with_stacks(self._state.average), []
+        for part, fold in self._data.evaluated:
             for batch, _ in net.get_iterator(part):
                 found.append(averaged.variant_outputs(batch.packed, batch.context, fold))
         return torch.cat(found, dim=1).double().cpu()
@@ -218,23 +244,28 @@ class EnsembleSelector(EpochSelector):
 
         Called once more after an interrupt, it begins where it began before.
         """
-        candidates, ensemble = self._library.candidates, net.module_
-        prior_weight, *weights = self._library.weights
-        if not candidates:
+        library, ensemble, state = self._state.library, net.module_, self._state
+        if not library.candidates:
             return
+        data, (prior_weight, *weights) = self._data, library.weights
         chosen = np.flatnonzero(weights)
         if not len(chosen):  # there is nothing to learn; something has to stand for the members
-            chosen = np.array([int(self._loss(torch.stack([one.outputs for one in candidates])).argmin())])
-        kept, stack_weights = [candidates[number] for number in chosen], [weights[number] for number in chosen]
-        prior = ensemble.prior.double().cpu().expand(1, *kept[0].outputs.shape)
-        outputs = torch.cat([prior, torch.stack([one.outputs for one in kept])])
-        self._outputs = linked_mean(outputs, torch.tensor([prior_weight, *stack_weights]), ensemble.link)
-        self.loss_ = self._loss(self._outputs[None]).item()
-        net.module_ = ensemble.with_stacks([one.stack for one in kept], stack_weights, prior_weight)
+            outputs = torch.stack([candidate.outputs for candidate in library.candidates])
+            chosen = np.array([int(data.loss(outputs).argmin())])
+        kept, stack_weights = [library.candidates[number] for number in chosen], [weights[number] for number in chosen]
+        outputs = torch.stack([candidate.outputs for candidate in kept])
+        prior = ensemble.prior.double().cpu().expand(1, *outputs.shape[1:])
+        weights = torch.tensor([prior_weight, *stack_weights])
+        outputs = linked_mean(torch.cat([prior, outputs]), weights, ensemble.link)
+        self.loss_ = data.loss(outputs[None]).item()
+        if data.fold is not None:
+            all_outputs = outputs.new_full((len(data.fold), outputs.shape[1]), math.nan)
+            all_outputs[data.evaluation_set.numbers] = outputs
+            self._out_of_fold = all_outputs
+        net.module_ = ensemble.with_stacks([candidate.stack for candidate in kept], stack_weights, prior_weight)
         net.initialize_optimizer()
-        self._average, self._library = [], self._library._replace(candidates=())
-        for name in OF_THE_DATA:
-            self.__dict__.pop(name, None)
+        state.average, state.library = [], library._replace(candidates=())
+        del self._data
 
 
 def _weights(stacks: Sequence[Stack]) -> list[Tensor]:

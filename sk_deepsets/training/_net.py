@@ -12,7 +12,7 @@ from torch import Tensor
 from sk_deepsets.nn import Ensemble, LossOfSets, member_losses, row_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
-from sk_deepsets.training._selector import EpochSelector
+from sk_deepsets.training._selector import BestEpoch, EpochSelector
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -32,8 +32,8 @@ class SetNet(NeuralNet):
     small sets the announcements would cost more than the arithmetic.
     """
 
-    batches_heard_ = False
-    selector: EpochSelector
+    has_batch_callbacks_ = False
+    selector: EpochSelector = BestEpoch()
     """What ends training, and chooses what is kept; set by :func:`train`"""
     interrupted_ = False
     """Whether a KeyboardInterrupt other than an early stopping ended the training"""
@@ -121,11 +121,11 @@ class SetNet(NeuralNet):
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
             sizes.append(batch[0].n_terms)
-            if self.batches_heard_:
+            if self.has_batch_callbacks_:
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        if not self.batches_heard_:  # the last batch alone: skorch's Checkpoint looks for one
+        if not self.has_batch_callbacks_:  # the last batch alone: skorch's Checkpoint looks for one
             self.history.new_batch()
             self.history.record_batch(prefix + "_batch_size", sizes[-1])
         # one transfer per epoch: on a GPU, reading the loss of each batch would wait for that batch
@@ -136,7 +136,7 @@ class SetNet(NeuralNet):
     def _evaluate_members(self, iterator: SetBatches) -> None:
         """Evaluate each set by the members that were not trained on it, which callbacks see as validation batches."""
         outputs = self.selector.evaluate(self)  # (n, n_outputs)
-        if not self.batches_heard_:
+        if not self.has_batch_callbacks_:
             return
         first = 0
         for batch, y in iterator:
@@ -155,14 +155,17 @@ class SetNet(NeuralNet):
         try:
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt as error:
-            self.interrupted_ = not _is_early_stopping(error)
+            # skorch's EarlyStopping raises one when it has waited long enough, and is then left as it is
+            rules = [callback for _, callback in self.callbacks_ if isinstance(callback, EarlyStopping)]
+            stopped = isinstance(error, EndOfTraining) or any(rule.misses_ == rule.patience for rule in rules)
+            self.interrupted_ = not stopped
             raise
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Announce an event, unless it is one within an epoch and nobody listens."""
         if method_name == "on_train_end":
             self._end_training(**cb_kwargs)
-        elif method_name not in BATCH_EVENTS or self.batches_heard_:
+        elif method_name not in BATCH_EVENTS or self.has_batch_callbacks_:
             super().notify(method_name, **cb_kwargs)
         if method_name == "on_epoch_end" and self.selector.stop_:
             raise EndOfTraining
@@ -179,7 +182,7 @@ class SetNet(NeuralNet):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Find out whether a callback listens to what happens within an epoch."""
-        self.batches_heard_ = any(
+        self.has_batch_callbacks_ = any(
             getattr(type(callback), event) is not getattr(Callback, event)
             for _, callback in self.callbacks_
             for event in BATCH_EVENTS
@@ -201,15 +204,6 @@ class SetNet(NeuralNet):
 
 class EndOfTraining(KeyboardInterrupt):
     """What skorch takes for the end of training, raised by the package itself."""
-
-
-def _is_early_stopping(error: KeyboardInterrupt) -> bool:
-    """Whether it was raised to stop early, by the package or by skorch's callback for that."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    by_skorch = trace is not None and trace.tb_frame.f_code is EarlyStopping.on_epoch_end.__code__
-    return isinstance(error, EndOfTraining) or by_skorch
 
 
 def _context(batch: SetBatch) -> dict[str, Tensor]:

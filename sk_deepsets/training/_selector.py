@@ -16,11 +16,13 @@ CLEAR_GAIN = 0.03
 
 
 class Best(NamedTuple):
-    """The epoch of the lowest loss so far, and the last one; replaced at once, since Ctrl-C may come at any time."""
+    """The epoch of the lowest loss so far; replaced as a whole, since Ctrl-C may come at any time."""
 
     loss: float = math.inf
     epoch: int | None = None
     weights: dict[str, Tensor] | None = None
+    lowest: tuple[float, ...] = ()
+    """The lowest loss so far at the end of each epoch"""
     last_epoch: int = 0
 
 
@@ -39,13 +41,19 @@ class EpochSelector(Callback):
 
     stop_ = False
     selects_members = False
+    _state: Any = None
+    """What training changes beside ``stop_``, and what a checkpoint therefore keeps"""
 
     def __init__(self) -> None:
         self.sets_lr = True
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a checkpoint needs: all but the training data."""
-        return dict(vars(self))
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"stop": self.stop_, "state": self._state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state_dict`` returned."""
+        self.stop_, self._state = state["stop"], state["state"]
 
     @property
     @abstractmethod
@@ -106,23 +114,21 @@ class BestEpoch(EpochSelector):
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Forget an earlier fit."""
-        self.stop_ = False
-        self._best = Best()
-        self._lowest: list[float] = []  # the lowest loss so far, at the end of each epoch
+        self.stop_, self._state = False, Best()
 
     @property
     def best_epoch_(self) -> int | None:
         """See :class:`EpochSelector`."""
-        return self._best.epoch
+        return self._state.epoch
 
     @property
     def last_epoch_(self) -> int:
         """See :class:`EpochSelector`."""
-        return self._best.last_epoch
+        return self._state.last_epoch
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Keep the weights of a new minimum; ask for the end, which the net brings when all callbacks have run."""
-        record, best = net.history[-1], self._best
+        record, best = net.history[-1], self._state
         loss = record.get("valid_loss", record["train_loss"])
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
@@ -130,11 +136,10 @@ class BestEpoch(EpochSelector):
             net.history.record("valid_loss_best", loss < best.loss)  # what skorch's Checkpoint looks for
             if loss < best.loss:
                 weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
-                best = Best(loss, record["epoch"], weights)
+                best = best._replace(loss=loss, epoch=record["epoch"], weights=weights)
             elif self.patience is not None:
                 self._wait(net, record["epoch"] - (best.epoch or 0), self.patience)
-        self._best = best._replace(last_epoch=record["epoch"])
-        self._lowest.append(best.loss)
+        self._state = best._replace(lowest=(*best.lowest, best.loss), last_epoch=record["epoch"])
 
     @property
     def is_falling_(self) -> bool:
@@ -144,7 +149,7 @@ class BestEpoch(EpochSelector):
         """
         if self.patience is None or self.best_epoch_ is None or self.stop_:
             return False
-        before, lowest = self._lowest[-1 - self.patience :][0], self._lowest[-1]
+        before, lowest = self._state.lowest[-1 - self.patience :][0], self._state.loss
         is_recent = 2 * (self.last_epoch_ - self.best_epoch_) < self.patience
         return is_recent and before - lowest > CLEAR_GAIN * abs(lowest)
 
@@ -157,6 +162,6 @@ class BestEpoch(EpochSelector):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Restore the best epoch."""
-        if self._best.weights is not None:
-            net.module_.load_state_dict(self._best.weights)
-        self._best = self._best._replace(weights=None)
+        if self._state.weights is not None:
+            net.module_.load_state_dict(self._state.weights)
+        self._state = self._state._replace(weights=None)

@@ -136,32 +136,31 @@ def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
     return loss > FAR_OUT * float(of_zeros)
 
 
-_CHANGED = [
-    *("module_", "optimizer_", "callbacks", "callbacks_", "selector", "batches_heard_", "interrupted_"),
-    *("lr", "batch_size", "max_epochs", "verbose"),
-]
-
-
 class _Snapshot:
     """What training changes in a net, for the price of its weights."""
 
     def __init__(self, net: SetNet) -> None:
         self.net = net
         self.history = net.history[:]
-        self.attributes = {name: getattr(net, name, None) for name in _CHANGED}
+        self.parts = net.module_, net.optimizer_, net.selector
+        self.callbacks = net.callbacks, net.callbacks_
+        self.flags = net.has_batch_callbacks_, net.interrupted_
+        self.parameters = net.lr, net.batch_size, net.max_epochs, net.verbose
         self.modules = [(module, module.training) for module in (net.module_, net.criterion_)]
         optimizer = net.optimizer_
         self.state = {weight: dict(state) for weight, state in optimizer.state.items()}
         self.groups = [{**group, "params": list(group["params"])} for group in optimizer.param_groups]
-        of_optimizer = [v for state in self.state.values() for v in state.values() if isinstance(v, Tensor)]
-        self.tensors = [(one, one.clone()) for one in (*net.module_.state_dict().values(), *of_optimizer)]
+        moments = [v for state in self.state.values() for v in state.values() if isinstance(v, Tensor)]
+        self.tensors = [(tensor, tensor.clone()) for tensor in (*net.module_.state_dict().values(), *moments)]
 
     def restore(self) -> None:
         """Put it back, into the tensors that are there."""
         net = self.net
         net.history[:] = self.history
-        for name, value in self.attributes.items():
-            setattr(net, name, value)
+        net.module_, net.optimizer_, net.selector = self.parts
+        net.callbacks, net.callbacks_ = self.callbacks
+        net.has_batch_callbacks_, net.interrupted_ = self.flags
+        net.lr, net.batch_size, net.max_epochs, net.verbose = self.parameters
         for module, training in self.modules:
             module.train(training)
         with torch.no_grad():

@@ -51,8 +51,8 @@ class Watch(Callback):
             self.rates.append(net.optimizer_.param_groups[0]["lr"])
 
     def on_epoch_end(self, net, **kwargs):
-        average = copy.deepcopy(net.module_.with_stacks(net.selector._average))
-        self.epochs.append((list(net.selector._numbers), average, copy.deepcopy(net.module_)))
+        average = copy.deepcopy(net.module_.with_stacks(net.selector._state.average))
+        self.epochs.append((list(net.selector._state.numbers), average, copy.deepcopy(net.module_)))
 
 
 def state_of(module):
@@ -164,7 +164,7 @@ def test_evaluations_come_later_and_later_and_the_last_epoch_has_one():
 
     class Recorded(EnsembleSelector):
         def _choose(self, net, outputs):
-            epochs.append(self._n_epochs)
+            epochs.append(self._state.n_epochs)
             return super()._choose(net, outputs)
 
     run(make_net(), data_of(), selector=Recorded(stops_early=False), epochs=40)
@@ -188,11 +188,11 @@ def test_two_evaluations_in_a_row_without_a_gain_end_the_training(monkeypatch, l
     net, selector = make_net(), EnsembleSelector()
     net.set_params(batch_size=24, max_epochs=99)
     selector.on_train_begin(net, X=Split(data_of(), None))
-    selector._n_steps = 1
+    selector._state.n_steps = 1
     script = iter(losses)
-    selector._loss = SimpleNamespace(choose=lambda o, *_: (np.ones(len(o) + 1), loss := next(script), abs(loss)))
+    selector._data.loss = SimpleNamespace(choose=lambda o, *_: (np.ones(len(o) + 1), loss := next(script), abs(loss)))
     for _ in losses:
-        selector._library = selector._choose(net, torch.zeros(3, 24, 2))
+        selector._state.library = selector._choose(net, torch.zeros(3, 24, 2))
     assert selector.stop_ is stops
 
 
@@ -374,15 +374,15 @@ def test_variants_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
     net, selector = make_net(), EnsembleSelector(stops_early=False)
     net.set_params(batch_size=24, max_epochs=99)
     selector.on_train_begin(net, X=Split(data_of(), None))
-    selector._n_steps = 1
+    selector._state.n_steps = 1
     chosen = iter([[0, 1, 0, 1], [0, 0, 0, 0.5, 0, 0.5]])  # prior and candidates
-    selector._loss = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0, 1.0))
-    selector._library = selector._choose(net, torch.zeros(3, 24, 2))
-    assert selector._numbers == [0, 2]
+    selector._data.loss = SimpleNamespace(choose=lambda outputs, *_: (np.array(next(chosen), dtype=float), 1.0, 1.0))
+    selector._state.library = selector._choose(net, torch.zeros(3, 24, 2))
+    assert selector._state.numbers == [0, 2]
     assert [stack.variant for stack in net.module_.stacks] == [VARIANTS[0], VARIANTS[2]]
-    selector._library = selector._choose(net, torch.zeros(2, 24, 2))
-    assert selector._numbers == [2]  # candidates 3 and 5, both of variant 2
-    assert [one.number for one in selector._library.candidates] == [0, 1, 2, 0, 2]
+    selector._state.library = selector._choose(net, torch.zeros(2, 24, 2))
+    assert selector._state.numbers == [2]  # candidates 3 and 5, both of variant 2
+    assert [one.number for one in selector._state.library.candidates] == [0, 1, 2, 0, 2]
 
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
