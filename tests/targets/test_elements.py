@@ -81,7 +81,7 @@ def test_wrong_cuts_name_the_set(make):
         (Y[:-1], r"X has 43 sets, but y has targets for 42"),
         (FLAT[:-1], rf"X has {len(FLAT)} elements in 43 sets, but y has {len(FLAT) - 1} targets"),
         (pd.Series(FLAT[:-1]), rf"X has {len(FLAT)} elements in 43 sets, but y has {len(FLAT) - 1} targets"),
-        (np.zeros(43), r"but y has 43 targets: one for each element"),
+        (np.zeros(43), r"but y has 43 targets; expected one for each element"),
         (None, "y is None"),
         (pd.DataFrame({"a": FLAT, "b": FLAT}), r"y must be one column of targets, but is a DataFrame of \['a', 'b'\]"),
         ([[None] * size for size in SIZES], "No element has a target in y"),
