@@ -56,8 +56,8 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
         with random_generator(generator):
             # phi looks up the context of a set by its number in the batch, whereas the pools number the parts
             hidden = phi(PackedSets(elements, segments, packed.sizes))
-        of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
-        known = torch.cat([values for pool in pooling.pools for values in pool.part(of_chunk)], dim=1)
+        parts_of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
+        known = torch.cat([values for pool in pooling.pools for values in pool.part(parts_of_chunk)], dim=1)
         return known.view(n_members, len(counts), -1).transpose(0, 1)  # (p, K, w)
 
     chunks, parts = cut(packed, size)
@@ -65,8 +65,8 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
     run: Callable[..., Tensor] = pool_chunk
     if torch.is_grad_enabled() and packed.elements.shape[0] > KEPT_ELEMENTS:
         run = partial(checkpoint, pool_chunk, use_reentrant=False, preserve_rng_state=False)
-    of_chunks = (run(*chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True))
-    known = torch.cat(list(of_chunks)) if torch.is_grad_enabled() else _in_a_table(of_chunks, len(parts.elements))
+    results = (run(*chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True))
+    known = torch.cat(list(results)) if torch.is_grad_enabled() else _concatenate(results, len(parts.elements))
     known = known.transpose(0, 1).flatten(0, 1)  # (K * p, w)
     parts = parts.repeated(n_members, parts.elements.repeat(n_members, 1))
     sizes = packed.sizes.repeat(n_members)
@@ -88,9 +88,9 @@ def _draw_seeds(count: int) -> list[int]:
 def cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
     """Chunks of a size, and the parts that they cut sets into: a set's elements are the sizes of its parts."""
     n_elements = packed.elements.shape[0]
-    of_chunks = torch.arange(0, n_elements, size, device=packed.sizes.device)
-    of_sets = (packed.sizes.cumsum(0) - packed.sizes)[packed.sizes > 0]
-    starts = torch.cat([of_chunks, of_sets]).unique()
+    chunk_starts = torch.arange(0, n_elements, size, device=packed.sizes.device)
+    set_starts = (packed.sizes.cumsum(0) - packed.sizes)[packed.sizes > 0]
+    starts = torch.cat([chunk_starts, set_starts]).unique()
     counts = starts.diff(append=starts.new_tensor([n_elements]))
     counts_of_chunks = counts.split(torch.bincount(starts // size).tolist())
     chunks = zip(packed.elements.split(size), packed.segments.split(size), counts_of_chunks, strict=True)
@@ -99,10 +99,10 @@ def cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
     return list(chunks), PackedSets(counts.unsqueeze(1), segments, n_parts)
 
 
-def _in_a_table(of_chunks: Iterable[Tensor], n_parts: int) -> Tensor:
+def _concatenate(results: Iterable[Tensor], n_parts: int) -> Tensor:
     """The rows of all chunks: small results kept one by one would fragment the memory that chunks reuse."""
     table, done = torch.empty(0), 0
-    for rows in of_chunks:
+    for rows in results:
         if done == 0:
             table = rows.new_empty(n_parts, *rows.shape[1:])
         table[done : done + len(rows)] = rows

@@ -78,7 +78,7 @@ class DeepSets(SetModel):
 
     @property
     def n_members(self) -> int:
-        """How many nets run side by side, which a call with the weights of some members tells by these."""
+        """How many nets run side by side; read from the weights, since a call may be given those of some members."""
         return 1 if self.layers.n_members is None else next(self.rho.parameters()).shape[0]
 
     @property
@@ -137,8 +137,8 @@ class DeepSets(SetModel):
         # an encoder that sees one element at a time can take a set in parts
         size = size if self.is_elementwise else max(1, n_elements)
         parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
-        scores = [self.pooling.attention_scores(phi(PackedSets(*part, packed.sizes))) for part in parts]
-        scores = [one.view(self.n_members, -1) for one in scores]
+        hidden = (phi(PackedSets(*part, packed.sizes)) for part in parts)
+        scores = [self.pooling.attention_scores(rows).view(self.n_members, -1) for rows in hidden]
         return softmax_over_sets(torch.cat(scores, dim=1).T, packed).T
 
     def member_context(self, context: Tensor | None) -> Tensor | None:

@@ -19,8 +19,8 @@ from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 from sk_deepsets.nn._statistics import Statistics
 
-# Batches whose scaled elements have no more values than this are scaled at once, for all variants; larger ones in the
-# chunks that phi goes through, which bounds the memory that a set takes.
+# Batches whose scaled elements have no more values than this are scaled as a whole, for all variants; larger ones in
+# the chunks that phi goes through, which bounds the memory that a set takes.
 SCALED_AT_ONCE = 16_777_216
 
 
@@ -189,7 +189,8 @@ class DeepSetsEnsemble(Ensemble):
     ) -> None:
         start = torch.tensor([0.0] * output_dim if prior is None else prior)
         columns = (elements, statistic_columns, context)
-        stacks = [DeepSetsStack(one, n_folds, *columns, output_dim, start, pool_type, **options) for one in variants]
+        arguments = (n_folds, *columns, output_dim, start, pool_type)
+        stacks = [DeepSetsStack(variant, *arguments, **options) for variant in variants]
         super().__init__(stacks, n_folds, link, start.tolist())
         self.elements, self.statistics = elements, statistics
         self.statistic_columns, self.context = statistic_columns, context
@@ -222,10 +223,10 @@ class DeepSetsEnsemble(Ensemble):
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`."""
         inputs, size = self.inputs(packed, context), elements_at_once(self.width(), packed.sizes.device)
-        of_sets = self.statistics.leave_one_out(packed, size) if self.reads_statistics else repeat(None)
-        of_stacks = zip(*(stack.leave_one_out(inputs, size) for stack in self.stacks), strict=True)
+        set_statistics = self.statistics.leave_one_out(packed, size) if self.reads_statistics else repeat(None)
+        stack_pieces = zip(*(stack.leave_one_out(inputs, size) for stack in self.stacks), strict=True)
         found = []
-        for pieces, raw in zip(of_stacks, of_sets, strict=False):
+        for pieces, raw in zip(stack_pieces, set_statistics, strict=False):
             statistics = None if raw is None else self.statistic_columns(raw)
             segments = packed.segments[pieces[0][0]]
             own = None if inputs.context is None else inputs.context.index_select(0, segments)

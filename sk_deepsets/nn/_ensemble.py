@@ -1,7 +1,7 @@
 """Ensemble: the weighted mean of many nets and of a constant prediction, as one model.
 
 The nets are the *members*. Each belongs to a *variant*, in which the sets are seen in some way, and holds out one fold
-of the training sets; the members of one variant, one for each fold, are a *stack* that runs at once.
+of the training sets; the members of one variant, one for each fold, are a *stack*, which runs as one model.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Ensemble(Model):
         """Outputs of each variant (n_stacks, b, o): the mean of its members, or of the one that holds out a fold."""
         inputs = self.inputs(packed, context)
         outputs = [stack(inputs) if fold is None else stack.fold_outputs(inputs, fold) for stack in self.stacks]
-        return torch.stack([linked_mean(one, even_weights(one), self.link) for one in outputs])
+        return torch.stack([linked_mean(o, even_weights(o), self.link) for o in outputs])
 
     def mean_of(self, outputs: Tensor) -> Tensor:
         """The mean of outputs (K, b, o) and of the prior: (b, o)."""

@@ -73,14 +73,14 @@ def leave_one_out(
         yield rows, _without_each(pooling, hidden, counts.repeat(n_members), outside, none)
         return
     chunks, parts = cut(packed, size)
-    of_parts = _outside_of_parts(phi, pooling, packed, chunks, parts, n_members)
+    outside_parts = _outside_of_parts(phi, pooling, packed, chunks, parts, n_members)
     left = packed.sizes[parts.segments].unsqueeze(1) - parts.elements
     first_row = first_part = 0
     for elements, segments, counts in chunks:
         rows, own = slice(first_row, first_row + len(elements)), slice(first_part, first_part + len(counts))
         first_row, first_part = rows.stop, own.stop
         hidden = phi(PackedSets(elements, segments, packed.sizes))
-        outside = [tuple(values[:, own].flatten(0, 1) for values in known) for known in of_parts]
+        outside = [tuple(values[:, own].flatten(0, 1) for values in known) for known in outside_parts]
         sizes = counts.repeat(n_members)
         yield rows, _without_each(pooling, hidden, sizes, outside, left[own].repeat(n_members, 1))
 
@@ -92,8 +92,8 @@ def _without_each(pooling: SetPooling, hidden: Tensor, sizes: Tensor, outside: l
     """
     levels = _levels(sizes, torch.ones(len(hidden), 1, dtype=torch.int64, device=sizes.device))
     found = []
-    for pool, of_pool in zip(pooling.pools, outside, strict=True):
-        known, counts = _descend(pool, levels, pool.of_elements(hidden), of_pool, left)
+    for pool, outside_pool in zip(pooling.pools, outside, strict=True):
+        known, counts = _descend(pool, levels, pool.known_elements(hidden), outside_pool, left)
         pooled = pool.finish(known, counts[:, 0])
         found.append(pooled if counts.all() else torch.where(counts > 0, pooled, 0))
     return torch.cat(found, dim=1)
@@ -103,18 +103,18 @@ def _outside_of_parts(
     phi: Phi, pooling: SetPooling, packed: PackedSets, chunks: list[Chunk], parts: PackedSets, n_members: int
 ) -> list[Known]:
     """What each pool knows of all elements of its set that are not in a part, (n_members, p, w)."""
-    of_chunks: list[list[Known]] = []
+    known_chunks: list[list[Known]] = []
     for elements, segments, counts in chunks:
         hidden = phi(PackedSets(elements, segments, packed.sizes))
-        of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
-        found = (pool.part(of_chunk) for pool in pooling.pools)
-        of_chunks.append([_by_member(known, n_members) for known in found])
+        parts_of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
+        found = (pool.part(parts_of_chunk) for pool in pooling.pools)
+        known_chunks.append([_by_member(known, n_members) for known in found])
     sizes, counts = parts.sizes.repeat(n_members), parts.elements.repeat(n_members, 1)
     levels = _levels(sizes, counts)
     n_roots = int((sizes > 0).sum())
     outside = []
-    for pool, *known_of_chunks in zip(pooling.pools, *of_chunks, strict=True):
-        known = tuple(torch.cat(values, dim=1).flatten(0, 1) for values in zip(*known_of_chunks, strict=True))
+    for pool, *pool_chunks in zip(pooling.pools, *known_chunks, strict=True):
+        known = tuple(torch.cat(values, dim=1).flatten(0, 1) for values in zip(*pool_chunks, strict=True))
         nothing = pool.nothing(known[0], n_roots)
         without, _ = _descend(pool, levels, known, nothing, counts.new_zeros(n_roots, 1))
         outside.append(_by_member(without, n_members))
@@ -153,15 +153,15 @@ def _descend(pool: Pool, levels: list[Level], known: Known, outside: Known, left
     left : Tensor of shape (n_roots, 1)
         How many elements that is.
     """
-    of_levels = []
+    known_levels = []
     for level in levels:
         if level.has_gaps:
             nothing = pool.nothing(known[0], len(level.counts))
             known = tuple(empty.index_copy(0, level.places, own) for empty, own in zip(nothing, known, strict=True))
-        of_levels.append(known)
+        known_levels.append(known)
         first, second = _children(known)
         known = pool.merge(first, second, level.counts[::2], level.counts[1::2])
-    for level, own in zip(reversed(levels), reversed(of_levels), strict=True):
+    for level, own in zip(reversed(levels), reversed(known_levels), strict=True):
         first, second = _children(own)
         counts = level.counts.view(-1, 2, 1)
         without = pool.merge(outside, second, left, counts[:, 1]), pool.merge(outside, first, left, counts[:, 0])

@@ -56,7 +56,7 @@ class Model(nn.Module):
 
     @property
     def is_padded(self) -> bool:
-        """Whether a batch takes as much memory as its largest set says."""
+        """Whether a batch takes memory in proportion to its largest set."""
         return False
 
     @abstractmethod
@@ -123,4 +123,4 @@ class SetModel(Model):
 
 def count_weights(*modules: nn.Module | None) -> int:
     """How many weights these modules have."""
-    return sum(weight.numel() for one in modules if one is not None for weight in one.parameters())
+    return sum(weight.numel() for module in modules if module is not None for weight in module.parameters())

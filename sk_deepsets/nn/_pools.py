@@ -1,6 +1,6 @@
 """Pools: from the elements of each set to one vector per set, in time linear in the real elements.
 
-Each pool says what to know of a part of a set, how to join what is known of several parts, and how the pool follows
+Each pool defines what to know of a part of a set, how to join what is known of several parts, and how the pool follows
 from what is known of the whole set. A set that is pooled in one go is a single part. For every pool, an empty set gives
 0 with a finite gradient.
 """
@@ -19,7 +19,7 @@ Known = tuple[Tensor, ...]
 
 
 class Pool(nn.Module):
-    """The base of the pools, which knows the sum of the elements unless a subclass says otherwise."""
+    """The base of the pools, which knows the sum of the elements unless a subclass overrides it."""
 
     def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
         super().__init__()
@@ -33,13 +33,13 @@ class Pool(nn.Module):
         """What is known of each set; its elements are its parts, and ``parts`` holds their sizes, (p, 1)."""
         return self.part(parts._replace(elements=known[0]))
 
-    def of_elements(self, elements: Tensor) -> Known:
+    def known_elements(self, elements: Tensor) -> Known:
         """What to know of parts of one element each."""
         return (elements,)
 
-    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
-        """What is known of two parts together, which have so many elements, (p, 1); 0 are told by ``nothing``."""
-        return (one[0] + other[0],)
+    def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
+        """What is known of two parts together, with so many elements, (p, 1); of no element, ``nothing`` is known."""
+        return (first[0] + second[0],)
 
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """What is known of parts without elements, for ``merge``."""
@@ -77,9 +77,9 @@ class Max(Pool):
         """See :class:`Pool`."""
         return (packed.max(packed.elements),)
 
-    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+    def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
-        return (torch.maximum(one[0], other[0]),)
+        return (torch.maximum(first[0], second[0]),)
 
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """See :class:`Pool`."""
@@ -97,9 +97,9 @@ class Min(Max):
         """See :class:`Pool`."""
         return (-packed.max(-packed.elements),)
 
-    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+    def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
-        return (torch.minimum(one[0], other[0]),)
+        return (torch.minimum(first[0], second[0]),)
 
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """See :class:`Pool`."""
@@ -136,20 +136,20 @@ class Std(Pool):
         squares = squares + 2 * moved * sums + counts * moved.square()
         return near, parts.sum(sums + counts * moved), parts.sum(squares)
 
-    def of_elements(self, elements: Tensor) -> Known:
+    def known_elements(self, elements: Tensor) -> Known:
         """See :class:`Pool`."""
         nears = elements.detach()
         rest = elements - nears
         return nears, rest, rest.square()
 
-    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+    def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
-        near = (n_one * one[0] + n_other * other[0]) / (n_one + n_other).clamp(min=1)
+        near = (n_first * first[0] + n_second * second[0]) / (n_first + n_second).clamp(min=1)
         sums, squares = torch.zeros_like(near), torch.zeros_like(near)
-        for (own, of_part, squares_of_part), count in ((one, n_one), (other, n_other)):
+        for (own, part_sums, part_squares), count in ((first, n_first), (second, n_second)):
             moved = own - near
-            sums = sums + of_part + count * moved
-            squares = squares + squares_of_part + moved * (2 * of_part + count * moved)
+            sums = sums + part_sums + count * moved
+            squares = squares + part_squares + moved * (2 * part_sums + count * moved)
         return near, sums, squares
 
     def finish(self, known: Known, sizes: Tensor) -> Tensor:
@@ -198,19 +198,19 @@ class Attention(Pool):
         shrink = (largest - parts.spread(largest_of_set)).exp()
         return parts.sum(sums * shrink), parts.sum(totals * shrink), largest_of_set
 
-    def of_elements(self, elements: Tensor) -> Known:
+    def known_elements(self, elements: Tensor) -> Known:
         """See :class:`Pool`."""
         scores = self.scores(elements)
         largest = scores.detach()
         weights = (scores - largest).exp()  # 1, with a gradient
         return weights * elements, weights, largest
 
-    def merge(self, one: Known, other: Known, n_one: Tensor, n_other: Tensor) -> Known:
+    def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
-        largest = torch.maximum(one[2], other[2])
-        shrink_one, shrink_other = (one[2] - largest).exp(), (other[2] - largest).exp()
-        sums = one[0] * shrink_one + other[0] * shrink_other
-        return sums, one[1] * shrink_one + other[1] * shrink_other, largest
+        largest = torch.maximum(first[2], second[2])
+        shrink_first, shrink_second = (first[2] - largest).exp(), (second[2] - largest).exp()
+        sums = first[0] * shrink_first + second[0] * shrink_second
+        return sums, first[1] * shrink_first + second[1] * shrink_second, largest
 
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """See :class:`Pool`."""

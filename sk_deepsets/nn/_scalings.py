@@ -136,11 +136,11 @@ class PiecewiseLinear(nn.Module):
             near = rounding[[number]]
             different = merged(table[:, number].double().unique()[None], near, share).unique()
             edges.append(different if len(different) <= n_intervals + 1 else merged(values[None], near, share).unique())
-        counts = torch.tensor([len(of_column) - 1 for of_column in edges])
+        counts = torch.tensor([len(column_edges) - 1 for column_edges in edges])
         self.output_dim = int(counts.sum())
         self.register_buffer("column", torch.repeat_interleave(counts))
-        self.register_buffer("lower", torch.cat([of_column[:-1] for of_column in edges]))
-        self.register_buffer("width", torch.cat([of_column.diff() for of_column in edges]))
+        self.register_buffer("lower", torch.cat([column_edges[:-1] for column_edges in edges]))
+        self.register_buffer("width", torch.cat([column_edges.diff() for column_edges in edges]))
         self.register_buffer("mean", torch.zeros(self.output_dim))
         self.mean = self.forward(table).mean(dim=0) / 2
 
@@ -163,7 +163,7 @@ def quantiles(table: Tensor, count: int) -> Tensor:
 
 
 def robust(table: Tensor) -> Standardize:
-    """A scaling to about the middle and the spread of each column, which outliers do not blow up, and which is exact.
+    """A scaling to about the middle and the spread of each column, which outliers do not enlarge, and which is exact.
 
     It subtracts one of the column's values and divides by a power of two near the distance of its outer tenths, or if
     these are equal, near the mean distance from them. What has few digits, as whole numbers, flags and float32 have,
@@ -198,7 +198,7 @@ def merged(knots: Tensor, rounding: Tensor, share: float) -> Tensor:
 
 
 class Scalings(nn.Module):
-    """A table of numbers in several scalings at once.
+    """A table of numbers in several scalings.
 
     Parameters
     ----------

@@ -21,9 +21,9 @@ MANY_COLUMNS = 256
 class Statistics(nn.Module):
     """Mean, standard deviation, minimum and maximum of the first columns, the size of the set and its logarithm.
 
-    In float64: scalings by rank tell apart what differs by little, so the same set must have the same statistics in
+    In float64: scalings by rank separate values that differ by little, so the same set must have the same statistics in
     any batch, order and dtype. Of whole numbers, of flags and of float32 after :func:`robust` the sums are exact;
-    of others they are right to far less than the differences that scalings tell apart.
+    of others they are right to far less than the differences that scalings separate.
 
     Parameters
     ----------

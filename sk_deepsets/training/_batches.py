@@ -92,9 +92,9 @@ class SetDataset(Dataset):
         part = copy.copy(self)
         chosen = torch.from_numpy(numbers)
         part.numbers = chosen
-        of_part = part.weights()
-        if self._weight is not None and of_part is not None:
-            part._weight = self._weight / of_part[has_weight(of_part)].mean()
+        part_weight = part.weights()
+        if self._weight is not None and part_weight is not None:
+            part._weight = self._weight / part_weight[has_weight(part_weight)].mean()
         return part
 
     def __len__(self) -> int:
@@ -131,11 +131,11 @@ class SetDataset(Dataset):
         return self._sizes if self.numbers is None else self._sizes[self.numbers]
 
     def arrays(self) -> list[np.ndarray]:
-        """All that a training sees of the data set."""
+        """All arrays of the data set that training depends on."""
         X, numbers = self.X, slice(None) if self.numbers is None else self.numbers
         tensors = (self.y, self.weights(), None if self.fold is None else self.fold[numbers])
-        found = [X.elements, X.offsets, X.context, *(None if one is None else one.numpy() for one in tensors)]
-        return [one for one in found if one is not None]
+        found = [X.elements, X.offsets, X.context, *(None if tensor is None else tensor.numpy() for tensor in tensors)]
+        return [array for array in found if array is not None]
 
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at these places."""
@@ -174,7 +174,7 @@ class SetDataset(Dataset):
             weight,
             None if self.fold is None else self.fold[key],
         )
-        # skorch, too, stands 0 for "no target"
+        # 0 means "no target" in skorch, too
         return batch, 0 if self._y is None else self._y[rows if self.y_of == "element" else key]
 
 

@@ -77,7 +77,7 @@ def build_net(
         options["criterion__reduction"] = "none"
     if net is ClassifierNet:
         options["classes"] = list(range(dims["output_dim"]))
-    # weight decay is always said, since torch's own default is not 0 everywhere; but not every optimizer has it
+    # weight decay is always passed, since torch's own default is not 0 everywhere; but not every optimizer has it
     decay = {"weight_decay": weight_decay}
     if isinstance(optimizer, str):
         optimizer, more = OPTIMIZERS[optimizer]

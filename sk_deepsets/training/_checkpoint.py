@@ -63,9 +63,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 class Checkpoint(Callback):
     """Writes all that an epoch changes, when all other callbacks have seen its end; begins with what was written.
 
-    The file says which training it belongs to, whatever its name, and has a checksum; then follows a pickle, which has
-    the user's own module, too, and the state of callbacks. What a callback was made with stays that of this process:
-    a list that it fills, say, or a trial that it reports to.
+    The file contains a digest of the training that it belongs to, a checksum, and a pickle of the module, the
+    optimizer, the history and the state of callbacks. What a callback was made with stays that of this process: a list
+    that it fills, say, or a trial that it reports to.
 
     Parameters
     ----------

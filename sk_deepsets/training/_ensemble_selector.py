@@ -163,7 +163,7 @@ class EnsembleSelector(EpochSelector):
         state.n_epochs += 1
         library = state.library
         loss = record["valid_loss"]
-        net.history.record("valid_loss_best", loss < library.lowest_loss)  # what skorch's Checkpoint looks for
+        net.history.record("valid_loss_best", loss < library.lowest_loss)  # which skorch's Checkpoint reads
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
         else:
@@ -279,7 +279,7 @@ class _SetLoss:
         assert targets is not None
         self.criterion, self.robust = net.criterion_, robust
         self.targets, self.weights = targets.cpu(), None if weights is None else weights.double().cpu()
-        # a part of very many sets tells candidates apart as well
+        # of very many sets, a part is enough to compare candidates
         self.some = slice(None, None, max(1, len(targets) // MOST_EVALUATED))
 
     def __call__(self, outputs: Tensor) -> Tensor:

@@ -28,8 +28,8 @@ class SetNet(NeuralNet):
     """skorch's net with sets for rows, and one output for each set or for each element.
 
     The loop, the callbacks and the history are skorch's. What differs: data come as :class:`SetDataset`, batches
-    as :class:`SetBatch`, and events within an epoch are announced only when a callback listens to them, since on
-    small sets the announcements would cost more than the arithmetic.
+    as :class:`SetBatch`, and callbacks are called within an epoch only if one of them has a method for it, since on
+    small sets the calls would take longer than the arithmetic.
     """
 
     has_batch_callbacks_ = False
@@ -59,7 +59,7 @@ class SetNet(NeuralNet):
         """Shuffled batches of ``batch_size`` sets for training, else batches as large as is fast."""
         if training:
             return SetBatches(dataset, self.batch_size, shuffle=True, device=self._torch_device)
-        # padding makes a batch as large as its largest set says, whatever its number of real elements
+        # padding makes the size of a batch depend on its largest set, not on its number of real elements
         budget = None if self.module_.is_padded else ELEMENTS_AT_ONCE
         return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
 
@@ -79,9 +79,9 @@ class SetNet(NeuralNet):
         if self._trains_members:
             return self._loss_of_members(y_pred, y_true, X)
         if not training:  # beside an outlier in y, float32 has no digits for the others
-            y_pred, y_true = (one.double() if one.is_floating_point() else one for one in (y_pred, y_true))
-        of_sets = isinstance(self.criterion_, LossOfSets)
-        losses = self.criterion_(y_pred, y_true, X.packed) if of_sets else self.criterion_(y_pred, y_true)
+            y_pred, y_true = (t.double() if t.is_floating_point() else t for t in (y_pred, y_true))
+        compares_elements = isinstance(self.criterion_, LossOfSets)
+        losses = self.criterion_(y_pred, y_true, X.packed) if compares_elements else self.criterion_(y_pred, y_true)
         losses = row_losses(losses.view(1, len(losses), -1), X.weight)
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
         return losses.mean() if X.weight is None else losses.sum() / max(X.n_terms, 1)
@@ -101,7 +101,7 @@ class SetNet(NeuralNet):
         step = super().train_step(batch, **fit_params)
         self.selector.after_step(self)
         if step["y_pred"].dim() == 3:
-            # what stands for all members, to callbacks and in the history
+            # callbacks and the history get the mean over the members
             step["loss"] = step["loss"].detach() / len(step["y_pred"])
             step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
         return step
@@ -125,7 +125,7 @@ class SetNet(NeuralNet):
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        if not self.has_batch_callbacks_:  # the last batch alone: skorch's Checkpoint looks for one
+        if not self.has_batch_callbacks_:  # the last batch alone, which skorch's Checkpoint reads
             self.history.new_batch()
             self.history.record_batch(prefix + "_batch_size", sizes[-1])
         # one transfer per epoch: on a GPU, reading the loss of each batch would wait for that batch
@@ -162,7 +162,7 @@ class SetNet(NeuralNet):
             raise
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Announce an event, unless it is one within an epoch and nobody listens."""
+        """Call the callbacks, within an epoch only if one of them has a method for it."""
         if method_name == "on_train_end":
             self._end_training(**cb_kwargs)
         elif method_name not in BATCH_EVENTS or self.has_batch_callbacks_:
@@ -181,7 +181,7 @@ class SetNet(NeuralNet):
                     callback.on_train_end(self, **cb_kwargs)
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Find out whether a callback listens to what happens within an epoch."""
+        """Find out whether a callback has a method that is called within an epoch."""
         self.has_batch_callbacks_ = any(
             getattr(type(callback), event) is not getattr(Callback, event)
             for _, callback in self.callbacks_

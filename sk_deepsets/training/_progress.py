@@ -71,7 +71,7 @@ class ProgressBar(Callback):
         if bar is None:
             return
         if bar.n < bar.total:
-            # reset tells a notebook's bar, too, and is no reason to begin the time anew
+            # reset changes the total of a notebook's bar, too; the time goes on
             n_epochs, started = bar.n, bar.start_t
             bar.reset(total=n_epochs)
             bar.n, bar.start_t = n_epochs, started

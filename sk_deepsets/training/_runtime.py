@@ -1,4 +1,4 @@
-"""What a fit runs on: its device, its own random numbers, and as many threads as its work is worth."""
+"""What a fit runs on: its device, its own random numbers, and the number of threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sk_deepsets.nn import current_generator, random_generator
 
 # Multiplications in one mini-batch, forward, as measured by examples/benchmarks/threads.py: below, handing work to a
 # second thread that sleeps while it waits costs more than it saves (up to four times the step); above, it pays.
-WORTH_MORE_THREADS = 50_000_000
+MIN_MULTIPLICATIONS_FOR_THREADS = 50_000_000
 
 CPU = torch.device("cpu")
 _GLOBAL_GENERATOR = threading.RLock()
@@ -116,7 +116,7 @@ def _set_state(device: torch.device, state: Tensor) -> None:
 
 @cache
 def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()  # looks through the libraries of the process, which takes milliseconds
+    return ThreadpoolController()  # takes milliseconds, since it inspects the libraries of the process
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def threads_for(multiplications: float) -> Iterator[None]:
     own setting behind. OpenMP's is for the calling thread alone.
     """
     # asking also makes torch set this thread up, which would overwrite the limit later
-    if torch.get_num_threads() == 1 or multiplications >= WORTH_MORE_THREADS:
+    if torch.get_num_threads() == 1 or multiplications >= MIN_MULTIPLICATIONS_FOR_THREADS:
         yield
         return
     with _thread_pools().limit(limits=1, user_api="openmp"):

@@ -12,7 +12,7 @@ from torch import Tensor
 from sk_deepsets.training._batches import SetDataset
 
 CLEAR_GAIN = 0.03
-"""A share of the loss that is worth more epochs than the user allows"""
+"""A gain of this share of the loss, or more, justifies more epochs than the user allows"""
 
 
 class Best(NamedTuple):
@@ -133,7 +133,7 @@ class BestEpoch(EpochSelector):
         if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
             self.stop_ = True
         elif "valid_loss" in record:
-            net.history.record("valid_loss_best", loss < best.loss)  # what skorch's Checkpoint looks for
+            net.history.record("valid_loss_best", loss < best.loss)  # which skorch's Checkpoint reads
             if loss < best.loss:
                 weights = {name: value.detach().clone() for name, value in net.module_.state_dict().items()}
                 best = best._replace(loss=loss, epoch=record["epoch"], weights=weights)

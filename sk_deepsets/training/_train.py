@@ -23,7 +23,7 @@ FAR_OUT = 1_000.0
 
 
 class DivergedError(ValueError):
-    """Training came to no epoch that is worth keeping."""
+    """Training diverged before any epoch could be kept."""
 
 
 class Training(NamedTuple):
@@ -58,14 +58,14 @@ def train(
     checkpoint: Path | None = None,
     partly: bool = False,
 ) -> Training:
-    """Train an initialised net for some epochs, on from where it stands, or from where a checkpoint stands.
+    """Train an initialised net for some epochs, continuing from its present state or from a checkpoint.
 
     With ``partly``, which is ``partial_fit``, nothing is ever held out, and callbacks that would score it do nothing.
 
     Raises
     ------
     DivergedError
-        If training diverges before an epoch is worth keeping. After any error the net is as it was.
+        If training diverges before any epoch can be kept. After any error the net is as it was.
     """
     before = _Snapshot(net)
     try:
@@ -112,7 +112,7 @@ def _outcome(net: SetNet, evaluated: SetDataset, n_before: int, epochs: int, adv
         raise KeyboardInterrupt
     last = rows[-1]
     diverged = not math.isfinite(last["train_loss"] + last.get("valid_loss", 0.0))
-    # the loss of an epoch is taken before its last step, which the weights tell
+    # the loss of an epoch is computed before its last step; that one shows in the weights alone
     if best.best_epoch_ is None and (diverged or not all(w.isfinite().all() for w in net.module_.parameters())):
         what = f"the loss of epoch {last['epoch']} is" if diverged else "the weights are"
         raise DivergedError(f"Training diverged: {what} not finite. {advice}")
@@ -132,8 +132,8 @@ def _is_far_out(net: SetNet, dataset: SetDataset, loss: float) -> bool:
     n_outputs = net.forward(dataset.subset(np.arange(1))).shape[1]
     n_rows = len(batch) if dataset.y_of == "set" else len(batch.packed.elements)
     assert isinstance(y, Tensor)
-    of_zeros = net.get_loss(torch.zeros(n_rows, n_outputs), y, batch)
-    return loss > FAR_OUT * float(of_zeros)
+    loss_of_zeros = net.get_loss(torch.zeros(n_rows, n_outputs), y, batch)
+    return loss > FAR_OUT * float(loss_of_zeros)
 
 
 class _Snapshot:

@@ -66,11 +66,11 @@ def make_callbacks(
     ours = [("best_epoch", selector), *progress_callbacks(verbose)]
     taken = {"epoch_timer", *(name for name, _ in [*ours, *resumable])}
     users = list(callbacks or [])
-    for number, one in enumerate(users):
-        name, callback = one if isinstance(one, tuple | list) and len(one) == 2 else ("", one)
+    for number, user in enumerate(users):
+        name, callback = user if isinstance(user, tuple | list) and len(user) == 2 else ("", user)
         if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
             raise TypeError(
-                f"callbacks[{number}] is {one!r:.80}; expected a skorch callback, a class or a pair (name, callback)."
+                f"callbacks[{number}] is {user!r:.80}; expected a skorch callback, a class or a pair (name, callback)."
             )
         if name in taken:
             raise ValueError(
@@ -85,9 +85,9 @@ def make_callbacks(
 
 
 def _why_useless(callback: Any, has_members: bool, scores_held_out: bool) -> str | None:
-    """Why a callback of skorch's would not do what it says, and what does; None if it would."""
-    kind = _class_of(callback)
-    if issubclass(kind, SCORING) and not getattr(callback, "on_train", False):
+    """Why a callback of skorch's would not work here, and what does; None if it works."""
+    cls = _class_of(callback)
+    if issubclass(cls, SCORING) and not getattr(callback, "on_train", False):
         if not scores_held_out:
             return (
                 "scores held-out sets, but no sets are held out: set early_stopping=True or pass X_val, y_val; "
@@ -103,7 +103,7 @@ def _why_useless(callback: Any, has_members: bool, scores_held_out: bool) -> str
             "would load the weights of one epoch in place of the members that were chosen: leave load_best out, or "
             "set n_members=1."
         )
-    if has_members and issubclass(kind, Checkpoint) and not issubclass(kind, TrainEndCheckpoint):
+    if has_members and issubclass(cls, Checkpoint) and not issubclass(cls, TrainEndCheckpoint):
         return (
             "would save weights before members are chosen, which do not fit the model after it: take the parameter "
             "checkpoint to resume a fit, sk_deepsets.io.save to keep it, or set n_members=1."

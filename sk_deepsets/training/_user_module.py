@@ -64,7 +64,7 @@ class PaddedModule(Model):
         return self._checked(self._padded(self.module.embed, packed, context), packed, "embed", None)
 
     def _checked(self, output: Any, packed: PackedSets, method: str, width: int | None) -> Tensor:
-        """What the module returned, if the loss can be taken of it; otherwise an error that tells both."""
+        """What the module returned, checked: an error states what was expected and what came."""
         n_sets, elements = len(packed.sizes), packed.elements
         shape = f"(b, {'output_dim' if width else 'k'}), here ({n_sets}, {width or 'k'})"
         place = f"{type(self.module).__name__}.{method}"
@@ -124,13 +124,13 @@ def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], optio
         taken = signature(module).parameters.values()
     except (TypeError, ValueError):  # written in C
         return
-    named = [one.name for one in taken if one.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)]
+    named = [p.name for p in taken if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)]
     for option in options:
         if option in ("input_dim", "output_dim", "context_dim"):
             raise ValueError(f"module__{option} cannot be chosen: {option} follows from the data.")
-        if option not in named and all(one.kind != Parameter.VAR_KEYWORD for one in taken):
+        if option not in named and all(p.kind != Parameter.VAR_KEYWORD for p in taken):
             others = [
-                f"module__{one}" for one in named if one not in ("self", "input_dim", "output_dim", "context_dim")
+                f"module__{other}" for other in named if other not in ("self", "input_dim", "output_dim", "context_dim")
             ]
             raise ValueError(
                 f"module__{option} is no parameter of module={name}; it takes {', '.join(others) or 'no further ones'}."

@@ -9,7 +9,7 @@ import torch
 
 from sk_deepsets.nn import current_generator
 from sk_deepsets.training import RandomNumbers, as_global_generator, find_device, threads_for
-from sk_deepsets.training._runtime import WORTH_MORE_THREADS
+from sk_deepsets.training._runtime import MIN_MULTIPLICATIONS_FOR_THREADS
 
 NOT_THERE = "cuda:97"
 CPU = torch.device("cpu")
@@ -135,7 +135,7 @@ def two_threads():
 
 @pytest.mark.usefixtures("two_threads")
 def test_little_work_runs_on_one_thread_and_much_on_all():
-    for work, threads in ((WORTH_MORE_THREADS - 1, 1), (WORTH_MORE_THREADS, 2)):
+    for work, threads in ((MIN_MULTIPLICATIONS_FOR_THREADS - 1, 1), (MIN_MULTIPLICATIONS_FOR_THREADS, 2)):
         with threads_for(work):
             assert torch.get_num_threads() == threads
         assert torch.get_num_threads() == 2
