@@ -96,7 +96,7 @@ class LossCurveDisplay:
         few = {"marker": "o", "markersize": 3} if len(self.epochs) <= 20 else {}
         curves = [("training", self.train_loss, COLORS[0])]
         if self.valid_loss is not None:
-            curves.append(("sets not trained on", self.valid_loss, COLORS[1]))
+            curves.append(("held-out sets", self.valid_loss, COLORS[1]))
         self.lines_ = [
             ax.plot(self.epochs, losses, **{"label": name, "color": color, **few, **line_kwargs})[0]
             for name, losses, color in curves

@@ -125,7 +125,7 @@ def is_list_of_scalars(dtype: Any) -> bool:
 def zip_lists(columns: list[pd.Series]) -> tuple[RaggedSets, np.ndarray]:
     """Sets whose features are these columns, and which of them are missing: in all columns.
 
-    Columns keep their kinds. Without names that are strings, elements that are numbers are an array.
+    Columns keep their dtypes. Without names that are strings, elements that are numbers are an array.
     """
     parts, missing = zip(*(_one_feature(column) for column in columns), strict=True)
     lost = np.array(missing)

@@ -32,8 +32,7 @@ def check_targets(y, sets, name, **options):
     if len(checked) != len(sets):
         way_out = f" One for each element is for {for_elements}." if len(checked) == len(sets.elements) else ""
         raise ValueError(
-            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets: "
-            f"one for each set is wanted.{way_out}"
+            f"Expected one target for each of the {len(sets)} sets of X{name}, got {len(checked)} in y{name}.{way_out}"
         )
     return checked
 
@@ -48,8 +47,7 @@ def check_one_for_each_set(y, name, for_elements):
         are_sets = len(sizes) > 1
     if are_sets:
         raise ValueError(
-            f"{name} has several targets for each set, but one for each set is wanted. One for each element is for "
-            f"{for_elements}."
+            f"{name}: expected one target for each set, got several. One for each element is for {for_elements}."
         )
 
 
