@@ -72,17 +72,3 @@ def test_optional_packages_are_imported_where_they_are_used():
         names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module for node in top if isinstance(node, ast.ImportFrom)}
         assert not {name.split(".")[0] for name in names} & optional
-
-
-# Files that still import private modules of other folders. This list only shrinks.
-PRIVATE_IMPORTS = {("io/_objects.py", "estimators"), ("io/_onnx.py", "estimators")}
-
-
-def test_private_modules_are_imported_in_their_own_folder_only():
-    found = {
-        (f"{path.parent.name}/{path.name}", name.split(".")[1])
-        for path in FILES
-        for name in imported_modules(path)
-        if name.startswith("sk_deepsets.") and "._" in name and name.split(".")[1] != path.parent.name
-    }
-    assert found <= PRIVATE_IMPORTS
