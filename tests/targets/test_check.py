@@ -204,5 +204,6 @@ def test_targets_of_elements_name_the_estimator_that_takes_them(make, y):
     with pytest.raises(ValueError, match=f"DeepSetsElement{kind}"):
         model.fit(FOUR, [0, 1, 0, 1], X_val=FOUR, y_val=y)
     if len(y) == 4:
-        with pytest.raises(ValueError, match=f"y: expected one target for each set, got several.*DeepSetsElement{kind}"):
+        message = f"y: expected one target for each set, got several.*DeepSetsElement{kind}"
+        with pytest.raises(ValueError, match=message):
             model.score(FOUR, y)
