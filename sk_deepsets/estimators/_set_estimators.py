@@ -193,7 +193,7 @@ class DeepSetsClassifier(SetClassifierMixin, SetEstimator, SetParameters):
     >>> rng = np.random.default_rng(0)
     >>> sets = [rng.normal(size=(size, 3)) for size in rng.integers(1, 20, 400)]
     >>> y = np.array(["yes" if one_set.max() > 2 else "no" for one_set in sets])
-    >>> clf = DeepSetsClassifier(random_state=0).fit(sets[:300], y[:300])
+    >>> clf = DeepSetsClassifier(n_members=5, max_epochs=40, random_state=0).fit(sets[:300], y[:300])
     >>> clf.score(sets[300:], y[300:]) > 0.8
     True
     """

@@ -90,7 +90,8 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     >>> from sk_deepsets.inspection import element_importance
     >>> rng = np.random.default_rng(0)
     >>> sets = [rng.normal(size=(size, 1)) for size in rng.integers(2, 9, 300)]
-    >>> reg = DeepSetsRegressor(random_state=0).fit(sets, [one_set.max() for one_set in sets])
+    >>> reg = DeepSetsRegressor(n_members=1, max_epochs=50, random_state=0)
+    >>> reg = reg.fit(sets, [one_set.max() for one_set in sets])
     >>> importance = element_importance(reg, [[[0.1], [2.0], [-0.3]]])
     >>> importance[0].argmax()
     np.int64(1)

@@ -67,8 +67,9 @@ def feature_importance(
     >>> from sk_deepsets.inspection import feature_importance
     >>> rng = np.random.default_rng(0)
     >>> sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 9, 300)]
-    >>> reg = DeepSetsRegressor(random_state=0).fit(sets, [one_set[:, 1].mean() for one_set in sets])
-    >>> found = feature_importance(reg, sets, [one_set[:, 1].mean() for one_set in sets], random_state=0)
+    >>> y = [one_set[:, 1].mean() for one_set in sets]
+    >>> reg = DeepSetsRegressor(n_members=1, max_epochs=50, random_state=0).fit(sets, y)
+    >>> found = feature_importance(reg, sets, y, random_state=0)
     >>> print(found.feature_names, found.feature_names[found.importances_mean.argmax()])
     ['x0' 'x1' 'set size'] x1
     """

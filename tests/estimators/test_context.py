@@ -67,7 +67,9 @@ KINDS = {
 @pytest.mark.parametrize("values", KINDS.values(), ids=KINDS)
 def test_categories_in_the_context_are_learned(values):
     context = pd.DataFrame({"age": RNG.normal(size=120), "member": Y == 2, "country": values})
-    clf = DeepSetsClassifier(max_epochs=60, random_state=0).fit(with_context(context), COUNTRY == "fr")
+    clf = DeepSetsClassifier(n_members=5, max_epochs=40, lr=0.02, random_state=0).fit(
+        with_context(context), COUNTRY == "fr"
+    )
     assert clf.score(with_context(context), COUNTRY == "fr") == 1
     assert clf.n_context_features_ == 3
 

@@ -124,7 +124,7 @@ def test_an_estimator_keeps_groups_together():
     random = np.random.default_rng(0)
     bags = [random.normal(size=(4, 2)) for _ in range(40)]
     X, y, groups = [*bags] * 5, np.tile(random.permutation(np.arange(40) % 2), 5), np.tile(np.arange(40), 5)
-    how = {"max_epochs": 60, "random_state": 0}
+    how = {"n_members": 5, "max_epochs": 30, "random_state": 0}
     apart = DeepSetsClassifier(**how).fit(X, y)
     together = DeepSetsClassifier(**how).fit(X, y, groups=groups)
     assert apart.oof_score_ > 0.9
