@@ -42,7 +42,7 @@ print([bag.shape for bag in bags[:4]], y[:4])
 # %%
 # ``fit`` and ``predict`` work as in scikit-learn. Nothing is padded, and there is no mask to build.
 
-clf = DeepSetsClassifier(max_epochs=30, random_state=0).fit(bags, y)
+clf = DeepSetsClassifier(random_state=0).fit(bags, y)
 print(f"Deep Sets: test accuracy {clf.score(test_bags, test_y):.3f}")
 
 # %%

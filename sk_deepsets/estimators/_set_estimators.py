@@ -59,7 +59,9 @@ class SetEstimator(
         -------
         ndarray of str
         """
-        return super().get_feature_names_out(None if are_columns(self, input_features) else input_features)
+        check_is_fitted(self)
+        is_table = are_columns(input_features, self._fitted.reader.columns)
+        return super().get_feature_names_out(None if is_table else input_features)
 
     def _is_right_for_any_size(self):
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""

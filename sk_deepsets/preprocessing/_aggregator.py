@@ -123,7 +123,7 @@ class SetAggregator(SetTransformer):
         return np.array([*self._statistic_names(input_features), *self._context_names], dtype=object)
 
     def _statistic_names(self, input_features: Any = None) -> list[str]:
-        names = _check_feature_names_in(self, None if are_columns(self, input_features) else input_features)
+        names = _check_feature_names_in(self, None if are_columns(input_features, self._columns) else input_features)
         columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
         return list(chain.from_iterable(columns))
 

@@ -203,7 +203,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the features of a transformed element; for the columns of the table seen in ``fit``, these."""
         check_is_fitted(self)
-        if are_columns(self, input_features):
+        if are_columns(input_features, self._columns):
             return np.array(self._table_columns, dtype=object)
         names = _check_feature_names_in(self, input_features)
         return names if isinstance(self.transformer_, str) else self.transformer_.get_feature_names_out(names)

@@ -37,10 +37,9 @@ def columns_of(X: Any) -> list[Any] | None:
     return names if all(isinstance(name, str) for name in names) else None
 
 
-def are_columns(estimator: Any, input_features: Any) -> bool:
+def are_columns(input_features: Any, columns: list[Any] | None) -> bool:
     """Whether names are those of the table seen in ``fit``, which a ``ColumnTransformer`` passes for features."""
-    # what comes from a file may be older than the columns
-    return input_features is not None and list(input_features) == getattr(estimator, "_columns", None)
+    return input_features is not None and list(input_features) == columns
 
 
 def as_labelled(estimator: Any, rows: np.ndarray, index: pd.Index | None) -> Any:

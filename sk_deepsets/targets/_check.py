@@ -32,7 +32,7 @@ def check_targets(y, sets, name, **options):
     if len(checked) != len(sets):
         way_out = f" One for each element is for {for_elements}." if len(checked) == len(sets.elements) else ""
         raise ValueError(
-            f"Expected one target for each of the {len(sets)} sets of X{name}, got {len(checked)} in y{name}.{way_out}"
+            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets; expected one for each set.{way_out}"
         )
     return checked
 
