@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn import LINKS, Stack, even_weights, linked_mean, row_losses
+from sk_deepsets.nn import Stack, even_weights, linked_mean
 from sk_deepsets.training._batches import SetDataset
+from sk_deepsets.training._greedy_selection import EvaluationLoss
 from sk_deepsets.training._selector import CLEAR_GAIN, EpochSelector
 
 WARM_UP = 20
@@ -26,8 +27,6 @@ PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
 """Training ends when so many evaluations in a row have lowered the loss by less than this share, after so many steps"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
 """Sets, or elements, after which variants that are not chosen are no longer trained"""
-MOST_ROUNDS, MOST_EVALUATED = 30, 20_000
-"""Rounds of the selection, and sets that it evaluates"""
 
 
 class Candidate(NamedTuple):
@@ -77,7 +76,7 @@ class FitData:
     """Sets, and the fold that they are"""
     evaluation_set: SetDataset
     """All of them"""
-    loss: _SetLoss
+    loss: EvaluationLoss
     fold: Tensor | None
     n_sets: int
     n_elements: int
@@ -128,7 +127,7 @@ class EnsembleSelector(EpochSelector):
             evaluated = [(train.subset(numbers), number) for number, numbers in parts.items()]
             # not the weights of the parts, each of which has a mean of 1
             evaluation_set = train.subset(np.concatenate(list(parts.values())))
-        loss = _SetLoss(net, evaluation_set.y, evaluation_set.weights(), self.robust)
+        loss = EvaluationLoss(net, evaluation_set.y, evaluation_set.weights(), self.robust)
         n_elements = int(train.sizes.sum())
         self._data = FitData(evaluated, evaluation_set, loss, train.fold, len(train), n_elements, net.max_epochs)
 
@@ -270,55 +269,3 @@ class EnsembleSelector(EpochSelector):
 
 def _weights(stacks: Sequence[Stack]) -> list[Tensor]:
     return [weight.detach() for stack in stacks for weight in stack.parameters()]
-
-
-class _SetLoss:
-    """The loss of outputs for the evaluated sets."""
-
-    def __init__(self, net: Any, targets: Tensor | None, weights: Tensor | None, robust: bool) -> None:
-        assert targets is not None
-        self.criterion, self.robust = net.criterion_, robust
-        self.targets, self.weights = targets.cpu(), None if weights is None else weights.double().cpu()
-        # of very many sets, a part is enough to compare candidates
-        self.some = slice(None, None, max(1, len(targets) // MOST_EVALUATED))
-
-    def __call__(self, outputs: Tensor) -> Tensor:
-        """The loss of each of outputs (c, n, o)."""
-        return self._mean(self._losses(outputs, slice(None)), slice(None))
-
-    def _mean(self, losses: Tensor, some: slice) -> Tensor:
-        """The mean over some sets, (c,)."""
-        if self.weights is None:
-            return losses.mean(dim=1)
-        weights = self.weights[some]
-        return losses.sum(dim=1) / (weights if weights.dim() == 1 else weights.mean(dim=1)).sum()
-
-    def _size(self, losses: Tensor, loss: Tensor) -> float:
-        """What gains are a share of; the loss of counts, and of positive numbers, may be negative."""
-        return float(losses.median() if self.robust else loss.abs())
-
-    def _losses(self, outputs: Tensor, some: slice) -> Tensor:
-        """The losses of some sets times their weights, (c, n), of outputs (c, n, o)."""
-        targets = self.targets[some]
-        if targets.is_floating_point():
-            targets = targets.to(outputs.dtype)
-        repeated = targets.expand(len(outputs), *targets.shape).flatten(0, 1)
-        losses = self.criterion(outputs.flatten(0, 1), repeated).view(*outputs.shape[:2], -1)
-        return row_losses(losses, None if self.weights is None else self.weights[some])
-
-    def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float, float]:
-        """Weights of the prior and of candidates by greedy selection, the loss of their mean, and its size."""
-        to_answers, to_outputs = LINKS[link]
-        stacked = torch.stack(outputs)[:, self.some]
-        answers = to_answers(torch.cat([prior.double().cpu().expand(1, *stacked.shape[1:]), stacked]))
-        counts, total, best, size = np.zeros(len(answers)), torch.zeros_like(answers[0]), math.inf, 0.0
-        for n_before in range(MOST_ROUNDS):
-            losses = self._losses(to_outputs((total + answers) / (n_before + 1)), self.some)
-            means = self._mean(losses, self.some).nan_to_num(math.inf)
-            number = int(means.argmin())
-            if means[number] >= best - 1e-5 * size:
-                break
-            best, size = float(means[number]), self._size(losses[number], means[number])
-            counts[number] += 1
-            total = total + answers[number]
-        return counts / counts.sum(), best, size

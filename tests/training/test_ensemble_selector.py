@@ -20,10 +20,11 @@ from sk_deepsets.training import (
     SetDataset,
     Split,
     _ensemble_selector,
+    _greedy_selection,
     build_net,
     train,
 )
-from sk_deepsets.training._ensemble_selector import _SetLoss
+from sk_deepsets.training._greedy_selection import EvaluationLoss
 
 RNG = np.random.default_rng(0)
 SETS = check_sets([RNG.normal(size=(size, 2)).astype(np.float32) for size in RNG.integers(0, 6, 24)])
@@ -243,7 +244,9 @@ def test_given_sets_are_evaluated_with_all_members_of_a_variant():
 
 def loss_of(targets, weights=None, criterion=nn.CrossEntropyLoss, robust=False):
     weights = None if weights is None else torch.from_numpy(weights)
-    return _SetLoss(SimpleNamespace(criterion_=criterion(reduction="none")), torch.from_numpy(targets), weights, robust)
+    return EvaluationLoss(
+        SimpleNamespace(criterion_=criterion(reduction="none")), torch.from_numpy(targets), weights, robust
+    )
 
 
 CHOICES = st.tuples(st.integers(1, 5), st.integers(1, 30), st.booleans(), st.integers(0, 2**32 - 1))
@@ -333,7 +336,7 @@ def test_gains_are_a_share_of_the_loss_of_a_typical_set_where_there_are_outliers
 
 def test_of_very_many_sets_a_part_is_evaluated(monkeypatch):
     targets, weights, outputs = choice_of((3, 100, True, 1))
-    monkeypatch.setattr(_ensemble_selector, "MOST_EVALUATED", 25)
+    monkeypatch.setattr(_greedy_selection, "MOST_EVALUATED", 25)
     found = loss_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.zeros(3), "softmax")
     part = loss_of(targets[::4], weights[::4])
     wanted = part.choose(list(torch.from_numpy(outputs[:, ::4])), torch.zeros(3), "softmax")
@@ -349,7 +352,7 @@ def test_variants_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch,
     """The same weights, to rounding, as in an ensemble whose variants are all trained to the end."""
     first_and_third = [0, 0.5, 0, 0.5]
     monkeypatch.setattr(
-        _SetLoss, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0, 1.0)
+        EvaluationLoss, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0, 1.0)
     )
     watched = []
     for enough in (np.inf, 100):
@@ -405,7 +408,7 @@ def test_the_ensemble_in_the_end_is_that_of_the_chosen_candidates(weight):
 def test_where_there_is_nothing_to_learn_the_prior_answers(monkeypatch):
     prior = np.log([0.25, 0.75])
     net = make_net(prior=prior.tolist())
-    monkeypatch.setattr(_SetLoss, "choose", lambda self, outputs, *_: (np.eye(len(outputs) + 1)[0], 1.0, 1.0))
+    monkeypatch.setattr(EvaluationLoss, "choose", lambda self, outputs, *_: (np.eye(len(outputs) + 1)[0], 1.0, 1.0))
     run(net, data_of(), epochs=2)
     assert len(net.module_.stacks) == 1
     assert net.module_.weights.tolist() == [0, 0, 0, 1]
