@@ -52,7 +52,7 @@ clf = DeepSetsElementClassifier(
     layer_norm=True,
     dropout=0.2,
     lr=1e-3,
-    max_epochs=25,
+    max_epochs=60,
     standardize=False,
     random_state=0,
 ).fit(sets, odd)

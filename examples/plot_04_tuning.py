@@ -39,13 +39,16 @@ print(f"{len(sets)} sets of {len(sets[0])} images, of {len(set(patients))} patie
 # ``StratifiedGroupKFold`` keeps each patient in one fold; ``KFold`` does not. Then other samples of a test patient, and
 # their labels, are in the training data, and recognising the patient is enough: the score is far too high.
 
-clf = DeepSetsClassifier(n_members=5, max_epochs=60, random_state=0)
+clf = DeepSetsClassifier(n_members=5, random_state=0)
 trees = make_pipeline(SetAggregator(("mean", "max")), ExtraTreesClassifier(300, random_state=0))
-splits = {"patients apart": StratifiedGroupKFold(4), "patients mixed": KFold(4, shuffle=True, random_state=0)}
+splits = {
+    "patients apart": {"cv": StratifiedGroupKFold(4), "groups": patients},
+    "patients mixed": {"cv": KFold(4, shuffle=True, random_state=0)},
+}
 scores = {
-    (name, split): cross_val_score(model, sets, y, groups=patients, cv=cv)
+    (name, split): cross_val_score(model, sets, y, **options)
     for name, model in {"Deep Sets": clf, "extra trees": trees}.items()
-    for split, cv in splits.items()
+    for split, options in splits.items()
 }
 for (name, split), found in scores.items():
     print(f"{name:12} {split}: accuracy {found.mean():.3f}, standard error {found.std(ddof=1) / 2:.3f}")
