@@ -44,7 +44,7 @@ def thin(cloud, share, rng):
 
 rng = np.random.default_rng(0)
 thinned = [thin(cloud, share, rng) for share in (1, 0.75, 0.5) for cloud in train]
-settings = {"pool_type": "max", "phi_hidden_dims": (64, 128), "n_members": 1, "max_epochs": 40, "random_state": 0}
+settings = {"pool_type": "max", "phi_hidden_dims": (64, 128), "n_members": 1, "max_epochs": 120, "random_state": 0}
 aggregate = SetAggregator(("mean", "std", "min", "max"))
 models = {
     "Deep Sets": DeepSetsClassifier(**settings).fit(train, y_train),

@@ -26,7 +26,7 @@ clouds = []
 for image in images.reshape(-1, 8, 8):
     rows, columns = np.nonzero(image)
     clouds.append(np.column_stack([columns, 7 - rows, image[rows, columns]]))
-clf = DeepSetsClassifier(n_members=1, phi_hidden_dims=(64, 128), max_epochs=30, random_state=0)
+clf = DeepSetsClassifier(n_members=1, phi_hidden_dims=(64, 128), max_epochs=100, random_state=0)
 clf.fit(clouds[:1200], y[:1200])
 print(f"test accuracy {clf.score(clouds[1200:], y[1200:]):.3f}")
 
