@@ -161,28 +161,13 @@ class DeepSetsBase(BaseEstimator):
         selector = self._make_selector(net, data, target)
         checkpoint = None if partly else checkpoint_of(self, data, parameters, before)
         try:
-            training = train(
-                net,
-                data,
-                random_numbers,
-                selector,
-                lr=self.lr,
-                batch_size=batch_size(data.train) if self.batch_size == "auto" else self.batch_size,
-                epochs=epochs,
-                callbacks=self.callbacks,
-                verbose=int(self.verbose),
-                advice=advice_for(self),
-                checkpoint=checkpoint,
-                partly=partly,
-            )
+            training = self._train(net, data, random_numbers, selector, epochs, checkpoint, partly)
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
             check_losses(net, target, sets, advice_for(self), encoded.weight)
             if X_val is not None:
                 check_losses(net, target, data.valid.X, advice_for(self), name="_val")
             raise
-        if not (partly or self.warm_start):
-            net.optimizer_.state.clear()  # several times the weights
         used, names = plan.used_sets(sets), reader.encoder.number_names(sets)
         fitted = Fitted(
             reader,
@@ -207,6 +192,26 @@ class DeepSetsBase(BaseEstimator):
             note = None if partly else nothing_held_out(self, net, target, plan, groups)
         self._keep(fitted, training, [] if before is None else self.history_, out_of_fold)
         return training, note
+
+    def _train(self, net, data, random_numbers, selector, epochs, checkpoint, partly):
+        """Train the net with the parameters of the training."""
+        training = train(
+            net,
+            data,
+            random_numbers,
+            selector,
+            lr=self.lr,
+            batch_size=batch_size(data.train) if self.batch_size == "auto" else self.batch_size,
+            epochs=epochs,
+            callbacks=self.callbacks,
+            verbose=int(self.verbose),
+            advice=advice_for(self),
+            checkpoint=checkpoint,
+            partly=partly,
+        )
+        if not (partly or self.warm_start):
+            net.optimizer_.state.clear()  # several times the weights
+        return training
 
     def _keep(self, fitted, training, history, out_of_fold):
         """Set what users see of a fit; no step of it can fail."""
@@ -260,9 +265,12 @@ class DeepSetsBase(BaseEstimator):
 
     def _read_sets(self, X, reader=None):
         """X as sets of numbers like those of ``fit``, or of a reader."""
-        reader = self._fitted.reader if reader is None else reader
-        known = copy.copy(self)  # in whose name scikit-learn compares the features
-        vars(known).update(reader.features)
+        known = self
+        if reader is None:
+            reader = self._fitted.reader
+        else:  # of a fit that is not over: scikit-learn compares the features in the name of this estimator
+            known = copy.copy(self)
+            vars(known).update(reader.features)
         sets = check_sets(X, dtype=None, ensure_min_elements=0, missing_sets=self.missing_sets)
         sets = check_features(known, sets, reset=False)
         names, expected = columns_of(X), reader.columns

@@ -21,7 +21,10 @@ class SetReader:
     @property
     def features(self) -> dict[str, Any]:
         """Number and names of the features of an element, as attributes of an estimator."""
-        return {name: value for name, value in vars(self.padder).items() if name.endswith("_in_")}
+        features = {"n_features_in_": self.padder.n_features_in_}
+        if hasattr(self.padder, "feature_names_in_"):
+            features["feature_names_in_"] = self.padder.feature_names_in_
+        return features
 
 
 @dataclass(frozen=True, eq=False)

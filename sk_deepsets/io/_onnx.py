@@ -169,7 +169,7 @@ class Served(nn.Module):
         self.core, self.decoder, self.dtype = core, target.decoder, dtype
         self.steps = nn.ModuleDict({name: each.layer() for name, each in inputs.items()})
         self.per_element = target.per_element
-        self.is_flat = target.classes is None and (target.per_element or target.is_flat)
+        self.is_flat = target.classes is None and target.is_flat
         self.n_categories, self.n_context_categories = encoder.n_categories, encoder.n_context_categories
         if dtype == torch.float32:
             self.float()
