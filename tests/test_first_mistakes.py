@@ -45,9 +45,11 @@ def classifier(**params):
         (EVENTS.groupby("id"), "DataFrameGroupBy", "RaggedSets.from_frame(frame, by=..., columns=...)"),
         (dict(enumerate(SETS)), "but got {0: array", "list(X.values())"),
         ((one_set for one_set in SETS), "generator", "list(X)"),
+        (dict(enumerate(SETS)).values(), "dict_values", "list(X)"),
+        (torch.utils.data.DataLoader(SETS), "DataLoader", "the sets of its dataset"),
         ((X, MASK), "Set 0 has shape (20, 4, 2)", "PaddedSets(x, mask)"),
     ],
-    ids=["long frame", "groupby", "dict", "generator", "padded"],
+    ids=["long frame", "groupby", "dict", "generator", "values", "loader", "padded"],
 )
 def test_of_sets(mistake, arrived, way_out):
     with pytest.raises(ValueError, match=re.escape(arrived)) as caught:

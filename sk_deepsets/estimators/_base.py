@@ -137,9 +137,10 @@ class DeepSetsBase(BaseEstimator):
             seed, reader, target, sets = before.seed, before.reader, copy.copy(before.target), self._read_sets(X)
         sample_weight = self._check_weight(y, sample_weight, sets)
         encoded = target.fit_encode(y, sets, sample_weight, classes=classes, class_weight=self._class_weight())
+        groups = check_groups(groups, sets)
         plan = FitPlan.make(
             encoded,
-            check_groups(groups, sets),
+            groups,
             self._choose_layout if before is None else lambda n_sets, n_elements: before.layout,
             seed,
             early_stopping=self.early_stopping,
@@ -284,8 +285,9 @@ class DeepSetsBase(BaseEstimator):
     def _check_sizes(self, sets, padder):
         padder.check_sizes(sets)
         if self.empty_sets == "error" and not sets.sizes.all():
+            empty = np.flatnonzero(sets.sizes == 0)
             raise ValueError(
-                f"Set {np.flatnonzero(sets.sizes == 0)[0]} is empty ({(sets.sizes == 0).sum()} sets are). "
+                f"Set {empty[0]} is empty (empty: {len(empty):,} of {len(sets):,} sets). "
                 'Drop such sets, or pool them to zero with empty_sets="zero".'
             )
 

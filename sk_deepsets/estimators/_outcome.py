@@ -70,13 +70,13 @@ def nothing_held_out(estimator, net, target, plan, groups):
     if has_members:
         return (
             f"n_members={estimator.n_members}, but no sets can be held out of their training ({facts}). All members "
-            "were trained on all sets, and count the same: nothing told when to stop, probabilities may be "
+            "were trained on all sets, and count the same: nothing decided when to stop, probabilities may be "
             f"overconfident, and there is no oof_score_. {way_out}."
         )
     return (
         f"early_stopping=True has no effect: no sets can be held out ({facts}, "
-        f"validation_fraction={estimator.validation_fraction}), and nothing told when to stop. {way_out}, or a larger "
-        "validation_fraction; or set early_stopping=False."
+        f"validation_fraction={estimator.validation_fraction}), and nothing decided when to stop. {way_out}, or a "
+        "larger validation_fraction; or set early_stopping=False."
     )
 
 

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementRegressor, FarSetWarning
 from sk_deepsets.sets import PaddedSets, RaggedSets, SetDtype, check_labels, check_sets, is_table, put_sets
+from sk_deepsets.targets import check_one_for_each_set
 
 
 def read_sets(X: Any) -> RaggedSets:
@@ -77,9 +78,10 @@ def read_targets(y: Any, sets: RaggedSets) -> Any:
     Raises
     ------
     ValueError
-        For another number of targets, and for labels of the sets in another order.
+        For another number of targets, for targets of elements, and for labels of the sets in another order.
     """
     check_labels(y, sets.index, "y")
+    check_one_for_each_set(y, "y", "DeepSetsElementClassifier and DeepSetsElementRegressor")
     shape = np.shape(y)
     if not shape or shape[0] != len(sets):
         given = f"has {shape[0]} targets" if shape else f"is {y!r:.80}"

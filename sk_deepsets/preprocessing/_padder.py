@@ -165,7 +165,7 @@ class SetPadder(SetTransformer, auto_wrap_output_keys=None):  # type: ignore[cal
             number = too_large[0]
             raise ValueError(
                 f"Set {number} has {sets.sizes[number]} elements, but max_set_size={self.max_set_size} "
-                f"({len(too_large)} sets are larger). Raise max_set_size, or cut the sets first with "
+                f"(larger: {len(too_large):,} of {len(sets):,} sets). Raise max_set_size, or cut the sets first with "
                 'SetPadder(max_set_size=..., truncate="random") or truncate="first".'
             )
 

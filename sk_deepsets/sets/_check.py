@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,10 @@ def check_sets(
         first = int(np.argmax(missing))
         label = "" if sets.index is None else f", with the label {sets.index[first : first + 1].tolist()[0]!r}"
         raise ValueError(
-            f"{missing.sum():,} of {len(missing):,} sets are missing; the first is set {first}{label}. A missing set "
-            "is not an empty one: RaggedSets.from_frame(frame, by=..., ids=...) makes an empty set for each of the ids "
-            'without rows, and missing_sets="empty", of check_sets and the estimators, reads missing sets as empty.'
+            f"{missing.sum():,} of {len(missing):,} sets {'is' if missing.sum() == 1 else 'are'} missing; the first is "
+            f"set {first}{label}. A missing set is not an empty one: RaggedSets.from_frame(frame, by=..., ids=...) "
+            'makes an empty set for each of the ids without rows, and missing_sets="empty", of check_sets and the '
+            "estimators, reads missing sets as empty."
         )
     if dtype == "numeric" or isinstance(sets.elements, np.ndarray):
         sets = as_floating(sets)
@@ -224,4 +225,6 @@ def _way_out(X: Any) -> str:
     if hasattr(type(X), "__getitem__") and hasattr(type(X), "__len__") and not isinstance(X, TEXT):
         # a Dataset of torch
         return " Of pairs, X, y = zip(*(data[i] for i in range(len(data)))) makes both; of sets, list(data)."
+    if isinstance(X, Iterable) and not isinstance(X, TEXT):
+        return " Pass list(X), if each item is one set; a DataLoader yields batches, so pass the sets of its dataset."
     return ""

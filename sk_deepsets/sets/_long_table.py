@@ -40,8 +40,8 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
             unknown = keys[numbers < 0].unique()
             way_out = _other_types(keys, ids, "ids") or "Drop these rows, or add their sets to ids."
             raise ValueError(
-                f"{(numbers < 0).sum():,} rows belong to {len(unknown):,} sets that are not in ids: "
-                f"{_first(unknown)}. {way_out}"
+                f"The frame holds sets that are not in ids: {_first(unknown)} (sets: {len(unknown):,}, rows: "
+                f"{(numbers < 0).sum():,}). {way_out}"
             )
     # a stable sort of small integers takes linear time, and rows that are in order already are not moved
     in_order = bool((np.diff(numbers) >= 0).all())
@@ -78,7 +78,7 @@ def _check_known(frame: pd.DataFrame, names: list[Any], what: str, levels: bool 
         raise KeyError(f"{what} names {missing}, but the frame has the columns {list(frame.columns)}.")
     twice = sorted({str(name) for name in names if known.count(name) > 1 or names.count(name) > 1})
     if twice:
-        raise ValueError(f"{len(twice)} names in {what} stand for more than one column: {twice}.")
+        raise ValueError(f"Names in {what} stand for more than one column each: {twice}.")
 
 
 def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
@@ -88,8 +88,8 @@ def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
         missing = pd.isna(column)
         if missing.any():
             raise ValueError(
-                f"{missing.sum():,} rows have no {name!r} (the first is row {int(np.argmax(missing))}), so they belong "
-                "to no set: drop or fill them first."
+                f"Row {int(np.argmax(missing))} has no {name!r}, so it belongs to no set (so in {missing.sum():,} of "
+                f"{len(frame):,} rows): drop or fill such rows first."
             )
     if len(names) > 1:
         return pd.MultiIndex.from_arrays(values, names=names)
@@ -109,7 +109,7 @@ def _check_ids(ids: Any, names: list[Any]) -> pd.Index:
     ids = _with_levels(ids if isinstance(ids, pd.Index) else pd.Index(ids), names, "ids")
     missing = ids.to_frame().isna().any(axis=1)
     if missing.any():
-        raise ValueError(f"{missing.sum()} of the ids are missing.")
+        raise ValueError(f"{missing.sum():,} of {len(ids):,} ids {'is' if missing.sum() == 1 else 'are'} missing.")
     return ids
 
 
@@ -123,7 +123,7 @@ def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
         index = index.reorder_levels(names)
     twice = index[index.duplicated()].unique()
     if len(twice):
-        raise ValueError(f"{len(twice):,} ids occur more than once in {what}: {_first(twice)}.")
+        raise ValueError(f"Ids occur more than once in {what}: {_first(twice)} (ids: {len(twice):,}).")
     return _without_categories(index).set_names(names)
 
 
@@ -133,8 +133,8 @@ def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) 
     if len(present) < len(ids):
         empty = ids.delete(present)
         raise ValueError(
-            f"{len(empty):,} sets have no rows to take their context from: {_first(empty)}. Pass the context as a "
-            "frame with one row per set."
+            f"Sets without rows have nothing to take their context from: {_first(empty)} (sets: {len(empty):,}). Pass "
+            "the context as a frame with one row per set."
         )
     context = values.iloc[first]
     for name in values.columns:
@@ -156,8 +156,8 @@ def _rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
     rows = _with_levels(context.index, names, "the ids of the context").get_indexer(ids)
     if (rows < 0).any():
         raise ValueError(
-            f"{(rows < 0).sum():,} sets have no row in the context: {_first(ids[rows < 0])}. "
-            f"{_other_types(ids, context.index, 'the index of the context')}".rstrip()
+            f"The context lacks rows for the sets {_first(ids[rows < 0])} (sets: {(rows < 0).sum():,}). "
+            f"{_other_types(ids, context.index, 'the labels of the context')}".rstrip()
         )
     return context.iloc[rows].set_axis(ids)
 
@@ -168,8 +168,8 @@ def _other_types(keys: pd.Index, ids: pd.Index, what: str) -> str:
         ours, theirs = keys.get_level_values(level), ids.get_level_values(level)
         if len(ours) and len(theirs) and not ours.unique().isin(theirs).any() and ours.dtype != theirs.dtype:
             return (
-                f"In the frame {name!r} holds {_type(ours)}, such as {_first(ours[:1])}, but {what} {_type(theirs)}, "
-                f"such as {_first(theirs[:1])}: convert one to the type of the other."
+                f"In the frame, {name!r} has the type {_type(ours)}, such as {_first(ours[:1])}; {what} have the type "
+                f"{_type(theirs)}, such as {_first(theirs[:1])}. Convert one to the type of the other."
             )
     return ""
 

@@ -40,7 +40,7 @@ def names_of_columns(table: pd.DataFrame, feature_names: Any) -> pd.Index:
     """The names of the columns, which must be different strings, and those given if some are."""
     twice = table.columns[table.columns.duplicated()].unique()
     if len(twice):
-        raise ValueError(f"{len(twice)} column names stand for several columns each: {list(twice)}.")
+        raise ValueError(f"Several columns have the same name: {list(twice)}.")
     if not all(isinstance(name, str) for name in table.columns):
         raise TypeError(f"The names of the columns of elements must be strings, but are {list(table.columns)}.")
     if feature_names is not None and list(feature_names) != list(table.columns):

@@ -54,7 +54,7 @@ def find_sets(table: pd.DataFrame) -> list[int]:
         )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()].unique()
-        raise ValueError(f"{len(twice)} column names stand for several columns of X each: {list(twice)}.")
+        raise ValueError(f"Several columns of X have the same name: {list(twice)}.")
     return places
 
 
@@ -139,7 +139,8 @@ def zip_lists(columns: list[pd.Series]) -> tuple[RaggedSets, np.ndarray]:
         }
         label = columns[0].index[number : number + 1].tolist()[0]
         raise ValueError(
-            f"Set {number}, with the label {label!r}, has lists of unequal lengths: {found} ({wrong.sum():,} sets do). "
+            f"Set {number}, with the label {label!r}, has lists of unequal lengths: {found} "
+            f"(so in {wrong.sum():,} of {len(wrong):,} sets). "
             "Columns of lists are read as the features of the same elements, one list for each feature."
         )
     values = [_values(part) for part in parts]

@@ -36,7 +36,9 @@ class ClassTarget(Target):
     def read(self, y, sets, name="", classes=None):
         """Numbers of the classes, (n_sets,)."""
         if has_several_labels(y):
-            raise ValueError(f"y{name} has several columns, for several labels, but one class per set is {AS_BEFORE}")
+            raise ValueError(
+                f"y{name} has several columns, for several labels; expected one class for each set, {AS_BEFORE}"
+            )
         given, y = y, check_targets(y, sets, name)
         check_one_type(given, name)
         check_classification_targets(y)
@@ -112,7 +114,7 @@ class LabelsTarget(Target):
         """Zeros and ones, (n_sets, n_labels), in float64."""
         y = check_targets(y, sets, name, multi_output=True)
         if y.ndim == 1:
-            raise ValueError(f"y{name} has one class for each set, but {self.output_dim} labels are {AS_BEFORE}")
+            raise ValueError(f"y{name} has one class for each set; expected {self.output_dim} labels, {AS_BEFORE}")
         if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
         if self.classes is None:
@@ -125,7 +127,7 @@ class LabelsTarget(Target):
                 )
             self.classes = np.arange(y.shape[1])
         if y.shape[1] != self.output_dim:
-            raise ValueError(f"y{name} has {y.shape[1]} labels, but {self.output_dim} are {AS_BEFORE}")
+            raise ValueError(f"y{name} has {y.shape[1]} labels; expected {self.output_dim}, {AS_BEFORE}")
         if classes is not None and not np.array_equal(np.sort(np.ravel(classes)), self.classes):
             raise ValueError(
                 f"y{name} has {self.output_dim} labels, one in each column: classes=None, or their numbers "

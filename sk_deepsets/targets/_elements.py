@@ -103,8 +103,8 @@ class ChosenElementTarget(ElementClassTarget):
         if len(wrong):
             raise ValueError(
                 f"Set {wrong[0]} has {counts[self.chosen, wrong[0]]:.0f} elements of the class "
-                f"{self.classes.tolist()[self.chosen]!r} in y{name} ({len(wrong)} sets do not have exactly one): "
-                'target="one_per_set" requires one in each set.'
+                f'{self.classes.tolist()[self.chosen]!r} in y{name}, but target="one_per_set" requires one in each '
+                f"set (not so in {len(wrong):,} of {len(sets):,} sets)."
             )
         return values
 
@@ -197,7 +197,7 @@ def check_whole_sets(values, sets, name):
     if len(wrong):
         raise ValueError(
             f"Set {wrong[0]} has targets in y{name} for {count[wrong[0]]:.0f} of its {sets.sizes[wrong[0]]} elements "
-            f"({len(wrong)} sets are like that): expected all or none."
+            f"(so in {len(wrong):,} of {len(sets):,} sets): expected all or none."
         )
 
 

@@ -62,11 +62,11 @@ class ValueTarget(Target):
             self.output_dim = 1 if self.is_flat else y.shape[1]
         if self.is_flat != (y.ndim == 1):
             shape = "(n_sets,)" if self.is_flat else f"(n_sets, {self.output_dim})"
-            raise ValueError(f"y{name} has the shape {y.shape}, but {shape} {AS_BEFORE}")
+            raise ValueError(f"y{name} has the shape {y.shape}; expected {shape}, {AS_BEFORE}")
         y = y.reshape(len(y), -1)
         self.check_range(y, name, "set")
         if y.shape[1] != self.output_dim:
-            raise ValueError(f"y{name} has {y.shape[1]} outputs, but {self.output_dim} {AS_BEFORE}")
+            raise ValueError(f"y{name} has {y.shape[1]} outputs; expected {self.output_dim}, {AS_BEFORE}")
         return y
 
     def check_range(self, values, name, what):

@@ -1,6 +1,7 @@
 """Folds and held-out parts: like shares of all classes, no group in two parts, no class without training sets."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -239,7 +240,16 @@ def test_by_default_there_is_one_net_where_nothing_can_be_held_out():
 
 
 @pytest.mark.parametrize("make", [DeepSetsRegressor, DeepSetsElementRegressor])
-@pytest.mark.parametrize("how", [{"groups": np.zeros(60)}, {"sample_weight": np.arange(60) < 3}], ids=["group", "few"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"groups": np.zeros(60)},
+        {"groups": ["ward 3"] * 60},
+        {"groups": pd.Series("ward 3", index=[f"patient {number}" for number in range(60)])},
+        {"sample_weight": np.arange(60) < 3},
+    ],
+    ids=["group", "list", "series", "few"],
+)
 def test_early_stopping_without_anything_to_look_at_says_so(make, how):
     y = MEAN if make is DeepSetsRegressor else [one[:, 0] for one in LEARNABLE]
     model = make(early_stopping=True, max_epochs=2, random_state=0)

@@ -83,7 +83,7 @@ def test_partial_fit_and_warm_start(make, bags, tags):
     assert clf.n_iter_ == 2
     warm = make(warm_start=True).fit(bags, tags).fit(bags, tags)
     assert warm.n_iter_ == 6
-    with pytest.raises(ValueError, match="y has 2 labels, but 3 are expected"):
+    with pytest.raises(ValueError, match="y has 2 labels; expected 3, as in"):
         clf.partial_fit(bags, tags[:, :2])
 
 
@@ -109,9 +109,9 @@ def test_training_does_not_go_on_between_classes_and_labels(make, bags, tags, me
     several = make(n_members=1, warm_start=True).fit(bags, tags)
     one = make(n_members=1, warm_start=True).fit(bags, tags[:, 0])
     before = several.predict_proba(bags), one.predict_proba(bags)
-    with pytest.raises(ValueError, match=r"y has one class for each set, but 3 labels are expected.*warm_start=False"):
+    with pytest.raises(ValueError, match=r"y has one class for each set; expected 3 labels, .*warm_start=False"):
         getattr(several, method)(bags, tags[:, 0])
-    with pytest.raises(ValueError, match=r"y has several columns, .*one class per set is expected.*warm_start"):
+    with pytest.raises(ValueError, match=r"y has several columns, .*expected one class for each set.*warm_start"):
         getattr(one, method)(bags, tags)
     for clf, wanted in zip((several, one), before, strict=True):
         np.testing.assert_array_equal(clf.predict_proba(bags), wanted)

@@ -102,9 +102,9 @@ def test_wrong_targets_are_an_error(make_regressor, bags, values, y, message):
 
 
 def test_another_number_of_outputs_is_an_error(make_regressor, bags, values, two):
-    with pytest.raises(ValueError, match=r"y_val has the shape \(90, 2\), but \(n_sets,\) expected"):
+    with pytest.raises(ValueError, match=r"y_val has the shape \(90, 2\); expected \(n_sets,\)"):
         make_regressor().fit(bags, values, X_val=bags, y_val=two)
-    with pytest.raises(ValueError, match=r"y has the shape \(90,\), but \(n_sets, 2\) expected"):
+    with pytest.raises(ValueError, match=r"y has the shape \(90,\); expected \(n_sets, 2\)"):
         make_regressor().partial_fit(bags, two).partial_fit(bags, values)
 
 
@@ -144,11 +144,11 @@ def test_training_does_not_go_on_with_y_of_another_form(make_regressor, bags, va
     make = {"warm_start": True, "n_members": n_members}
     flat, column = (make_regressor(**make).fit(bags, y) for y in (values, values[:, None]))
     before = flat.predict(bags), column.predict(bags)
-    with pytest.raises(ValueError, match=r"shape \(90, 1\), but \(n_sets,\) expected.*warm_start=False"):
+    with pytest.raises(ValueError, match=r"shape \(90, 1\); expected \(n_sets,\), .*warm_start=False"):
         getattr(flat, method)(bags, values[:, None])
-    with pytest.raises(ValueError, match=r"shape \(90,\), but \(n_sets, 1\) expected.*warm_start=False"):
+    with pytest.raises(ValueError, match=r"shape \(90,\); expected \(n_sets, 1\), .*warm_start=False"):
         getattr(column, method)(bags, values)
-    with pytest.raises(ValueError, match="y has 2 outputs, but 1 expected"):
+    with pytest.raises(ValueError, match="y has 2 outputs; expected 1, as in"):
         getattr(column, method)(bags, np.c_[values, values])
     for reg, wanted in zip((flat, column), before, strict=True):
         np.testing.assert_array_equal(reg.predict(bags), wanted)

@@ -243,6 +243,9 @@ def test_targets_are_one_for_each_set_and_a_column_is_flat():
         feature_importance(Sees(), sets, AGE[1:])
     with pytest.raises(ValueError, match="but y is None: expected one for each set"):
         read_targets(None, sets)
+    for targets_of_elements in ([np.zeros(size) for size in range(N_SETS)], sets):
+        with pytest.raises(ValueError, match="y: expected one target for each set, got several"):
+            read_targets(targets_of_elements, sets)
     with pytest.raises(ValueError, match="y is missing for 1 of 12 sets; the first is set 3"):
         read_known_targets(np.where(np.arange(N_SETS) == 3, np.nan, AGE), sets)
 

@@ -391,7 +391,7 @@ def test_missing_sets_stay_missing_in_a_table(mixed):
     for out in (encode.fit_transform(table), encode.fit(table).transform(table)):
         assert out["events"].isna().tolist() == [False, True, False, False]
         assert out["events"].array.sets.sizes.tolist() == [1, 0, 3, 0]
-    with pytest.raises(ValueError, match="1 of 4 sets are missing"):
+    with pytest.raises(ValueError, match="1 of 4 sets is missing"):
         encode.fit(events)
 
 

@@ -104,7 +104,7 @@ def test_a_set_that_is_too_large_is_an_error_without_truncate(step):
     X = [[1.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0]]
     if step == "transform":
         padder.fit([[1.0]])
-    with pytest.raises(ValueError, match=r"Set 1 has 3 elements, but max_set_size=2 \(2 sets are larger\)") as error:
+    with pytest.raises(ValueError, match=r"Set 1 has 3 elements, but max_set_size=2 \(larger: 2 of 3 sets\)") as error:
         getattr(padder, step)(X)
     assert 'truncate="random"' in str(error.value)
     assert 'truncate="first"' in str(error.value)

@@ -573,7 +573,7 @@ def test_missing_sets_are_nulls_and_stay_missing(sets, tmp_path):
     through_polars = pl.from_pandas(frame)["s"]
     assert through_polars.is_null().to_list() == [False, True, False, False]
     for again in (back, through_polars):
-        with pytest.raises(ValueError, match="1 of 4 sets are missing; the first is set 1"):
+        with pytest.raises(ValueError, match="1 of 4 sets is missing; the first is set 1"):
             check_sets(again, dtype=None, ensure_all_finite=False)
         if again is back or sets is NUMBERS:
             read = check_sets(again, dtype=None, ensure_all_finite=False, missing_sets="empty")

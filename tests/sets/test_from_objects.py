@@ -179,7 +179,7 @@ def test_tables_of_other_libraries_are_matched_by_column_and_have_no_labels(libr
         ([[], FRAME, FRAME[["b", "a"]]], r"Set 2 has the columns \['b', 'a'\]; the sets before it have \['a', 'b'\]"),
         ([FRAME, np.ones((1, 2))], "Set 0 is a table, but set 1 is ndarray; expected all sets to be tables, or none"),
         ([np.ones((1, 2)), FRAME], "Set 1 is a table, but set 0 is ndarray; expected all sets to be tables, or none"),
-        ([FRAME.set_axis(["a", "a"], axis=1)] * 2, r"1 column names stand for several columns each: \['a'\]"),
+        ([FRAME.set_axis(["a", "a"], axis=1)] * 2, r"Several columns have the same name: \['a'\]"),
         ([FRAME, FRAME.assign(b="x")], "The column 'b' of the elements has dtype object; expected numbers"),
     ],
 )

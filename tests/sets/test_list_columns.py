@@ -62,13 +62,15 @@ def test_one_column_of_lists_stays_sets_of_scalars():
 
 def test_empty_and_missing_lists_are_told_apart():
     frame = pd.DataFrame({"a": [[1.0, 2.0], [], None], "b": [["x", "y"], [], None]}, index=["p", "q", "r"])
-    with pytest.raises(ValueError, match="1 of 3 sets are missing; the first is set 2, with the label 'r'"):
+    with pytest.raises(ValueError, match="1 of 3 sets is missing; the first is set 2, with the label 'r'"):
         check_sets(frame, dtype=None)
     assert check_sets(frame, dtype=None, missing_sets="empty").sizes.tolist() == [2, 0, 0]
     out = ElementTransformer("passthrough").fit(frame).transform(frame)
     assert out["sets"].isna().tolist() == [False, False, True]
     half = frame.assign(b=[["x", "y"], [], []])
-    with pytest.raises(ValueError, match=r"Set 2, with the label 'r', has .*\{'a': 'missing', 'b': 0\} \(1 sets do\)"):
+    with pytest.raises(
+        ValueError, match=r"Set 2, with the label 'r', has .*\{'a': 'missing', 'b': 0\} \(so in 1 of 3 sets\)"
+    ):
         check_sets(half, dtype=None)
     empty = pd.DataFrame({"a": [[], []], "b": [[], []]})
     assert check_sets(empty, ensure_min_elements=0).sizes.tolist() == [0, 0]
