@@ -298,7 +298,7 @@ def test_other_types_are_errors(array, message):
 
 def test_two_fields_of_one_name_are_an_error():
     structs = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
-    with pytest.raises(ValueError, match=r"stand for several columns each: \['a'\]"):
+    with pytest.raises(ValueError, match=r"Several columns have the same name: \['a'\]"):
         sets_of(pa.ListArray.from_arrays([0, 1], structs))
 
 
