@@ -100,17 +100,6 @@ def _check_none(missing, name):
         )
 
 
-def check_squares(values, name, what):
-    """Raise for values whose squares, as in a variance, are beyond float64."""
-    too_large = np.abs(values) > 1e150
-    if too_large.any():
-        number, value = np.argwhere(too_large)[0][0], float(values[too_large][0])
-        raise ValueError(
-            f"y{name} holds {value!r} ({what} {number}), the square of which overflows. Divide the targets by "
-            "a constant first."
-        )
-
-
 def check_weight(sample_weight, sets):
     """Weights of the sets in float64, or None."""
     if sample_weight is None:

@@ -24,6 +24,11 @@ class ElementTarget(Target):
 
     per_element: ClassVar[bool] = True
 
+    def first_place(self, wrong, sets):
+        """See :class:`Target`."""
+        number, place = sets.locate(int(np.argmax(wrong)))
+        return f"set {number}, element {place}"
+
     def weigh(self, values, sets, weight, name=""):
         """Weights of the sets; a set without a target, which teaches nothing, has weight 0."""
         taught = np.bincount(sets.segments, ~np.isnan(values), minlength=len(sets)) > 0
@@ -146,8 +151,8 @@ class ElementValueTarget(ElementTarget, ValueTarget):
         except (TypeError, ValueError) as error:
             raise ValueError(f"y{name} must hold numbers: {error}") from error
         if np.isinf(values).any():
-            raise ValueError(f"y{name} holds infinity (element {int(np.argmax(np.isinf(values)))}).")
-        self.check_range(values, name, "element")
+            raise ValueError(f"y{name} holds infinity ({self.first_place(np.isinf(values), sets)}).")
+        self.check_range(values, sets, name)
         if np.isnan(values).all():
             raise ValueError(f"No element has a target in y{name}.")
         return values

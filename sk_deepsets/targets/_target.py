@@ -90,6 +90,10 @@ class Target:
     def read(self, y, sets, name="", classes=None):
         """The targets as numbers; the first time, what they are is learned."""
 
+    def first_place(self, wrong, sets):
+        """Where the first of these values is, in words; ``wrong`` are booleans of the form of the values."""
+        return f"set {np.argwhere(wrong)[0][0]}"
+
     def learn_class_weights(self, values, sets, weight, class_weight):
         """Learn the weight of each class."""
 

@@ -9,12 +9,14 @@ from sklearn.metrics import r2_score
 
 from sk_deepsets.nn import Decoder
 from sk_deepsets.preprocessing import mean_and_scale, median_and_scale, weighted_quantiles
-from sk_deepsets.targets._check import check_squares, check_targets
+from sk_deepsets.targets._check import check_targets
 from sk_deepsets.targets._target import AS_BEFORE, Target
 from sk_deepsets.training import REGRESSION_LOSSES, SetDataset
 
 # Outliers beyond it are all alike: in float64 the mean of their losses has digits left for those of the others.
 FAR = 1e13
+# Largest of which the square, as in a variance, is in float64.
+MOST = 1e150
 
 
 @dataclass
@@ -64,14 +66,20 @@ class ValueTarget(Target):
             shape = "(n_sets,)" if self.is_flat else f"(n_sets, {self.output_dim})"
             raise ValueError(f"y{name} has the shape {y.shape}; expected {shape}, {AS_BEFORE}")
         y = y.reshape(len(y), -1)
-        self.check_range(y, name, "set")
+        self.check_range(y, sets, name)
         if y.shape[1] != self.output_dim:
             raise ValueError(f"y{name} has {y.shape[1]} outputs; expected {self.output_dim}, {AS_BEFORE}")
         return y
 
-    def check_range(self, values, name, what):
-        """Raise for values that the loss does not take; ``what`` has them: sets or elements."""
-        check_squares(values, name, what)
+    def check_range(self, values, sets, name):
+        """Raise for values, one or one row for each set or element, that the loss does not take."""
+        too_large = np.abs(values) > MOST
+        if too_large.any():
+            value = float(values[too_large][0])
+            raise ValueError(
+                f"y{name} holds {value!r} ({self.first_place(too_large, sets)}), the square of which overflows. Divide "
+                "the targets by a constant first."
+            )
 
     def fit(self, encoded, weight):
         """Learn the middle and the spread of each output."""
@@ -125,15 +133,15 @@ class PositiveTarget(ValueTarget):
 
     link: ClassVar[str] = "log"
 
-    def check_range(self, values, name, what):
+    def check_range(self, values, sets, name):
         """Raise for negative values; with the gamma deviance for 0, too."""
-        super().check_range(values, name, what)
+        super().check_range(values, sets, name)
         wrong, expected = values < 0, "of at least 0"
         if self.loss == "gamma":
             wrong, expected = values <= 0, "above 0"
         if wrong.any():
-            number, value = np.argwhere(wrong)[0][0], float(values[wrong][0])
-            raise ValueError(f'loss="{self.loss}" requires y{name} {expected}, but got {value} ({what} {number}).')
+            value, place = float(values[wrong][0]), self.first_place(wrong, sets)
+            raise ValueError(f'loss="{self.loss}" requires y{name} {expected}, but got {value} ({place}).')
 
     def learn_scale(self, values, weight):
         """Learn the mean of each output, which is what they are measured in."""

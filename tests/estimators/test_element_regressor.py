@@ -104,7 +104,7 @@ def test_nullable_columns_are_numbers_with_gaps(dtype):
 
 @pytest.mark.parametrize(
     ("value", "message"),
-    [(np.inf, r"y holds infinity \(element 0\)"), ("a", "y must hold numbers"), (-np.inf, "y holds infinity")],
+    [(np.inf, r"y holds infinity \(set 0, element 0\)"), ("a", "y must hold numbers"), (-np.inf, "y holds infinity")],
 )
 def test_targets_that_are_no_finite_numbers_are_an_error(value, message):
     y = [[value] * len(BAGS[0]), *VALUES[1:]]
@@ -231,13 +231,14 @@ def test_positive_predictions_follow_the_units_of_y(loss, y):
 @pytest.mark.parametrize(
     ("loss", "worst", "message"),
     [
-        ("poisson", -1.0, r'loss="poisson" requires y of at least 0, but got -1\.0 \(element 0\)'),
-        ("gamma", 0.0, r'loss="gamma" requires y above 0, but got 0\.0 \(element 0\)'),
+        ("poisson", -1.0, r'loss="poisson" requires y of at least 0, but got -1\.0 \(set 4, element 1\)'),
+        ("gamma", 0.0, r'loss="gamma" requires y above 0, but got 0\.0 \(set 4, element 1\)'),
     ],
 )
 def test_targets_out_of_range_are_an_error(loss, worst, message):
     fine = [part + 1 for part in COUNTS]
-    wrong = [np.r_[worst, fine[0][1:]], *fine[1:]]
+    wrong = [part.copy() for part in fine]
+    wrong[4][1], wrong[6][:1] = worst, worst
     with pytest.raises(ValueError, match=message):
         make(loss=loss).fit(BAGS, wrong)
     with pytest.raises(ValueError, match=message.replace(" y ", " y_val ")):
