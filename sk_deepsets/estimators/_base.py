@@ -38,7 +38,7 @@ from sk_deepsets.training import (
 MOST_ELEMENTS = 16_384
 
 ROUTED = (
-    'Behind other steps of a pipeline, Pipeline(steps, transform_input=["X_val"]) sends X_val through these, too (with '
+    'In a pipeline, Pipeline(steps, transform_input=["X_val"]) transforms X_val by the earlier steps, too (with '
     "sklearn.set_config(enable_metadata_routing=True))."
 )
 

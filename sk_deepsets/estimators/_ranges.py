@@ -73,7 +73,7 @@ def warn_of_far_sets(sets, sizes, ranges, names, stacklevel):
         n_far = len(np.unique(np.concatenate([numbers for numbers, _, _ in found])))
         which, them = ("1 set is", "it") if n_far == 1 else (f"{n_far:,} sets are", "them")
         said, advice = "; ".join(text for _, text, _ in found), " ".join(dict.fromkeys(one for _, _, one in found))
-        text = f"{said} ({which} more than {FAR} times off): what the model says of {them} is a guess. {advice}"
+        text = f"{said} ({which} more than {FAR} times off): predictions for {them} are guesses. {advice}"
         warnings.warn(f"{text[0].upper()}{text[1:]}", FarSetWarning, stacklevel=stacklevel + 1)
 
 
@@ -110,7 +110,7 @@ def tables(sets):
 
 def _far_sizes(sizes, smallest, largest):
     """Numbers of sets of sizes that are far, a text about the first of them, and what to do."""
-    advice = "SetSizeDisplay in sk_deepsets.inspection shows the error by size; SetPadder cuts sets down."
+    advice = "SetSizeDisplay in sk_deepsets.inspection shows the error by size; SetPadder limits the size."
     for far, extreme in (
         (sizes > FAR * largest, f"the largest has {largest:,}"),
         ((sizes > 0) & (FAR * sizes < smallest), f"the smallest has {smallest:,}"),

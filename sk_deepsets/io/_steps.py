@@ -162,8 +162,8 @@ def unknown(step: Any) -> TypeError:
     return TypeError(
         f"to_onnx exports the steps {', '.join(one.__name__ for one in KNOWN)}, ColumnTransformer and Pipeline in "
         f"front of an estimator, but got {step!r:.80}. Export the last step alone, to_onnx(pipeline[-1], path), and "
-        "transform the sets before they come to it: padded = SetPadder().fit_transform(pipeline[:-1].transform(X)) "
-        "has the inputs x=padded.values and mask=padded.mask. "
+        "transform the sets by the other steps: padded = SetPadder().fit_transform(pipeline[:-1].transform(X)) "
+        "has the inputs x=padded.values and mask=padded.mask, and context=padded.context.to_numpy() if there is one. "
         'skops.io.dump(pipeline[:-1], "steps.skops") saves these steps.'
     )
 
@@ -267,7 +267,7 @@ class Input:
         if not codes.is_same.all() or set(known) & set(columns.source.tolist()):
             raise TypeError(
                 "to_onnx exports pipelines in which columns of categories only pass through. Export the last step "
-                "alone, to_onnx(pipeline[-1], path), and transform the sets before they come to it."
+                "alone, to_onnx(pipeline[-1], path), and transform the sets by the other steps."
             )
         columns = columns.join(codes)
         layout = [place for place in range(len(names)) if place not in known] + list(known)

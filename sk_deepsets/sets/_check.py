@@ -217,14 +217,14 @@ def _way_out(X: Any) -> str:
     if hasattr(X, "batch_sizes"):
         return " Pass torch.nn.utils.rnn.unpack_sequence(X)."
     if isinstance(X, Sequence) and not isinstance(X, tuple | str | bytes | bytearray | memoryview | range):
-        return " Pass list(X), and of targets np.array(list(y))."  # such as a SliceDataset of skorch
+        return " Pass list(X), and np.array(list(y)) as the targets."  # such as a SliceDataset of skorch
     if isinstance(X, tuple):
-        return " Of a named tuple pass list(X), if each of its fields is a set."
+        return " Pass list(X), if each field of the named tuple is a set."
     if isinstance(X, pd.api.typing.DataFrameGroupBy):
         return " RaggedSets.from_frame(frame, by=..., columns=...) makes one set of each group."
     if hasattr(type(X), "__getitem__") and hasattr(type(X), "__len__") and not isinstance(X, TEXT):
         # a Dataset of torch
-        return " Of pairs, X, y = zip(*(data[i] for i in range(len(data)))) makes both; of sets, list(data)."
+        return " If it holds pairs, use X, y = zip(*(data[i] for i in range(len(data)))); if it holds sets, list(data)."
     if isinstance(X, Iterable) and not isinstance(X, TEXT):
         return " Pass list(X), if each item is one set; a DataLoader yields batches, so pass the sets of its dataset."
     return ""

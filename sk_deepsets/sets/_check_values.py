@@ -61,8 +61,8 @@ def check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
             if missing.any():
                 number, place = sets.locate(int(np.argmax(missing)))
                 raise ValueError(
-                    f"Set {number} has no value in column {name!r} (element {place}; {missing.sum():,} elements in "
-                    "all); impute missing values, or make them a category of their own."
+                    f"Set {number} has no value in column {name!r} (element {place}; in all, {missing.sum():,} of "
+                    f"{len(missing):,} elements); impute missing values, or make them a category of their own."
                 )
         elements, names = as_floats(elements[numbers]), numbers
     # NaN survives min and max, and fails every comparison: two passes and no temporary array

@@ -66,7 +66,9 @@ def check_labels(values: Any, index: pd.Index | None, name: str, index_name: str
         way_out = f"pass {name}.loc[{index_name}]"
     else:
         way_out = f"pass {name}[{name}.index.get_indexer({index_name})]"
-    raise ValueError(f"{name} has the labels of the sets in another order, but goes with them by position: {way_out}.")
+    raise ValueError(
+        f"{name} has the labels of the sets in another order, but is matched to them by position: {way_out}."
+    )
 
 
 def are_in_another_order(labels: pd.Index, index: pd.Index) -> bool:

@@ -25,7 +25,7 @@ PLAIN = {list, tuple, float, int, np.ndarray}
 BYTES = (bytearray, memoryview)  # which NumPy would read as numbers
 TEXT = (str, bytes, *BYTES)
 SET_SHAPE = "(n_elements, n_features)"
-UNZIP = "Of a list of pairs of a set and its target, X, y = zip(*pairs) makes both."
+UNZIP = "If each item is a pair of a set and its target, use X, y = zip(*pairs)."
 # What NumPy would convert to real numbers: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
 NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)

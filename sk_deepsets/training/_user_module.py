@@ -81,7 +81,7 @@ class PaddedModule(Model):
         if not output.is_floating_point():
             raise TypeError(
                 f"{place} returned a tensor of {output.dtype}; expected {shape} of {torch.get_default_dtype()}: logits "
-                "or values, no numbers of classes."
+                "or values, not class numbers."
             )
         if output.device != elements.device:
             raise ValueError(f"{place} returned a tensor on {output.device}; expected it on {elements.device}, as x.")
@@ -89,7 +89,7 @@ class PaddedModule(Model):
         if trains and width and not output.requires_grad:
             raise ValueError(
                 f"{place} returned a tensor without a gradient, which cannot be trained: leave out detach(), .data, "
-                "torch.no_grad() and the way through NumPy."
+                "torch.no_grad() and detours through NumPy."
             )
         return output.to(torch.get_default_dtype())  # of a module in half or double precision
 
@@ -133,7 +133,8 @@ def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], optio
                 f"module__{other}" for other in named if other not in ("self", "input_dim", "output_dim", "context_dim")
             ]
             raise ValueError(
-                f"module__{option} is no parameter of module={name}; it takes {', '.join(others) or 'no further ones'}."
+                f"module__{option} is not a parameter of module={name}, which takes "
+                f"{', '.join(others) or 'no further ones'}."
             )
 
 

@@ -214,12 +214,12 @@ class TestModuleParameters:
         [
             (
                 {"module__hiden": 3},
-                "module__hiden is no parameter of module=WideModule; it takes module__hidden, module__act",
+                "module__hiden is not a parameter of module=WideModule, which takes module__hidden, module__act",
             ),
             ({"module__input_dim": 3}, "module__input_dim cannot be chosen: input_dim follows from the data"),
             ({"module__context_dim": 3}, "module__context_dim cannot be chosen"),
             ({"module__hidden": 3, "module": None}, "module__hidden is for a module of your own, but module is None"),
-            ({"module__hidden": 3, "module": SumModule}, "it takes no further ones"),
+            ({"module__hidden": 3, "module": SumModule}, "which takes no further ones"),
         ],
     )
     def test_a_wrong_name_is_told_by_fit(self, case, bags, options, message):

@@ -28,7 +28,7 @@ def test_sets_of_other_sizes_pass_without_a_word_and_far_larger_ones_with_a_warn
     sets = [np.ones((size, 3)) for size in (0, 1, 28)]
     reg.predict(sets)
     with pytest.warns(
-        UserWarning, match=r"Set 3 has 29 elements, but .* largest has 7 \(1 set is .* of it is a guess"
+        UserWarning, match=r"Set 3 has 29 elements, but .* largest has 7 \(1 set is .* for it are guesses"
     ) as caught:
         reg.predict([*sets, np.ones((29, 3))])
     assert caught[0].filename == __file__
@@ -40,7 +40,7 @@ def test_far_smaller_sets_are_warned_of_and_empty_ones_are_not(bags):
     assert reg.size_range_ == (9, 63)
     reg.predict([bags[0][:3], bags[0][:0]])
     with pytest.warns(
-        UserWarning, match=r"Set 1 has 2 elements, but .* smallest has 9 \(2 sets are .* of them is a guess"
+        UserWarning, match=r"Set 1 has 2 elements, but .* smallest has 9 \(2 sets are .* for them are guesses"
     ):
         reg.predict([bags[0][:3], bags[0][:2], bags[0][:1]])
 
