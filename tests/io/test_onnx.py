@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -315,6 +316,22 @@ def test_the_way_that_the_error_shows_works(tmp_path):
     padded = SetPadder().fit_transform(pipeline[:-1].transform(X))
     (found,) = onnxruntime.InferenceSession(path).run(None, {"x": padded.values.astype(float), "mask": padded.mask})
     np.testing.assert_allclose(found, pipe.predict_proba(X), atol=1e-5)
+
+
+def test_the_way_that_the_error_shows_works_with_a_context(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "model.onnx"
+    X = pd.DataFrame({"land": rng.choice(["de", "fr"], 30), "age": rng.normal(size=30)})
+    X["events"] = [rng.normal(size=(size, 2)) for size in rng.integers(0, 5, 30)]
+    encode = make_column_transformer((OneHotEncoder(sparse_output=False), ["land"]), remainder="passthrough")
+    pipeline = make_pipeline(encode.set_output(transform="pandas"), DeepSetsClassifier(**SINGLE))
+    pipeline.fit(X, X["age"] > 0)
+    with pytest.raises(TypeError, match=re.escape("and context=padded.context.to_numpy() if there is one")):
+        to_onnx(pipeline, path)
+    to_onnx(pipeline[-1], path)
+    padded = SetPadder().fit_transform(pipeline[:-1].transform(X))
+    feed = {"x": padded.values, "mask": padded.mask, "context": padded.context.to_numpy()}
+    (found,) = onnxruntime.InferenceSession(path).run(None, feed)
+    np.testing.assert_allclose(found, pipeline.predict_proba(X), atol=1e-5)
 
 
 def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
