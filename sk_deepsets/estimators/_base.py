@@ -251,7 +251,9 @@ class DeepSetsBase(BaseEstimator):
     def _make_selector(self, net, data, target):
         """What ends training and chooses what is kept."""
         if isinstance(net.module_, Ensemble) and (data.train.fold is not None or data.valid is not None):
-            return EnsembleSelector(bool(self.early_stopping), target.robust)
+            # callbacks may read the loss of each epoch, as skorch's table of epochs does
+            is_watched = bool(self.callbacks) or self.verbose >= 2
+            return EnsembleSelector(bool(self.early_stopping), target.robust, is_watched)
         return BestEpoch(self.n_iter_no_change if self.early_stopping else None)
 
     def _learn_sets(self, X):

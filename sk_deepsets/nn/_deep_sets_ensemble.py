@@ -205,7 +205,12 @@ class DeepSetsEnsemble(Ensemble):
         """See :class:`Model`."""
         return self.stacks[0].net.is_elementwise
 
-    def inputs(self, packed: PackedSets, context: Tensor | None) -> Inputs:
+    @property
+    def scaled_width(self) -> int:
+        """See :class:`Ensemble`."""
+        return self.elements.width
+
+    def inputs(self, packed: PackedSets, context: Tensor | None = None) -> Inputs:
         """Scaled elements, statistics and context."""
         statistics = self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
         context = None if context is None or self.context is None else self.context(context)

@@ -121,8 +121,13 @@ class Ensemble(Model):
         """That of each member."""
         return [stack.label_smoothing for stack in self.stacks for _ in range(self.n_folds)]
 
-    def inputs(self, packed: PackedSets, context: Tensor | None) -> Inputs:
-        """What the stacks take of a batch."""
+    @property
+    def scaled_width(self) -> int:
+        """How many values ``inputs`` makes of an element; 0: it leaves the elements as they are."""
+        return 0
+
+    def inputs(self, packed: PackedSets, context: Tensor | None = None) -> Inputs:
+        """What the stacks take of a batch; for each set it depends on that set alone, and on nothing that is trained."""
         return Inputs(packed, context)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
@@ -139,12 +144,14 @@ class Ensemble(Model):
 
     def member_outputs(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """Outputs of all members, (K, b, o)."""
-        inputs = self.inputs(packed, context)
+        return self.outputs_of(self.inputs(packed, context))
+
+    def outputs_of(self, inputs: Inputs) -> Tensor:
+        """Outputs of all members for what ``inputs`` gives, (K, b, o)."""
         return torch.cat([stack(inputs) for stack in self.stacks])
 
-    def variant_outputs(self, packed: PackedSets, context: Tensor | None = None, fold: int | None = None) -> Tensor:
+    def variant_outputs(self, inputs: Inputs, fold: int | None = None) -> Tensor:
         """Outputs of each variant (n_stacks, b, o): the mean of its members, or of the one that holds out a fold."""
-        inputs = self.inputs(packed, context)
         outputs = [stack(inputs) if fold is None else stack.fold_outputs(inputs, fold) for stack in self.stacks]
         return torch.stack([linked_mean(o, even_weights(o), self.link) for o in outputs])
 

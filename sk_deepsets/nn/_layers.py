@@ -35,8 +35,9 @@ class MemberLinear(nn.Module):
         super().__init__()
         widths = [width for width in input_dim if width] if isinstance(input_dim, Sequence) else [input_dim]
         bounds = [sqrt(2 / max(width, 1) / len(widths)) for width in widths]
+        # (K, width, output_dim): so a product needs no transpose, and the gradient comes in the order of the weights
         blocks = [
-            torch.empty(n_members, output_dim, width).uniform_(-bound, bound)
+            torch.empty(n_members, output_dim, width).uniform_(-bound, bound).transpose(1, 2).contiguous()
             for width, bound in zip(widths, bounds, strict=True)
         ]
         self.weights = nn.ParameterList(blocks)
@@ -48,7 +49,7 @@ class MemberLinear(nn.Module):
         for rows, weight in zip(inputs, self.weights, strict=True):
             if rows.dim() == 2:
                 rows = rows.view(len(weight), rows.shape[0] // len(weight), rows.shape[1])
-            product = torch.bmm(rows, weight.transpose(1, 2))
+            product = torch.bmm(rows, weight)
             # in place, which saves memory that is fresh and therefore slow
             total = product if total is None else total.add_(product)
         assert total is not None

@@ -13,11 +13,13 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sk_deepsets.nn import PackedSets, current_generator
+from sk_deepsets.nn import Ensemble, Inputs, PackedSets, current_generator
 from sk_deepsets.sets import RaggedSets
 
 # Without a gradient, batches are as large as makes the cost of a call small; the core works on them in chunks.
 ELEMENTS_AT_ONCE = 65_536
+# Values of scaled elements that a fit keeps, 256 MiB; beyond it each batch is scaled when it is needed.
+MOST_SCALED_VALUES = 67_108_864
 
 
 @dataclass
@@ -34,16 +36,26 @@ class SetBatch:
     the data set"""
     fold: Tensor | None = None
     """(b,) of each set, the fold whose members are not trained on it"""
+    statistics: Tensor | None = None
+    """(b, s)"""
+    is_scaled: bool = False
+    """Whether elements, context and statistics are what the stacks of an ensemble take"""
 
     def __len__(self) -> int:
         return len(self.packed.sizes)
 
+    def inputs(self, ensemble: Ensemble) -> Inputs:
+        """What the stacks of an ensemble take of the batch."""
+        if self.is_scaled:
+            return Inputs(self.packed, self.context, self.statistics)
+        return ensemble.inputs(self.packed, self.context)
+
     def to(self, device: torch.device) -> SetBatch:
         """The batch on another device."""
-        parts = (self.context, self.weight, self.fold)
+        parts = (self.context, self.weight, self.fold, self.statistics)
         move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
         packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed))
-        return SetBatch(packed, self.n_terms, *move)
+        return SetBatch(packed, self.n_terms, *move, self.is_scaled)
 
 
 class SetDataset(Dataset):
@@ -86,6 +98,23 @@ class SetDataset(Dataset):
         self._context = None if sets.context is None else as_tensor(sets.context)
         self._y = None if y is None else in_default_dtype(y)
         self._weight = None if weight is None else in_default_dtype(weight / weight[has_weight(weight)].mean())
+        self._statistics: Tensor | None = None
+        self._is_scaled = False
+
+    @torch.no_grad()
+    def scaled(self, ensemble: Ensemble) -> SetDataset:
+        """The data set with what the stacks of an ensemble take, computed once; itself where that would be too much."""
+        n_elements, device = len(self._elements), ensemble.prior.device
+        if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or ensemble.scaled_width == 0:
+            return self
+        whole = copy.copy(self)
+        whole.numbers = None
+        pieces = [batch.inputs(ensemble) for batch, _ in SetBatches(whole, 1, max_elements=ELEMENTS_AT_ONCE, device=device)]
+        part = copy.copy(self)
+        part._elements = torch.cat([piece.packed.elements for piece in pieces]).cpu()
+        part._context, part._statistics = _joined([p.context for p in pieces]), _joined([p.statistics for p in pieces])
+        part._is_scaled = True
+        return part
 
     def subset(self, numbers: np.ndarray) -> SetDataset:
         """The sets of these numbers, without a copy of their elements."""
@@ -173,9 +202,16 @@ class SetDataset(Dataset):
             None if self._context is None else self._context[key],
             weight,
             None if self.fold is None else self.fold[key],
+            None if self._statistics is None else self._statistics[key],
+            self._is_scaled,
         )
         # 0 means "no target" in skorch, too
         return batch, 0 if self._y is None else self._y[rows if self.y_of == "element" else key]
+
+
+def _joined(pieces: list[Tensor | None]) -> Tensor | None:
+    there = [piece for piece in pieces if piece is not None]
+    return torch.cat(there).cpu() if there else None
 
 
 def has_weight(weight: Any) -> Any:

@@ -96,6 +96,9 @@ class EnsembleSelector(EpochSelector):
     Parameters
     ----------
     stops_early : bool, default=True
+    every_epoch : bool, default=False
+        Whether to find out the loss at the end of every epoch, rather than where there are candidates; it changes
+        nothing else.
     robust : bool, default=False
         Whether the loss is made for outliers among the targets. Gains are then a share of the loss of a typical set,
         since the mean may be that of the outliers alone.
@@ -108,9 +111,10 @@ class EnsembleSelector(EpochSelector):
 
     selects_members = True
 
-    def __init__(self, stops_early: bool = True, robust: bool = False) -> None:
+    def __init__(self, stops_early: bool = True, robust: bool = False, every_epoch: bool = False) -> None:
         super().__init__()
         self.stops_early = stops_early
+        self.every_epoch = every_epoch
         self.robust = robust
 
     def on_train_begin(self, net: Any, X: Any = None, **kwargs: Any) -> None:
@@ -149,6 +153,13 @@ class EnsembleSelector(EpochSelector):
         share = 1 - (1 - 1 / self._state.n_steps) ** AVERAGE
         torch._foreach_lerp_(_weights(self._state.average), _weights(net.module_.stacks), share)
 
+    def evaluates_epoch(self) -> bool:
+        """See :class:`EpochSelector`."""
+        return self.every_epoch or self._takes_candidates(self._state.n_epochs + 1)
+
+    def _takes_candidates(self, epoch: int) -> bool:
+        return epoch >= self._state.next_evaluation or epoch == self._data.max_epochs
+
     def evaluate(self, net: Any) -> Tensor:
         """See :class:`EpochSelector`: the mean of the variants' out-of-fold outputs."""
         self._data.variant_outputs = found = self._evaluate(net)
@@ -160,15 +171,14 @@ class EnsembleSelector(EpochSelector):
         """Choose members at some of the epochs."""
         state, record = self._state, net.history[-1]
         state.n_epochs += 1
-        library = state.library
-        loss = record["valid_loss"]
-        net.history.record("valid_loss_best", loss < library.lowest_loss)  # which skorch's Checkpoint reads
-        if not (math.isfinite(loss) and math.isfinite(record["train_loss"])):
+        library, loss = state.library, record.get("valid_loss")
+        if loss is not None:
+            net.history.record("valid_loss_best", loss < library.lowest_loss)  # which skorch's table reads
+        if not math.isfinite(record["train_loss"] + (loss or 0.0)):
             self.stop_ = True
-        else:
-            if state.n_epochs >= state.next_evaluation or state.n_epochs == self._data.max_epochs:
-                assert self._data.variant_outputs is not None
-                library = self._choose(net, self._data.variant_outputs)
+        elif self._takes_candidates(state.n_epochs):
+            assert self._data.variant_outputs is not None
+            library = self._choose(net, self._data.variant_outputs)
             if loss < library.lowest_loss:
                 library = library._replace(lowest_loss=loss, best_epoch=record["epoch"])
         state.library = library._replace(last_epoch=record["epoch"])
@@ -235,7 +245,7 @@ class EnsembleSelector(EpochSelector):
         averaged, found = net.module_.with_stacks(self._state.average), []
         for part, fold in self._data.evaluated:
             for batch, _ in net.get_iterator(part):
-                found.append(averaged.variant_outputs(batch.packed, batch.context, fold))
+                found.append(averaged.variant_outputs(batch.inputs(averaged), fold))
         return torch.cat(found, dim=1).double().cpu()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:

@@ -23,6 +23,10 @@ class Split(NamedTuple):
     train: SetDataset
     valid: SetDataset | None
 
+    def scaled(self, ensemble: Ensemble) -> Split:
+        """Both parts with what the stacks of an ensemble take, computed once."""
+        return Split(self.train.scaled(ensemble), None if self.valid is None else self.valid.scaled(ensemble))
+
 
 class SetNet(NeuralNet):
     """skorch's net with sets for rows, and one output for each set or for each element.
@@ -65,7 +69,10 @@ class SetNet(NeuralNet):
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
         """The module's output for one batch; in training the outputs of all members, (K, b, n_outputs)."""
-        return (self.module_.member_outputs if self._trains_members else self.module_)(x.packed, **_context(x))
+        if not isinstance(self.module_, Ensemble):
+            return self.module_(x.packed, **_context(x))
+        outputs = self.module_.outputs_of(x.inputs(self.module_))
+        return outputs if self.module_.training else self.module_.mean_of(outputs)
 
     def embed(self, X: Any) -> Tensor:
         """The pooled embedding of each set, (n_sets, k), on the CPU."""
@@ -113,7 +120,8 @@ class SetNet(NeuralNet):
         if iterator is None:
             return
         if self.selector.evaluation_set is not None and not training:
-            self._evaluate_members(iterator)
+            if self.selector.evaluates_epoch():
+                self._evaluate_members(iterator)
             return
         losses, sizes = [], []
         for batch in iterator:

@@ -80,6 +80,10 @@ class EpochSelector(Callback):
         """The sets that ``evaluate`` is of; None: the net evaluates held-out sets by itself."""
         return None
 
+    def evaluates_epoch(self) -> bool:
+        """Whether ``evaluate`` is to be called at the end of the present epoch."""
+        return True
+
     def evaluate(self, net: Any) -> Tensor:
         """Record the loss of the sets of ``evaluation_set``; the outputs for them, (n, n_outputs)."""
         raise NotImplementedError

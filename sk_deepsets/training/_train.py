@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sk_deepsets.nn import Ensemble
 from sk_deepsets.training._batches import SetDataset
 from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._net import SetNet, Split
@@ -77,7 +78,7 @@ def train(
         net.selector = selector
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
-            net.partial_fit(data)
+            net.partial_fit(data.scaled(net.module_) if isinstance(net.module_, Ensemble) else data)
         net.module_.eval()  # as users of net_.module_ expect it
         evaluated = data.train if data.valid is None else data.valid
         outcome = _outcome(net, evaluated, len(before.history), epochs, advice)
