@@ -46,12 +46,12 @@ class Columns(nn.Module):
         """Where some scalings, and the codes, are in what ``forward`` gives."""
         ends = accumulate((self.scalings.dims[name] for name in self.scalings.names), initial=0)
         known = dict(zip(self.scalings.names, pairwise(ends), strict=True))
-        places = [slice(*known[name]) for name in names]
+        places = [slice(*known[name]) for name in self.scalings.resolved(names)]
         return [*places, slice(self.width - len(self.n_categories), self.width)] if self.n_categories else places
 
     def input_layer(self, names: Sequence[str], layers: Layers) -> tuple[nn.Module | None, int]:
         """A layer for what is at these ``places``, if it needs one, and how many features go on."""
-        width = sum(self.scalings.dims[name] for name in names)
+        width = sum(self.scalings.dims[name] for name in self.scalings.resolved(names))
         if not self.n_categories:
             return None, width
         mixed = MixedColumns(nn.Identity(), width, self.n_categories, layers)

@@ -6,6 +6,8 @@ more than rounding as equal: otherwise a prediction would depend on rounding.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -207,6 +209,7 @@ class Scalings(nn.Module):
     standardize : nn.Module
         The scaling that ``"standard"`` is, and ``"clipped"`` begins with.
     names : set of {"standard", "clipped", "quantiles", "intervals"}
+        Of very many columns, which would have too few intervals each, ``"intervals"`` are the clipped ones.
     resolution : float, default=0.0
         How much in values of about 1 and less may be rounding; in larger ones, it is so much of them.
 
@@ -218,8 +221,9 @@ class Scalings(nn.Module):
 
     def __init__(self, table: Tensor, standardize: nn.Module, names: set[str], resolution: float = 0.0) -> None:
         super().__init__()
-        self.names = sorted(names)
         self.n_columns = table.shape[1]
+        self.has_intervals = 0 < 2 * self.n_columns <= MOST_INTERVALS
+        self.names = sorted(self.resolved(names))
         self.standardize = standardize
         self.clip = SmoothClip()
         self.robust = robust(table)
@@ -231,16 +235,16 @@ class Scalings(nn.Module):
         learned = self.robust.unrounded(table), rounding, share
         if "quantiles" in names:
             self.by_rank["quantiles"] = Quantiles(*learned)
-        if "intervals" in names and 0 < 2 * table.shape[1] <= MOST_INTERVALS:
+        if "intervals" in self.names:
             self.by_rank["intervals"] = PiecewiseLinear(*learned)
         self.dims = {name: outputs.shape[1] for name, outputs in self.forward(table[:1]).items()}
+
+    def resolved(self, names: Iterable[str]) -> list[str]:
+        """The scalings that these names stand for, each once."""
+        return list(dict.fromkeys("clipped" if n == "intervals" and not self.has_intervals else n for n in names))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """The scalings of ``x (n, d)`` by their names."""
         z, exact = self.standardize(x), self.robust.unrounded(x)
-        clipped = self.clip(z)
-        found = {"standard": z, "clipped": clipped}
-        for name in set(self.names) - found.keys():
-            # many columns have too few intervals each
-            found[name] = self.by_rank[name](exact) if name in self.by_rank else clipped
-        return {name: found[name] for name in self.names}
+        found = {"standard": z, "clipped": self.clip(z)}
+        return {name: found[name] if name in found else self.by_rank[name](exact) for name in self.names}
