@@ -151,7 +151,10 @@ class DeepSets(SetModel):
 
         def phi(part: PackedSets) -> Tensor:
             rows = (share_rows if self.shares_elements else repeat_rows)(part.elements, n_members)
-            return self.phi(*self.fuse(part.repeated(n_members, rows), context))
+            # which set an element belongs to matters to a context and to an encoder that sees the whole set
+            sees_sets = context is not None or not self.is_elementwise
+            members = part.repeated(n_members, rows) if sees_sets else part._replace(elements=rows)
+            return self.phi(*self.fuse(members, context))
 
         return phi
 

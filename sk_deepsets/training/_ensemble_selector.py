@@ -34,7 +34,8 @@ class Candidate(NamedTuple):
 
     number: int
     """Which of the variants that training began with"""
-    stack: Stack
+    weights: list[Tensor]
+    """The average weights of its members"""
     outputs: Tensor
     """(n, n_outputs): for each set that is evaluated, the output of members that were not trained on it"""
 
@@ -77,10 +78,15 @@ class FitData:
     evaluation_set: SetDataset
     """All of them"""
     loss: EvaluationLoss
+    stacks: list[Stack]
+    """One of each variant that training began with"""
     fold: Tensor | None
     n_sets: int
     n_elements: int
     max_epochs: int
+    averages: list[Tensor] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+    """The average weights of what is trained, and the present ones"""
     variant_outputs: Tensor | None = None
     """(n_stacks, n, n_outputs), those of the epoch"""
 
@@ -122,7 +128,8 @@ class EnsembleSelector(EpochSelector):
         stacks, train = list(net.module_.stacks), X.train
         self.stop_ = False
         self._out_of_fold: Tensor | None = None
-        self._state = State(list(range(len(stacks))), copy.deepcopy(stacks))
+        average = copy.deepcopy(stacks)
+        self._state = State(list(range(len(stacks))), average)
         evaluated: list[tuple[SetDataset, int | None]] = [(X.valid, None)]
         evaluation_set = X.valid
         if train.fold is not None:
@@ -133,7 +140,8 @@ class EnsembleSelector(EpochSelector):
             evaluation_set = train.subset(np.concatenate(list(parts.values())))
         loss = EvaluationLoss(net, evaluation_set.y, evaluation_set.weights(), self.robust)
         n_elements = int(train.sizes.sum())
-        self._data = FitData(evaluated, evaluation_set, loss, train.fold, len(train), n_elements, net.max_epochs)
+        sizes = len(train), n_elements, net.max_epochs
+        self._data = FitData(evaluated, evaluation_set, loss, [*average], train.fold, *sizes)
 
     @property
     def evaluation_set(self) -> SetDataset | None:
@@ -150,8 +158,10 @@ class EnsembleSelector(EpochSelector):
     @torch.no_grad()
     def after_step(self, net: Any) -> None:
         """Add the new weights to the average."""
-        share = 1 - (1 - 1 / self._state.n_steps) ** AVERAGE
-        torch._foreach_lerp_(_weights(self._state.average), _weights(net.module_.stacks), share)
+        data = self._data
+        if not data.weights:  # to find them takes longer than to average them
+            data.averages, data.weights = _weights(self._state.average), _weights(net.module_.stacks)
+        torch._foreach_lerp_(data.averages, data.weights, 1 - (1 - 1 / self._state.n_steps) ** AVERAGE)
 
     def evaluates_epoch(self) -> bool:
         """See :class:`EpochSelector`."""
@@ -209,7 +219,7 @@ class EnsembleSelector(EpochSelector):
         state.next_evaluation = max(state.n_epochs + 1, round(state.n_epochs * NEXT_EVALUATION))
         candidates = list(state.library.candidates)
         for number, stack, stack_outputs in zip(state.numbers, state.average, outputs, strict=True):
-            candidates.append(Candidate(number, copy.deepcopy(stack), stack_outputs))
+            candidates.append(Candidate(number, [weight.clone() for weight in _weights([stack])], stack_outputs))
         known = [candidate.outputs for candidate in candidates]
         weights, loss, size = data.loss.choose(known, ensemble.prior, ensemble.link)
         gain = state.best_loss - loss
@@ -231,6 +241,7 @@ class EnsembleSelector(EpochSelector):
         net.module_ = net.module_.with_stacks([net.module_.stacks[place] for place in places])
         state.average = [state.average[place] for place in places]
         state.numbers = [state.numbers[place] for place in places]
+        self._data.weights = []
         # the optimizer stays the same object, which schedulers of its learning rate refer to
         kept = set(net.module_.parameters())
         for group in net.optimizer_.param_groups:
@@ -271,7 +282,8 @@ class EnsembleSelector(EpochSelector):
             all_outputs = outputs.new_full((len(data.fold), outputs.shape[1]), math.nan)
             all_outputs[data.evaluation_set.numbers] = outputs
             self._out_of_fold = all_outputs
-        net.module_ = ensemble.with_stacks([candidate.stack for candidate in kept], stack_weights, prior_weight)
+        stacks = [_with_weights(data.stacks[candidate.number], candidate.weights) for candidate in kept]
+        net.module_ = ensemble.with_stacks(stacks, stack_weights, prior_weight)
         net.initialize_optimizer()
         state.average, state.library = [], library._replace(candidates=())
         del self._data
@@ -279,3 +291,11 @@ class EnsembleSelector(EpochSelector):
 
 def _weights(stacks: Sequence[Stack]) -> list[Tensor]:
     return [weight.detach() for stack in stacks for weight in stack.parameters()]
+
+
+def _with_weights(stack: Stack, weights: Sequence[Tensor]) -> Stack:
+    """A copy of a stack with other weights."""
+    stack = copy.deepcopy(stack)
+    for weight, value in zip(_weights([stack]), weights, strict=True):
+        weight.copy_(value)
+    return stack

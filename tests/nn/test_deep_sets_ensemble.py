@@ -122,7 +122,7 @@ class Alone:
         for name, layer in self.net.named_modules():
             if isinstance(layer, nn.Linear):
                 assert isinstance(layers[name], MemberLinear)
-                weight = torch.cat([weight[self.fold] for weight in layers[name].weights], dim=1)
+                weight = torch.cat([weight[self.fold] for weight in layers[name].weights]).T
                 self.take(f"{name}.weight", weight, layer.weight)
                 if layer.bias is not None:
                     self.take(f"{name}.bias", layers[name].bias[self.fold], layer.bias)
@@ -370,8 +370,8 @@ def test_outputs_of_a_fold_are_those_of_its_members_among_all(options, context):
     packed, z = batch(True, context)
     outputs = made.member_outputs(packed, z).view(3, N_FOLDS, len(SIZES), 2)
     for fold in range(N_FOLDS):
-        torch.testing.assert_close(made.variant_outputs(packed, z, fold), outputs[:, fold])
-    torch.testing.assert_close(made.variant_outputs(packed, z), outputs.mean(dim=1))
+        torch.testing.assert_close(made.variant_outputs(made.inputs(packed, z), fold), outputs[:, fold])
+    torch.testing.assert_close(made.variant_outputs(made.inputs(packed, z)), outputs.mean(dim=1))
     assert torch.equal(made.member_outputs(packed, z).view(outputs.shape), outputs)
 
 

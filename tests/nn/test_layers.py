@@ -23,7 +23,7 @@ def test_a_linear_map_for_each_member(bias, dims):
     rows = rows_of(K * N, 3)
     found = layer(rows).view(K, N, 5)
     for member, own in enumerate(rows.split(N)):
-        expected = linear(own, layer.weights[0][member], layer.bias[member] if bias else None)
+        expected = linear(own, layer.weights[0][member].T, layer.bias[member] if bias else None)
         torch.testing.assert_close(found[member], expected)
 
 
@@ -33,7 +33,7 @@ def test_several_inputs_are_mapped_as_if_side_by_side():
     first, shared = rows_of(K * N, 3), rows_of(N, 2)
     found = layer(first, share_rows(shared, K)).view(K, N, 5)
     for member, own in enumerate(first.split(N)):
-        weight = torch.cat([weight[member] for weight in layer.weights], dim=1)
+        weight = torch.cat([weight[member] for weight in layer.weights]).T
         expected = linear(torch.cat([own, shared], dim=1), weight, layer.bias[member])
         torch.testing.assert_close(found[member], expected)
 

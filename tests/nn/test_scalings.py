@@ -215,8 +215,11 @@ class TestScalings:
 
     def test_of_too_many_columns_intervals_are_the_clipped_columns(self):
         table = normal(40, MOST_INTERVALS // 2 + 1)
-        found = Scalings(torch.from_numpy(table), standardize(table), ALL)(torch.from_numpy(table))
-        assert torch.equal(found["intervals"], found["clipped"])
+        scalings = Scalings(torch.from_numpy(table), standardize(table), {"intervals", "standard"})
+        assert scalings.resolved(["intervals", "standard", "clipped"]) == ["clipped", "standard"]
+        found = scalings(torch.from_numpy(table))
+        assert list(found) == ["clipped", "standard"]
+        torch.testing.assert_close(found["clipped"], SmoothClip()(found["standard"]))
 
     @pytest.mark.parametrize("dtype", [np.float64, np.int64])
     def test_numbers_far_from_zero_keep_their_digits_in_their_own_dtype(self, dtype):

@@ -208,17 +208,33 @@ def test_training_that_gains_nothing_more_ends_by_itself_or_not(monkeypatch):
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_the_validation_loss_is_that_of_members_that_have_not_seen_the_sets(weight):
     net = make_net()
-    watch = run(net, data_of(weight), batch_size=6)
+    watch = run(net, data_of(weight), batch_size=6, epochs=12)
     packed = data_of().take(torch.arange(24))[0].packed
+    evaluated = [number for number, row in enumerate(net.history) if "valid_loss" in row]
+    assert [number + 1 for number in evaluated] == [1, 2, 3, 4, 5, 6, 8, 10, 12]  # the last one, too
     for row, (_, average, _) in zip(net.history, watch.epochs, strict=True):
+        if "valid_loss" not in row:
+            continue
         with torch.no_grad():
             outputs = average.eval().member_outputs(packed).double().numpy()
         variants = softmax(outputs.reshape(3, N_FOLDS, 24, 2)[:, FOLD, np.arange(24)], axis=2)
         losses = -np.log(variants.mean(axis=0)[np.arange(24), LABELS])
         assert row["valid_loss"] == pytest.approx(np.average(losses, weights=weight), rel=1e-5)
-    valid = [row["valid_loss"] for row in net.history]
+    valid = [row.get("valid_loss", np.inf) for row in net.history]
     assert net.selector.best_epoch_ == 1 + np.argmin(valid)
-    assert [row["valid_loss_best"] for row in net.history] == [v == min(valid[: i + 1]) for i, v in enumerate(valid)]
+    best = [valid[number] == min(valid[: number + 1]) for number in evaluated]
+    assert [net.history[number]["valid_loss_best"] for number in evaluated] == best
+
+
+def test_to_look_at_every_epoch_changes_nothing_else():
+    plain, watched = make_net(), make_net()
+    run(plain, data_of(), epochs=14)
+    run(watched, data_of(), epochs=14, selector=EnsembleSelector(every_epoch=True))
+    assert all("valid_loss" in row for row in watched.history)
+    for row, seen in zip(plain.history, watched.history, strict=True):
+        assert all(seen[name] == value for name, value in row.items() if name.endswith("_loss"))
+    assert plain.selector.best_epoch_ == watched.selector.best_epoch_
+    torch.testing.assert_close(watched.module_.state_dict(), plain.module_.state_dict(), rtol=0, atol=0)
 
 
 def test_the_best_epoch_is_one_of_this_call():
@@ -226,7 +242,7 @@ def test_the_best_epoch_is_one_of_this_call():
     run(net, data_of(y=EASY), epochs=10)
     # targets turned around: nothing that follows is as good as what was
     run(net, data_of(y=1 - EASY), epochs=3, lr=0.5)
-    valid = [row["valid_loss"] for row in net.history]
+    valid = [row.get("valid_loss", np.inf) for row in net.history]
     assert min(valid[10:]) > min(valid[:10])
     assert net.selector.best_epoch_ == 11 + np.argmin(valid[10:])
 
