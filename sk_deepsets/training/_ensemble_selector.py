@@ -23,10 +23,14 @@ AVERAGE = 7
 """The average of the weights is over about the last seventh of the steps, at any time"""
 NEXT_EVALUATION = 1.3
 """How much later each evaluation is, in epochs"""
-PATIENCE, GAIN, MIN_STEPS = 2, 0.003, 300
-"""Training ends when so many evaluations in a row have lowered the loss by less than this share, after so many steps"""
+GAIN = 0.003
+"""Evaluations that lower the loss by less than this share have gained nothing"""
+PATIENCE = ((2, 300), (5, 150))
+"""Training ends when so many evaluations in a row have gained nothing, after so many steps"""
+UNCHOSEN, UNCHOSEN_STEPS = 3, 150
+"""A variant that so many evaluations in a row leave out is no longer trained, after so many steps"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
-"""Sets, or elements, after which variants that are not chosen are no longer trained"""
+"""Sets, or elements, after which one evaluation that leaves a variant out is enough"""
 
 
 class Candidate(NamedTuple):
@@ -64,6 +68,8 @@ class State:
     n_epochs: int = 0
     next_evaluation: int = 1
     evaluations_without_gain: int = 0
+    unchosen: dict[int, int] = field(default_factory=dict)
+    """How many evaluations in a row have left out each variant"""
     best_loss: float = math.inf
     falls: bool = False
     """Whether the last evaluation found clearly less loss"""
@@ -97,7 +103,8 @@ class EnsembleSelector(EpochSelector):
     Weights are averaged over the steps, with the power schedule of Karras et al. (2024), "Analyzing and improving the
     training dynamics of diffusion models". At the ends of epochs 1, 2, 3, 4, 5, 6, 8, 10, 13, … the out-of-fold outputs
     of each variant make a candidate; candidates are weighed by greedy selection with replacement (Caruana et al., 2004,
-    "Ensemble selection from libraries of models"). When that gains no more, training ends.
+    "Ensemble selection from libraries of models"). Variants that are left out again and again are trained no further;
+    when nothing is gained any more, training ends.
 
     Parameters
     ----------
@@ -226,11 +233,16 @@ class EnsembleSelector(EpochSelector):
         state.falls = gain > CLEAR_GAIN * size
         state.evaluations_without_gain = 0 if gain > GAIN * size else state.evaluations_without_gain + 1
         state.best_loss = min(loss, state.best_loss)
-        if self.stops_early and state.evaluations_without_gain >= PATIENCE and state.n_steps >= MIN_STEPS:
+        chosen = {candidates[place].number for place in np.flatnonzero(weights[1:])}
+        state.unchosen = {n: 0 if n in chosen else state.unchosen.get(n, 0) + 1 for n in state.numbers}
+        waited = state.evaluations_without_gain
+        if self.stops_early and any(waited >= most and state.n_steps >= steps for most, steps in PATIENCE):
             self.stop_ = True
-        elif state.n_epochs * data.n_sets >= ENOUGH_SETS or state.n_epochs * data.n_elements >= ENOUGH_ELEMENTS:
-            chosen = {candidates[place].number for place in np.flatnonzero(weights[1:])}
-            kept = [place for place, number in enumerate(state.numbers) if number in chosen]
+            return state.library._replace(candidates=tuple(candidates), weights=weights)
+        is_enough = state.n_epochs * data.n_sets >= ENOUGH_SETS or state.n_epochs * data.n_elements >= ENOUGH_ELEMENTS
+        if is_enough or state.n_steps >= UNCHOSEN_STEPS:
+            most = 1 if is_enough else UNCHOSEN
+            kept = [place for place, number in enumerate(state.numbers) if state.unchosen[number] < most]
             if 0 < len(kept) < len(state.numbers):
                 self._keep(net, kept)
         return state.library._replace(candidates=tuple(candidates), weights=weights)

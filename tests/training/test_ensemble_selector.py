@@ -185,7 +185,7 @@ def test_evaluations_come_later_and_later_and_the_last_epoch_has_one():
     ],
 )
 def test_two_evaluations_in_a_row_without_a_gain_end_the_training(monkeypatch, losses, stops):
-    monkeypatch.setattr(_ensemble_selector, "MIN_STEPS", 1)
+    monkeypatch.setattr(_ensemble_selector, "PATIENCE", ((2, 1),))
     net, selector = make_net(), EnsembleSelector()
     net.set_params(batch_size=24, max_epochs=99)
     selector.on_train_begin(net, X=Split(data_of(), None))
@@ -198,7 +198,7 @@ def test_two_evaluations_in_a_row_without_a_gain_end_the_training(monkeypatch, l
 
 
 def test_training_that_gains_nothing_more_ends_by_itself_or_not(monkeypatch):
-    monkeypatch.setattr(_ensemble_selector, "MIN_STEPS", 1)
+    monkeypatch.setattr(_ensemble_selector, "PATIENCE", ((2, 1),))
     for stops_early in (True, False):
         net = make_net()
         run(net, data_of(), selector=EnsembleSelector(stops_early), epochs=60, lr=1e-9)
@@ -386,6 +386,42 @@ def test_variants_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch,
     for found, expected in [(average, whole_average), (module, whole_module)]:
         found, expected = state_of(found), state_of(expected)
         torch.testing.assert_close(found, [expected[number] for number in kept], rtol=1e-3, atol=1e-5)
+
+
+def test_a_variant_that_is_left_out_again_and_again_is_trained_no_further():
+    net, selector = make_net(), EnsembleSelector(stops_early=False)
+    net.set_params(batch_size=24, max_epochs=99)
+    selector.on_train_begin(net, X=Split(data_of(), None))
+    chosen = iter([0, 1, 0, 0, 0])
+    trained = []
+
+    def choose(outputs, *_):
+        weights = np.zeros(1 + len(outputs))
+        weights[[2, 1 + next(chosen)]] = 0.5  # variant 1 as it was first, and that of the list
+        return weights, 1.0, 1.0
+
+    selector._data.loss = SimpleNamespace(choose=choose)
+    for n_steps in (50, 100, 151, 152, 153):
+        selector._state.n_steps = n_steps
+        selector._state.library = selector._choose(net, torch.zeros(len(selector._state.numbers), 24, 2))
+        trained.append([*selector._state.numbers])
+    # 2 was left out three times in a row when there had been enough steps; 0 only once
+    assert trained == [[0, 1, 2], [0, 1, 2], [0, 1], [0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(("n_steps", "n_evaluations"), [(100, None), (151, 5), (301, 2)])
+def test_the_fewer_steps_the_more_evaluations_must_have_gained_nothing(n_steps, n_evaluations):
+    net, selector = make_net(), EnsembleSelector()
+    net.set_params(batch_size=24, max_epochs=99)
+    selector.on_train_begin(net, X=Split(data_of(), None))
+    selector._data.loss = SimpleNamespace(choose=lambda outputs, *_: (np.ones(1 + len(outputs)), 1.0, 1.0))
+    selector._choose(net, torch.zeros(3, 24, 2))
+    selector._state.n_steps = n_steps
+    ends = []
+    for _ in range(6):
+        selector._choose(net, torch.zeros(3, 24, 2))
+        ends.append(selector.stop_)
+    assert ends == [n_evaluations is not None and number >= n_evaluations for number in range(1, 7)]
 
 
 def test_variants_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
