@@ -127,7 +127,7 @@ class Ensemble(Model):
         return 0
 
     def inputs(self, packed: PackedSets, context: Tensor | None = None) -> Inputs:
-        """What the stacks take of a batch; for each set it depends on that set alone, and on nothing that is trained."""
+        """What the stacks take of a batch: of each set, which it alone determines, and nothing that is trained."""
         return Inputs(packed, context)
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:

@@ -55,7 +55,8 @@ class SetBatch:
         parts = (self.context, self.weight, self.fold, self.statistics)
         move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
         packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed))
-        return SetBatch(packed, self.n_terms, *move, self.is_scaled)
+        context, weight, fold, statistics = move
+        return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
 
 
 class SetDataset(Dataset):
@@ -105,11 +106,13 @@ class SetDataset(Dataset):
     def scaled(self, ensemble: Ensemble) -> SetDataset:
         """The data set with what the stacks of an ensemble take, computed once; itself where that would be too much."""
         n_elements, device = len(self._elements), ensemble.prior.device
-        if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or ensemble.scaled_width == 0:
+        if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES:
             return self
         whole = copy.copy(self)
         whole.numbers = None
-        pieces = [batch.inputs(ensemble) for batch, _ in SetBatches(whole, 1, max_elements=ELEMENTS_AT_ONCE, device=device)]
+        pieces = [
+            batch.inputs(ensemble) for batch, _ in SetBatches(whole, 1, max_elements=ELEMENTS_AT_ONCE, device=device)
+        ]
         part = copy.copy(self)
         part._elements = torch.cat([piece.packed.elements for piece in pieces]).cpu()
         part._context, part._statistics = _joined([p.context for p in pieces]), _joined([p.statistics for p in pieces])

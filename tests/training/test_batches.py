@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets import RaggedSets
-from sk_deepsets.training import SetBatches, SetDataset
+from sk_deepsets import DeepSetsRegressor, RaggedSets
+from sk_deepsets.training import SetBatches, SetDataset, _batches
 
 SIZES = st.lists(st.integers(0, 6), min_size=1, max_size=20)
 
@@ -184,3 +184,52 @@ def test_a_batch_moves_to_another_device_whole():
     batch, y = next(iter(SetBatches(dataset, 2, device=torch.device("meta"))))
     assert {t.device.type for t in (*batch.packed, batch.context, batch.weight, y)} == {"meta"}
     assert len(batch) == 2
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """An estimator fitted on sets with categories, context, weights of zero, and an empty set."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(0, 9, 40)
+    table = np.column_stack([rng.normal(size=(sizes.sum(), 2)), rng.integers(0, 3, sizes.sum())])
+    sets = RaggedSets(table, np.r_[0, sizes.cumsum()], context=rng.normal(size=(40, 2)))
+    return DeepSetsRegressor(n_members=20, categorical_features=[2], max_epochs=2, random_state=0).fit(
+        sets, rng.normal(size=40), sample_weight=rng.integers(0, 3, 40)
+    ), sets
+
+
+def assert_same_inputs(found, expected):
+    for one, other in zip((*found.packed, *found[1:3]), (*expected.packed, *expected[1:3]), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_sets_that_are_scaled_once_are_those_that_each_batch_scales(fitted):
+    model, sets = fitted
+    ensemble = model.net_.module_.eval()
+    data = SetDataset(model._read_sets(sets), np.arange(40.0))
+    places = torch.tensor([3, 3, 39, 0, 12])
+    for whole in (data, data.subset(np.arange(39, -1, -1))):
+        batches = [(one.take(places), one.between(5, 20)) for one in (whole, whole.scaled(ensemble))]
+        for (expected, y), (found, same_y) in zip(*batches, strict=True):
+            assert found.is_scaled
+            assert not expected.is_scaled
+            assert torch.equal(y, same_y)
+            assert_same_inputs(found.inputs(ensemble), expected.inputs(ensemble))
+
+
+def test_what_would_take_too_much_memory_is_not_scaled_once(fitted, monkeypatch):
+    model, sets = fitted
+    data, ensemble = SetDataset(model._read_sets(sets)), model.net_.module_
+    values = len(sets.elements) * ensemble.scaled_width
+    monkeypatch.setattr(_batches, "MOST_SCALED_VALUES", values)
+    assert data.scaled(ensemble) is not data
+    monkeypatch.setattr(_batches, "MOST_SCALED_VALUES", values - 1)
+    assert data.scaled(ensemble) is data
+
+
+def test_a_fit_is_the_same_whether_its_sets_are_scaled_once_or_not(fitted, monkeypatch):
+    _, sets = fitted
+    y, options = np.arange(40.0), {"n_members": 8, "max_epochs": 12, "random_state": 0}
+    once = DeepSetsRegressor(**options).fit(sets, y)
+    monkeypatch.setattr(_batches, "MOST_SCALED_VALUES", 0)
+    np.testing.assert_array_equal(DeepSetsRegressor(**options).fit(sets, y).predict(sets), once.predict(sets))
