@@ -23,7 +23,7 @@ class LossCurveDisplay:
     epochs : ndarray of int, shape (n_epochs,)
     train_loss : ndarray of shape (n_epochs,)
     valid_loss : ndarray of shape (n_epochs,) or None
-        Loss of the held-out sets; for an ensemble, the out-of-fold loss.
+        Loss of the held-out sets; for an ensemble, the out-of-fold loss, NaN in epochs without one.
     best_iteration : int or None
         The epoch with the lowest validation loss.
 
@@ -94,19 +94,20 @@ class LossCurveDisplay:
         """
         ax = clean(new_axes("LossCurveDisplay", ax))
         few = {"marker": "o", "markersize": 3} if len(self.epochs) <= 20 else {}
-        curves = [("training", self.train_loss, COLORS[0])]
-        if self.valid_loss is not None:
-            curves.append(("held-out sets", self.valid_loss, COLORS[1]))
+        curves = [("training", self.epochs, self.train_loss, COLORS[0])]
+        if self.valid_loss is not None:  # a line from each known loss to the next
+            known = ~np.isnan(self.valid_loss)
+            curves.append(("held-out sets", self.epochs[known], self.valid_loss[known], COLORS[1]))
         self.lines_ = [
-            ax.plot(self.epochs, losses, **{"label": name, "color": color, **few, **line_kwargs})[0]
-            for name, losses, color in curves
+            ax.plot(epochs, losses, **{"label": name, "color": color, **few, **line_kwargs})[0]
+            for name, epochs, losses, color in curves
         ]
         if self.valid_loss is not None and self.best_iteration is not None:
             best = self.valid_loss[self.best_iteration - 1]
             ax.axvline(self.best_iteration, color="0.75", linewidth=1, linestyle="--", zorder=0)
             label = f"lowest: {best:.3g}, epoch {self.best_iteration}"
             ax.plot(self.best_iteration, best, "o", color=COLORS[1], markersize=7, label=label)
-        shown = np.concatenate([losses for _, losses, _ in curves])
+        shown = np.concatenate([losses for _, _, losses, _ in curves])
         shown = shown[np.isfinite(shown)]
         if len(shown) and shown.min() > 0 and shown.max() > 20 * shown.min():
             ax.set_yscale("log")

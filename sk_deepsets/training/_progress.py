@@ -31,10 +31,11 @@ def print_plain(text: str) -> None:
 class ProgressBar(Callback):
     """One tqdm bar for the whole fit, with the time left, the loss of the last epoch and the best one.
 
-    The losses are validation losses where sets are held out.
+    The losses are validation losses where sets are held out, and the last one known.
     """
 
     _bar: Any = None
+    _loss: float | None = None
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Remember what the fit is to do, before a checkpoint takes from it what is done."""
@@ -59,7 +60,8 @@ class ProgressBar(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Move on by one epoch."""
         row, best = net.history[-1], net.selector.best_epoch_
-        text = f"loss={row.get('valid_loss', row['train_loss']):.4g}"
+        self._loss = row.get("valid_loss", row["train_loss"] if self._loss is None or best is None else self._loss)
+        text = f"loss={self._loss:.4g}"
         if best is not None:
             text += f", best={net.history[best - 1]['valid_loss']:.4g}"
         self._bar.set_postfix_str(text, refresh=False)

@@ -39,12 +39,14 @@ def assert_on(display, ax):
 
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_losses_are_those_of_the_history_with_the_best_epoch(fit, bags, n_members):
-    clf = fit(max_epochs=6, n_members=n_members, early_stopping=True)
+    clf = fit(max_epochs=9, n_members=n_members, early_stopping=True)
     _, ax = plt.subplots()
     display = LossCurveDisplay.from_estimator(clf, ax=ax, linewidth=3)
     assert_on(display, ax)
     drawn = [line.get_ydata().tolist() for line in display.lines_]
-    assert drawn == [[row[name] for row in clf.history_] for name in ("train_loss", "valid_loss")]
+    assert drawn == [[row[name] for row in clf.history_ if name in row] for name in ("train_loss", "valid_loss")]
+    assert len(drawn[1]) == (9 if n_members == 1 else 8)  # the seventh epoch has no candidates
+    assert display.lines_[1].get_xdata().tolist() == [row["epoch"] for row in clf.history_ if "valid_loss" in row]
     assert {line.get_linewidth() for line in display.lines_} == {3}
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
     assert shown[-1].endswith(f"epoch {clf.best_iteration_}")
