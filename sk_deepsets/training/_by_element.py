@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.nn import elements_at_once
-from sk_deepsets.training._batches import SetBatch, SetBatches, SetDataset
+from sk_deepsets.training._batches import SetBatches
+from sk_deepsets.training._dataset import SetBatch, SetDataset
 from sk_deepsets.training._net import SetNet, _context
 
 

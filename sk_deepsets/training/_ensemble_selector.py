@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.nn import Stack, even_weights, linked_mean
-from sk_deepsets.training._batches import SetDataset
+from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._greedy_selection import EvaluationLoss
 from sk_deepsets.training._selector import CLEAR_GAIN, EpochSelector
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sk_deepsets.nn import Ensemble, LossOfSets, member_losses, row_losses
 from sk_deepsets.sets import check_sets
-from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatch, SetBatches, SetDataset
+from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatches, scaled
+from sk_deepsets.training._dataset import SetBatch, SetDataset
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -25,7 +26,7 @@ class Split(NamedTuple):
 
     def scaled(self, ensemble: Ensemble) -> Split:
         """Both parts with what the stacks of an ensemble take, computed once."""
-        return Split(self.train.scaled(ensemble), None if self.valid is None else self.valid.scaled(ensemble))
+        return Split(scaled(self.train, ensemble), None if self.valid is None else scaled(self.valid, ensemble))
 
 
 class SetNet(NeuralNet):
@@ -110,7 +111,8 @@ class SetNet(NeuralNet):
         if step["y_pred"].dim() == 3:
             # callbacks and the history get the mean over the members
             step["loss"] = step["loss"].detach() / len(step["y_pred"])
-            step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
+            if self.has_batch_callbacks_:
+                step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
         return step
 
     def run_single_epoch(

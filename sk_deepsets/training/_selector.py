@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from sk_deepsets.training._batches import SetDataset
+from sk_deepsets.training._dataset import SetDataset
 
 CLEAR_GAIN = 0.03
 """A gain of this share of the loss, or more, justifies more epochs than the user allows"""

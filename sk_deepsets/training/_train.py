@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.nn import Ensemble
-from sk_deepsets.training._batches import SetDataset
 from sk_deepsets.training._checkpoint import Checkpoint
+from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._net import SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, threads_for
 from sk_deepsets.training._selector import EpochSelector

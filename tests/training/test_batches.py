@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sk_deepsets import DeepSetsRegressor, RaggedSets
 from sk_deepsets.training import SetBatches, SetDataset, _batches
+from sk_deepsets.training._batches import scaled
 
 SIZES = st.lists(st.integers(0, 6), min_size=1, max_size=20)
 
@@ -209,7 +210,7 @@ def test_sets_that_are_scaled_once_are_those_that_each_batch_scales(fitted):
     data = SetDataset(model._read_sets(sets), np.arange(40.0))
     places = torch.tensor([3, 3, 39, 0, 12])
     for whole in (data, data.subset(np.arange(39, -1, -1))):
-        batches = [(one.take(places), one.between(5, 20)) for one in (whole, whole.scaled(ensemble))]
+        batches = [(one.take(places), one.between(5, 20)) for one in (whole, scaled(whole, ensemble))]
         for (expected, y), (found, same_y) in zip(*batches, strict=True):
             assert found.is_scaled
             assert not expected.is_scaled
@@ -222,9 +223,9 @@ def test_what_would_take_too_much_memory_is_not_scaled_once(fitted, monkeypatch)
     data, ensemble = SetDataset(model._read_sets(sets)), model.net_.module_
     values = len(sets.elements) * ensemble.scaled_width
     monkeypatch.setattr(_batches, "MOST_SCALED_VALUES", values)
-    assert data.scaled(ensemble) is not data
+    assert scaled(data, ensemble) is not data
     monkeypatch.setattr(_batches, "MOST_SCALED_VALUES", values - 1)
-    assert data.scaled(ensemble) is data
+    assert scaled(data, ensemble) is data
 
 
 def test_a_fit_is_the_same_whether_its_sets_are_scaled_once_or_not(fitted, monkeypatch):
