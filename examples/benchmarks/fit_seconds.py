@@ -2,15 +2,15 @@
 ===============================================================
 
 CPU seconds of a default fit on one thread, for the package in two checkouts, fitted one after the other on the training
-sets of the same folds; with the epochs, the memory that a fit adds to that of the process, and what came out on the test
+sets of the same folds; with the epochs, the memory that a fit adds to that of the process, and results on the test
 sets::
 
     git worktree add ../before 57c3a1d
     python examples/benchmarks/fit_seconds.py ../before . --folds 3
 
-Each fit runs in a process of its own. The figures are means over the folds, for score and loss with the standard error of
-the difference, which one fold has not (the higher a score the better: errors are negative). The last column is the time
-of the second checkout as a share of the first, and the last line its geometric mean.
+Each fit runs in a process of its own. The figures are means over the folds, for score and loss with the standard error
+of the difference, which one fold has not (the higher a score the better: errors are negative). The last column is the
+time of the second checkout as a share of the first, and the last line its geometric mean.
 """
 
 import argparse
