@@ -37,7 +37,7 @@ class MemberLinear(nn.Module):
         bounds = [sqrt(2 / max(width, 1) / len(widths)) for width in widths]
         # (K, width, output_dim): so a product needs no transpose, and the gradient comes in the order of the weights
         blocks = [
-            torch.empty(n_members, output_dim, width).uniform_(-bound, bound).transpose(1, 2).contiguous()
+            torch.empty(n_members, width, output_dim).uniform_(-bound, bound)
             for width, bound in zip(widths, bounds, strict=True)
         ]
         self.weights = nn.ParameterList(blocks)
