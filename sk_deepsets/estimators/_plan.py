@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from sk_deepsets.estimators._folds import hold_out, member_folds
 from sk_deepsets.estimators._variants import Layout
@@ -95,6 +94,4 @@ class FitPlan:
         """The data to train on, which know their folds, and those held out or None."""
         trained = self.trained
         train = dataset if len(trained) == self.n_sets else dataset.subset(trained)
-        if self.fold is not None:
-            train.fold = torch.from_numpy(self.fold)
-        return Split(train, dataset.subset(self.held_out) if len(self.held_out) else None)
+        return Split(train.with_folds(self.fold), dataset.subset(self.held_out) if len(self.held_out) else None)

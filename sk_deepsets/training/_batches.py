@@ -87,12 +87,12 @@ class SetBatches:
 def scaled(dataset: SetDataset, ensemble: Ensemble) -> SetDataset:
     """The data set with what the stacks of an ensemble take, computed once.
 
-    It is itself where that would be too much memory, and where batches move to another device: there is less to move of
-    the elements as they came.
+    It is itself where that would be too much memory, and where each batch moves to the device of the ensemble: there is
+    less to move of the elements as they came.
     """
-    whole = dataset.whole()
+    whole, device = dataset.whole(), ensemble.prior.device
     n_elements = int(whole.sizes.sum())
-    if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or ensemble.prior.device.type != "cpu":
+    if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or dataset.device != device:
         return dataset
     table, n_done = ensemble.prior.new_empty(n_elements, ensemble.scaled_width), 0
     contexts, statistics = [], []

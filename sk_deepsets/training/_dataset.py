@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,28 @@ class SetBatch:
         return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
 
 
+class _Tables(NamedTuple):
+    """What batches are cut from, on one device."""
+
+    elements: Tensor
+    """(n_elements, d)"""
+    sizes: Tensor
+    starts: Tensor
+    """(n_sets,): where the elements of each set begin"""
+    context: Tensor | None
+    statistics: Tensor | None
+    y: Tensor | None
+    weight: Tensor | None
+    fold: Tensor | None
+
+    def to(self, device: torch.device, moved: dict[int, Tensor]) -> _Tables:
+        """The same on another device, where those that have been ``moved`` are already."""
+        for table in self:
+            if table is not None and id(table) not in moved:
+                moved[id(table)] = table.to(device)
+        return _Tables(*(None if table is None else moved[id(table)] for table in self))  # type: ignore[arg-type]
+
+
 class SetDataset(Dataset):
     """Sets and their targets as flat tensors that share the memory of the arrays.
 
@@ -68,9 +90,7 @@ class SetDataset(Dataset):
     Attributes
     ----------
     numbers : Tensor of shape (n_chosen,) or None
-        Which of the sets belong to the data set; None: all.
-    fold : Tensor of shape (n_sets,) or None
-        The fold of each set, also of those outside the data set, where each member of an ensemble holds out one.
+        Which of the sets belong to the data set, on the CPU; None: all.
     """
 
     def __init__(
@@ -84,22 +104,58 @@ class SetDataset(Dataset):
     ) -> None:
         self.y_of, self.weight_of = y_of, weight_of
         self.numbers: Tensor | None = None
-        self.fold: Tensor | None = None
         self._sets = sets
-        self._elements = as_tensor(sets.elements)
-        self._sizes = torch.from_numpy(sets.sizes)
-        self._offsets = torch.from_numpy(sets.offsets)
-        self._context = None if sets.context is None else as_tensor(sets.context)
-        self._y = None if y is None else in_default_dtype(y)
-        self._weight = None if weight is None else in_default_dtype(weight / weight[has_weight(weight)].mean())
-        self._statistics: Tensor | None = None
+        self._sizes = torch.from_numpy(sets.sizes)  # on the CPU also where the tables are not: how large a batch is
+        self._terms = None if weight is None else terms_of_sets(weight, sets if weight_of == "element" else None)
+        self._tables = _Tables(
+            elements=as_tensor(sets.elements),
+            sizes=self._sizes,
+            starts=torch.from_numpy(sets.offsets[:-1]),
+            context=None if sets.context is None else as_tensor(sets.context),
+            statistics=None,
+            y=None if y is None else in_default_dtype(y),
+            weight=None if weight is None else in_default_dtype(weight / weight[has_weight(weight)].mean()),
+            fold=None,
+        )
         self._is_scaled = False
+
+    def _with_tables(self, tables: _Tables) -> SetDataset:
+        other = copy.copy(self)
+        other._tables = tables
+        return other
 
     def with_inputs(self, elements: Tensor, context: Tensor | None, statistics: Tensor | None) -> SetDataset:
         """The data set with what the stacks of an ensemble take of all its sets, also of those outside ``numbers``."""
-        other = copy.copy(self)
-        other._elements, other._context, other._statistics, other._is_scaled = elements, context, statistics, True
+        tables = self._tables._replace(elements=elements, context=context, statistics=statistics)
+        other = self._with_tables(tables)
+        other._is_scaled = True
         return other
+
+    def with_folds(self, fold: np.ndarray | None) -> SetDataset:
+        """The data set with the fold, which a member holds out, of each set, (n_sets,), also outside ``numbers``."""
+        return self._with_tables(self._tables._replace(fold=None if fold is None else torch.from_numpy(fold)))
+
+    def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> SetDataset:
+        """The data set on a device, where batches are then cut without waiting for it.
+
+        ``moved`` is for data sets that share tables: those that are there already, by their ids.
+        """
+        return self._with_tables(self._tables.to(device, {} if moved is None else moved))
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are cut."""
+        return self._tables.elements.device
+
+    @property
+    def n_bytes(self) -> int:
+        """What the tables take."""
+        return sum(table.numel() * table.element_size() for table in self._tables if table is not None)
+
+    @property
+    def fold(self) -> Tensor | None:
+        """See ``with_folds``."""
+        return self._tables.fold
 
     def whole(self) -> SetDataset:
         """The data set of all sets, also of those outside ``numbers``."""
@@ -112,10 +168,11 @@ class SetDataset(Dataset):
         part = copy.copy(self)
         chosen = torch.from_numpy(numbers)
         part.numbers = chosen
-        part_weight = part.weights()
-        if self._weight is not None and part_weight is not None:
-            part._weight = self._weight / part_weight[has_weight(part_weight)].mean()
-        return part
+        weight, part_weight = self._tables.weight, part.weights()
+        if weight is None or part_weight is None:
+            return part
+        weight = weight / part_weight[has_weight(part_weight)].mean()
+        return part._with_tables(self._tables._replace(weight=weight))
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -133,14 +190,14 @@ class SetDataset(Dataset):
     @property
     def y(self) -> Tensor | None:
         """Their targets."""
-        y, chosen = self._y, self.numbers
+        y, chosen = self._tables.y, self.numbers
         if y is None or chosen is None:
             return y
         return y[chosen if self.y_of == "set" else self._find(chosen)[2]]
 
     def weights(self) -> Tensor | None:
         """The weights of the losses, of sets or of elements."""
-        weight, chosen = self._weight, self.numbers
+        weight, chosen = self._tables.weight, self.numbers
         if weight is None or chosen is None:
             return weight
         return weight[chosen if self.weight_of == "set" else self._find(chosen)[2]]
@@ -160,44 +217,56 @@ class SetDataset(Dataset):
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at these places."""
         numbers = places if self.numbers is None else self.numbers[places]
-        sizes, segments, rows = self._find(numbers)
-        return self._batch(self._elements.index_select(0, rows), segments, sizes, numbers, rows)
+        key, segments, rows = self._find(numbers)
+        elements = self._tables.elements.index_select(0, rows)
+        return self._batch(elements, segments, key, rows, None if self._terms is None else self._terms[numbers])
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at the places ``first`` to ``last``; of a whole data set with no copy of elements."""
         if self.numbers is not None:
             return self.take(torch.arange(first, last))
-        sizes = self._sizes[first:last]
-        begin, end = self._sets.offsets[[first, last]].tolist()
-        segments = torch.repeat_interleave(sizes, output_size=end - begin)
-        return self._batch(self._elements[begin:end], segments, sizes, slice(first, last), slice(begin, end))
+        key, (begin, end) = slice(first, last), self._sets.offsets[[first, last]].tolist()
+        segments = torch.repeat_interleave(self._tables.sizes[key], output_size=end - begin)
+        elements = self._tables.elements[begin:end]
+        return self._batch(
+            elements, segments, key, slice(begin, end), None if self._terms is None else self._terms[key]
+        )
 
     def _find(self, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The sizes (b,) of these sets, and for each of their elements its set (n,) and its row in the table (n,)."""
-        sizes = self._sizes[numbers]
-        ends = sizes.cumsum(0)
-        n_elements = int(ends[-1]) if len(ends) else 0
+        """These sets on the device (b,), and for each of their elements its set (n,) and its row in the table (n,)."""
+        n_elements = int(self._sizes[numbers].sum())
+        numbers = numbers.to(self.device, non_blocking=True)
+        sizes = self._tables.sizes[numbers]
         segments = torch.repeat_interleave(sizes, output_size=n_elements)
-        # element r of the batch is element r - begin of its set, which starts at its offset in the table
-        shift = self._offsets[numbers] - ends + sizes
-        return sizes, segments, shift[segments].add_(torch.arange(n_elements))
+        # element r of the batch is element r - begin of its set, which has its own start in the table
+        shift = self._tables.starts[numbers] - sizes.cumsum(0) + sizes
+        return numbers, segments, shift[segments].add_(torch.arange(n_elements, device=self.device))
 
     def _batch(
-        self, elements: Tensor, segments: Tensor, sizes: Tensor, key: Tensor | slice, rows: Tensor | slice
+        self, elements: Tensor, segments: Tensor, key: Tensor | slice, rows: Tensor | slice, terms: Tensor | None
     ) -> tuple[SetBatch, Tensor | int]:
-        """The batch of the sets ``key``, whose elements are ``rows`` of the table."""
-        weight = None if self._weight is None else self._weight[rows if self.weight_of == "element" else key]
+        """The batch of the sets ``key``, whose elements are ``rows`` of the table, with so many terms of the loss."""
+        tables = self._tables
+        sizes = tables.sizes[key]
         batch = SetBatch(
             PackedSets(elements, segments, sizes),
-            len(sizes) if weight is None else int(has_weight(weight).sum()),
-            None if self._context is None else self._context[key],
-            weight,
-            None if self.fold is None else self.fold[key],
-            None if self._statistics is None else self._statistics[key],
+            len(sizes) if terms is None else int(terms.sum()),
+            None if tables.context is None else tables.context[key],
+            None if tables.weight is None else tables.weight[rows if self.weight_of == "element" else key],
+            None if tables.fold is None else tables.fold[key],
+            None if tables.statistics is None else tables.statistics[key],
             self._is_scaled,
         )
         # 0 means "no target" in skorch, too
-        return batch, 0 if self._y is None else self._y[rows if self.y_of == "element" else key]
+        return batch, 0 if tables.y is None else tables.y[rows if self.y_of == "element" else key]
+
+
+def terms_of_sets(weight: np.ndarray, sets: RaggedSets | None) -> Tensor:
+    """How many terms of the loss each set has, (n_sets,): of weights of elements, those of ``sets``, that are not 0."""
+    there = has_weight(weight).astype(np.int64)
+    if sets is None:
+        return torch.from_numpy(there)
+    return torch.from_numpy(np.diff(np.r_[0, there.cumsum()][sets.offsets]))
 
 
 def has_weight(weight: Any) -> Any:

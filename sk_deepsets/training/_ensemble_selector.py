@@ -140,7 +140,7 @@ class EnsembleSelector(EpochSelector):
         evaluated: list[tuple[SetDataset, int | None]] = [(X.valid, None)]
         evaluation_set = X.valid
         if train.fold is not None:
-            fold = train.fold.numpy()
+            fold = train.fold.cpu().numpy()
             parts = {int(number): np.flatnonzero(fold == number) for number in np.unique(fold[fold >= 0])}
             evaluated = [(train.subset(numbers), number) for number, numbers in parts.items()]
             # not the weights of the parts, each of which has a mean of 1

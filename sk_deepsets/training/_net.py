@@ -24,6 +24,11 @@ class Split(NamedTuple):
     train: SetDataset
     valid: SetDataset | None
 
+    def to(self, device: torch.device) -> Split:
+        """Both parts on a device."""
+        moved: dict[int, Tensor] = {}
+        return Split(*(None if part is None else part.to(device, moved) for part in self))  # type: ignore[arg-type]
+
     def scaled(self, ensemble: Ensemble) -> Split:
         """Both parts with what the stacks of an ensemble take, computed once."""
         return Split(scaled(self.train, ensemble), None if self.valid is None else scaled(self.valid, ensemble))

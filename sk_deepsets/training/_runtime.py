@@ -49,6 +49,11 @@ def find_device(device: str | torch.device) -> torch.device:
     return found
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device; 0 where torch does not tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+
+
 @contextmanager
 def plain_torch() -> Iterator[None]:
     """Run a block without what the caller has set for torch: a default device other than the CPU, inference mode."""

@@ -15,10 +15,12 @@ from sk_deepsets.nn import Ensemble
 from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._net import SetNet, Split
-from sk_deepsets.training._runtime import RandomNumbers, threads_for
+from sk_deepsets.training._runtime import RandomNumbers, free_memory, threads_for
 from sk_deepsets.training._selector import EpochSelector
 from sk_deepsets.training._user_callbacks import make_callbacks
 
+# Of the free memory of a device, what the data may take.
+DATA_SHARE = 0.5
 # So many times the loss of outputs of 0 is no loss of a model that may yet learn.
 FAR_OUT = 1_000.0
 
@@ -78,7 +80,7 @@ def train(
         net.selector = selector
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
-            net.partial_fit(data.scaled(net.module_) if isinstance(net.module_, Ensemble) else data)
+            net.partial_fit(_prepared(net, data))
         net.module_.eval()  # as users of net_.module_ expect it
         evaluated = data.train if data.valid is None else data.valid
         outcome = _outcome(net, evaluated, len(before.history), epochs, advice)
@@ -92,6 +94,15 @@ def train(
                 "A callback reads valid_loss, but no sets are held out: set early_stopping=True or pass X_val, y_val."
             ) from error
         raise
+
+
+def _prepared(net: SetNet, data: Split) -> Split:
+    """The data as training takes them: on the net's device if they fit there, scaled once for an ensemble."""
+    device = torch.device(net.device)
+    n_bytes = data.train.n_bytes + (0 if data.valid is None else data.valid.n_bytes)
+    if device.type != "cpu" and n_bytes <= DATA_SHARE * free_memory(device):
+        data = data.to(device)
+    return data.scaled(net.module_) if isinstance(net.module_, Ensemble) else data
 
 
 def _multiplications(net: SetNet, dataset: SetDataset) -> float:

@@ -167,7 +167,7 @@ def test_a_subset_is_the_data_set_of_its_sets(sizes, y_of, weight_of, data):
 
 def test_a_subset_copies_no_element_until_a_batch_is_taken():
     dataset = SetDataset(marked_sets([3, 0, 2, 4]))
-    assert dataset.subset(np.array([3, 0]))._elements is dataset._elements
+    assert dataset.subset(np.array([3, 0]))._tables.elements is dataset._tables.elements
 
 
 def test_the_terms_of_a_loss_are_what_has_a_weight():

@@ -8,8 +8,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from sk_deepsets import RaggedSets
 from sk_deepsets.io import load, save
-from sk_deepsets.training import SetBatches, SetDataset
+from sk_deepsets.training import SetBatches, SetDataset, Split
+from sk_deepsets.training._batches import scaled
 from tests.models import CASES, answers
 
 NAMES = [name for name in CASES if not name.startswith(("absolute", "huber", "squared", "default"))]
@@ -39,7 +41,7 @@ def test_no_tensor_is_made_elsewhere(fitted, name, training):
     target = model._fitted.target
     data = target.dataset(target.encode(case.y, sets, ""))
     if net.module_.n_folds > 1:
-        data.fold = torch.arange(len(sets)) % net.module_.n_folds
+        data = data.with_folds(np.arange(len(sets)) % net.module_.n_folds)
     net.module_.to("meta").train(training)
     net.criterion_.to("meta")
     ((batch, y),) = SetBatches(data, len(sets), device=torch.device("meta"))
@@ -54,6 +56,55 @@ def test_no_tensor_is_made_elsewhere(fitted, name, training):
 def test_the_check_would_find_one():
     with OnlyOn("meta"), pytest.raises(AssertionError, match="gave a tensor on cpu"):
         torch.ones(3)
+
+
+class Traffic(TorchDispatchMode):
+    """Counts the tensors that move from the CPU to a device; raises where a value of the device is waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.moved = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        inputs = [one for one in tree_leaves(args) if isinstance(one, torch.Tensor)]
+        on_device = any(one.device.type == "meta" for one in inputs)
+        assert not (on_device and func is torch.ops.aten._local_scalar_dense.default), "waits for the device"
+        output = func(*args, **(kwargs or {}))
+        self.moved += (
+            not on_device and isinstance(output, torch.Tensor) and output.device.type == "meta" and len(inputs)
+        )
+        return output
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("own")])
+def test_of_data_on_the_device_only_the_numbers_of_the_sets_move_in_an_epoch(fitted, name):
+    case, model = fitted(name)
+    net = pickle.loads(pickle.dumps(model.net_))
+    sets = model._read_sets(case.X)
+    target = model._fitted.target
+    data = target.dataset(target.encode(case.y, sets, ""))
+    if net.module_.n_folds > 1:
+        data = data.with_folds(np.arange(len(sets)) % net.module_.n_folds)
+    net.module_.to("meta").train()
+    net.criterion_.to("meta")
+    device = torch.device("meta")
+    data = data.to(device)
+    if net.module_.n_folds > 1:
+        data = scaled(data, net.module_)
+    batches = SetBatches(data, 16, shuffle=True, device=device)
+    with Traffic() as traffic:
+        for batch, y in batches:
+            net.get_loss(net.infer(batch), y, batch, training=True).backward()
+    assert traffic.moved == len(batches)
+
+
+def test_parts_of_one_data_set_share_what_is_on_the_device():
+    data = SetDataset(RaggedSets(np.ones((6, 2)), [0, 2, 4, 6]), np.arange(3.0))
+    first, second = Split(data.subset(np.array([0, 1])), data.subset(np.array([2]))).to(torch.device("meta"))
+    assert first._tables.elements is second._tables.elements
+    assert first.device.type == "meta"
+    assert len(first) == 2
+    assert Split(data, None).to(torch.device("meta")).valid is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
