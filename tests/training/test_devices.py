@@ -70,9 +70,8 @@ class Traffic(TorchDispatchMode):
         on_device = any(one.device.type == "meta" for one in inputs)
         assert not (on_device and func is torch.ops.aten._local_scalar_dense.default), "waits for the device"
         output = func(*args, **(kwargs or {}))
-        self.moved += (
-            not on_device and isinstance(output, torch.Tensor) and output.device.type == "meta" and len(inputs)
-        )
+        arrives = isinstance(output, torch.Tensor) and output.device.type == "meta"
+        self.moved += len(inputs) if arrives and not on_device else 0
         return output
 
 
