@@ -76,4 +76,6 @@ def test_gradients_do_not_depend_on_an_offset(bags, n_members, offset):
     reg = DeepSetsRegressor(n_members=n_members, max_epochs=3, random_state=0)
     wanted = np.concatenate(reg.fit(bags, y).integrated_gradients(bags))
     found = np.concatenate(reg.fit([one + offset for one in bags], y).integrated_gradients([b + offset for b in bags]))
-    np.testing.assert_allclose(found, wanted, atol=1e-3 * np.abs(wanted).max())
+    # intervals have kinks, which a point of the path may lie on
+    share = 1e-3 if n_members == 1 else 1e-2
+    np.testing.assert_allclose(found, wanted, atol=share * np.abs(wanted).max())
