@@ -118,7 +118,8 @@ def element_cases():
     options = {"hidden_dims": (8, 8), **FAST}
     yield "each", DeepSetsElementClassifier, options, SETS, OF_ELEMENTS
     yield "one-per-set", DeepSetsElementClassifier, {**options, "target": "one_per_set"}, SETS, CHOSEN
-    yield "listnet", DeepSetsElementRegressor, {**options, "loss": "listnet"}, SETS, GRADES
+    for loss in ("listnet", "lambdarank"):
+        yield loss, DeepSetsElementRegressor, {**options, "loss": loss}, SETS, GRADES
     deep = {**options, "residual": True, "layer_norm": True, "dropout": 0.1, "pool_type": "sum"}
     yield "element-values", DeepSetsElementRegressor, deep, SETS, GRADES
     of_frame = [np.arange(len(one)) for one in FRAME["sets"]]

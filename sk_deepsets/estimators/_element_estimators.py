@@ -25,11 +25,13 @@ from sk_deepsets.targets import (
     RankingTarget,
     check_weight,
 )
-from sk_deepsets.training import REGRESSION_LOSSES
+from sk_deepsets.training import RANKING_LOSSES, REGRESSION_LOSSES
 
-RANKING_LOSS = """ ``"listnet"`` learns to rank: targets are grades of relevance, the loss compares the elements of a
-set with each other (Cao et al., 2007, "Learning to rank: from pairwise approach to listwise approach"), and predictions
-are scores whose order within a set counts."""
+RANKING_LOSS = """ ``"listnet"`` and ``"lambdarank"`` learn to rank: targets are grades of relevance, the loss compares
+the elements of a set with each other, and predictions are scores whose order within a set counts. ``"listnet"``
+compares the softmax of the scores with that of the grades (Cao et al., 2007, "Learning to rank: from pairwise approach
+to listwise approach"); ``"lambdarank"`` weighs each pair by what a swap would change in the NDCG (Wang et al., 2018,
+"The LambdaLoss framework for ranking metric optimization"), for grades of at least 0."""
 
 
 class SetAnswers(list):
@@ -253,15 +255,15 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
 
     loss: str = parameter(
         "squared_error",
-        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile", "listnet"}',
+        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile", "listnet", "lambdarank"}',
         LOSS + RANKING_LOSS,
-        StrOptions({*REGRESSION_LOSSES, "listnet"}),
+        StrOptions({*REGRESSION_LOSSES, *RANKING_LOSSES}),
     )
 
     _targets: ClassVar = {"identity": ElementValueTarget, "log": ElementPositiveTarget}
 
     def predict(self, X):
-        """The value, or with ``loss="listnet"`` the score, of each element.
+        """The value, or with ``loss="listnet"`` or ``"lambdarank"`` the score, of each element.
 
         Parameters
         ----------
@@ -277,8 +279,8 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
         return split_like(X, target.answers(outputs, sets), sets)
 
     def score(self, X, y, sample_weight=None):
-        """R² over all elements that have a target; with ``loss="listnet"`` the NDCG of the sets, as ``"ndcg"`` in
-        :func:`element_scorer`.
+        """R² over all elements that have a target; with ``loss="listnet"`` or ``"lambdarank"`` the NDCG of the
+        sets, as ``"ndcg"`` in :func:`element_scorer`.
 
         Parameters
         ----------
@@ -290,12 +292,12 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
         float
         """
         check_is_fitted(self)
-        if self.loss != "listnet":
+        if self.loss not in RANKING_LOSSES:
             r2 = lambda y, p, weight: r2_score(y.astype(np.float64), p, sample_weight=weight)  # noqa: E731
             return self._score(X, y, sample_weight, self._fitted.target.answers, r2)
         if sample_weight is not None:
-            raise ValueError('With loss="listnet" score is an NDCG, which takes no sample_weight.')
+            raise ValueError(f'With loss="{self.loss}" score is an NDCG, which takes no sample_weight.')
         return element_scorer("ndcg")(self, X, y)
 
     def _make_target(self, y):
-        return RankingTarget() if self.loss == "listnet" else super()._make_target(y)
+        return RankingTarget(loss=self.loss) if self.loss in RANKING_LOSSES else super()._make_target(y)

@@ -18,6 +18,7 @@ from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._links import LINKS, ChoiceDecoder, Decoder, even_weights, linked_mean
 from sk_deepsets.nn._losses import (
     GammaNLLLoss,
+    LambdaRank,
     ListNet,
     LossOfSets,
     OnePerSet,
@@ -61,6 +62,7 @@ __all__ = [
     "Ensemble",
     "GammaNLLLoss",
     "Inputs",
+    "LambdaRank",
     "Layers",
     "ListNet",
     "LossOfSets",

@@ -70,6 +70,43 @@ class ListNet(LossOfSets):
         return -packed.sum(relevance * log_softmax_over_sets(output, packed))[:, 0]
 
 
+class LambdaRank(LossOfSets):
+    """Logistic losses of pairs, each times what a swap of the two would change in the NDCG; (b,).
+
+    LambdaRank as a loss (Wang et al., 2018, "The LambdaLoss framework for ranking metric optimization"). Gains are the
+    grades, as in :func:`sklearn.metrics.ndcg_score`. In the present order of a set, at least one of a pair is among the
+    first 30: the time is linear in the elements.
+    """
+
+    n_first = 30
+
+    def forward(self, output: Tensor, target: Tensor, packed: PackedSets) -> Tensor:
+        """Losses (b,) of scores (n, 1); the target (n,) is the relevance, not negative; 0 where all of a set are 0."""
+        segments, starts = packed.segments, packed.sizes.cumsum(0) - packed.sizes
+        numbers = torch.arange(output.shape[0], device=output.device)
+        rank = numbers - starts.index_select(0, segments)  # of what is ordered within each set
+        discount = 1 / torch.log2(rank.to(output.dtype) + 2)
+        order = _order_within_sets(output.detach()[:, 0], segments)
+        scores, gains = output[:, 0].index_select(0, order), target.index_select(0, order)
+        # each element with those of the first that are above it, (n, 30)
+        first = torch.arange(self.n_first, device=output.device)
+        is_above = first < rank.unsqueeze(1)
+        above = torch.where(is_above, numbers.unsqueeze(1) - rank.unsqueeze(1) + first, numbers.unsqueeze(1))
+        more = gains[above] - gains.unsqueeze(1)
+        change = more.abs() * (discount[above] - discount.unsqueeze(1)).abs()
+        lead = scores.index_select(0, above.flatten()).view(above.shape) - scores.unsqueeze(1)
+        losses = change * nn.functional.softplus(-lead * more.sign())
+        best_gains = target.index_select(0, _order_within_sets(target, segments))
+        best = packed.sum((best_gains * discount).unsqueeze(1))
+        return packed.sum(losses.sum(dim=1, keepdim=True))[:, 0] / torch.where(best > 0, best, 1)[:, 0]
+
+
+def _order_within_sets(values: Tensor, segments: Tensor) -> Tensor:
+    """The elements set by set, in each set those with the largest values first."""
+    order = values.argsort(descending=True, stable=True)
+    return order[segments[order].argsort(stable=True)]
+
+
 def row_losses(losses: Tensor, weight: Tensor | None) -> Tensor:
     """The mean over the outputs, (k, b), of losses (k, b, o) times weights (b,), or (b, o) of each output."""
     if weight is not None:

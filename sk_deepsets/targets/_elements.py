@@ -177,7 +177,7 @@ class ElementPositiveTarget(ElementValueTarget, PositiveTarget):
 
 @dataclass
 class RankingTarget(ElementValueTarget):
-    """Grades of relevance, which the loss compares within each set: ListNet of Cao et al. (2007)."""
+    """Grades of relevance, which the loss compares within each set."""
 
     loss: str = "listnet"
     standardize: bool = False
@@ -188,6 +188,12 @@ class RankingTarget(ElementValueTarget):
         """Grades of the elements, (n_elements,)."""
         values = super().read(y, sets, name, classes)
         check_whole_sets(values, sets, name)
+        if self.loss == "lambdarank" and (values < 0).any():
+            place = self.first_place(values < 0, sets)
+            raise ValueError(
+                f'y{name} holds {values[values < 0][0]:g} ({place}); with loss="lambdarank" expected grades of at '
+                "least 0, which are gains of the NDCG."
+            )
         return values
 
     def dataset(self, encoded):

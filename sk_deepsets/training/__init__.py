@@ -1,7 +1,7 @@
 """The one bridge between sets and torch, and the only folder that imports skorch."""
 
 from sk_deepsets.training._batches import SetBatches
-from sk_deepsets.training._build import OPTIMIZERS, REGRESSION_LOSSES, build_net
+from sk_deepsets.training._build import OPTIMIZERS, RANKING_LOSSES, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
 from sk_deepsets.training._checkpoint import atomic_write, checkpoint_path
 from sk_deepsets.training._dataset import SetBatch, SetDataset
@@ -15,6 +15,7 @@ from sk_deepsets.training._user_module import ModuleEnsemble, ModuleStack, Padde
 
 __all__ = [
     "OPTIMIZERS",
+    "RANKING_LOSSES",
     "REGRESSION_LOSSES",
     "BestEpoch",
     "ClassifierNet",

@@ -146,13 +146,29 @@ def test_the_loss_of_a_ranking_is_listnet_in_numpy():
         np.testing.assert_allclose(model.history_[0]["train_loss"], np.average(losses, weights=weights), rtol=1e-5)
 
 
-def test_a_ranking_is_learned_and_only_differences_of_grades_count():
-    options = {"loss": "listnet", "hidden_dims": (16,), "max_epochs": 60, "lr": 0.01, "batch_size": 16}
+@pytest.mark.parametrize("loss", ["listnet", "lambdarank"])
+def test_a_ranking_is_learned(loss):
+    options = {"loss": loss, "hidden_dims": (16,), "max_epochs": 60, "lr": 0.01, "batch_size": 16}
     rng = np.random.default_rng(1)
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(2, 8, 200)]
-    y = [one_set[:, 0] + one_set[:, 1] ** 2 for one_set in sets]
+    y = [one_set[:, 0] + one_set[:, 1] ** 2 + 4 for one_set in sets]
+    y = [np.maximum(grades, 0) for grades in y]
     scores = make(**options).fit(sets[:150], y[:150]).predict(sets[150:])
     assert np.mean([spearmanr(*pair).statistic for pair in zip(y[150:], scores, strict=True)]) > 0.9
+
+
+def test_negative_grades_are_no_gains():
+    y = [grades.copy() for grades in GRADES]
+    number = next(i for i, bag in enumerate(BAGS) if len(bag) > 2)
+    y[number][1] = -2
+    with pytest.raises(
+        ValueError, match=rf"y holds -2 \(set {number}, element 1\); with loss=\"lambdarank\" expected grades"
+    ):
+        make(loss="lambdarank").fit(BAGS, y)
+    make(loss="listnet").fit(BAGS, y)
+
+
+def test_only_differences_of_grades_count_for_listnet():
     shifted = make(loss="listnet").fit(BAGS, [grades + number for number, grades in enumerate(GRADES)])
     for one, other in zip(shifted.predict(BAGS), make(loss="listnet").fit(BAGS, GRADES).predict(BAGS), strict=True):
         np.testing.assert_allclose(one - one.mean(), other - other.mean(), rtol=1e-3, atol=1e-4)
@@ -162,7 +178,9 @@ def test_a_ranking_wants_all_or_no_grades_of_a_set():
     number = next(i for i, bag in enumerate(BAGS) if len(bag) == 5)
     y = [part.tolist() for part in GRADES]
     y[number][2] = None
-    with pytest.raises(ValueError, match=rf"Set {number} has targets in y for 4 of its 5 elements \(1 sets are"):
+    with pytest.raises(
+        ValueError, match=rf"Set {number} has targets in y for 4 of its 5 elements \(so in 1 of 90 sets"
+    ):
         make(loss="listnet").fit(BAGS, y)
     with pytest.raises(ValueError, match=rf"Set {number} has targets in y_val for 4 of its 5 elements"):
         make(loss="listnet").fit(BAGS, GRADES, X_val=BAGS, y_val=y)

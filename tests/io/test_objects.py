@@ -16,7 +16,7 @@ from tests.models import CLASS, SETS, SINGLE
 
 NOT_SAVED = {
     *("Model", "SetModel", "Stack", "Ensemble", "Pool"),
-    *("LossOfSets", "OnePerSet", "ListNet", "GammaNLLLoss", "PinballLoss", "Decoder", "ChoiceDecoder"),
+    *("LossOfSets", "OnePerSet", "ListNet", "LambdaRank", "GammaNLLLoss", "PinballLoss", "Decoder", "ChoiceDecoder"),
     *("Served", "ColumnSteps", "PaddedModule"),
 }
 

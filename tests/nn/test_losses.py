@@ -1,18 +1,21 @@
 """Losses against NumPy and scikit-learn, and losses of members against torch's own for one net."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
-from sklearn.metrics import mean_gamma_deviance, mean_pinball_loss
+from sklearn.metrics import mean_gamma_deviance, mean_pinball_loss, ndcg_score
 from torch import nn
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
 from sk_deepsets.nn import (
     GammaNLLLoss,
+    LambdaRank,
     ListNet,
     OnePerSet,
     PackedSets,
@@ -154,6 +157,54 @@ def test_listnet_is_the_cross_entropy_of_two_softmaxes_and_knows_no_level(sizes,
     assert_close(ListNet()(torch.from_numpy(scores + shift)[:, None], torch.from_numpy(target + shift), packed), got)
 
 
+def lambdarank_by_hand(scores, gains, n_first=30):
+    """One set, pair by pair."""
+    order = sorted(range(len(scores)), key=lambda i: -scores[i])
+    discount = {i: 1 / np.log2(rank + 2) for rank, i in enumerate(order)}
+    best = sum(gain / np.log2(rank + 2) for rank, gain in enumerate(sorted(gains, reverse=True)))
+    total = 0.0
+    for first, i in enumerate(order[:n_first]):
+        for j in order[first + 1 :]:
+            change = abs(gains[i] - gains[j]) * abs(discount[i] - discount[j])
+            lead = (scores[i] - scores[j]) * np.sign(gains[i] - gains[j])
+            total += change * np.log1p(np.exp(-lead))
+    return total / best if best else 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=st.lists(st.sampled_from([0, 1, 2, 5, 30, 31, 45]), min_size=1, max_size=4), seed=st.integers(0, 99))
+def test_lambdarank_weighs_pairs_by_what_a_swap_changes(sizes, seed):
+    rng = np.random.default_rng(seed)
+    scores, target = rng.normal(size=sum(sizes)), rng.integers(0, 5, sum(sizes)).astype(float)
+    got = LambdaRank()(torch.from_numpy(scores)[:, None], torch.from_numpy(target), packed_like(sizes))
+    pairs = zip(parts(scores, sizes), parts(target, sizes), strict=True)
+    np.testing.assert_allclose(got, [lambdarank_by_hand(*pair) for pair in pairs], rtol=1e-9, atol=1e-12)
+
+
+def test_the_gradient_of_lambdarank_is_what_swaps_change_in_the_ndcg_of_scikit_learn():
+    grades, scores = np.array([3.0, 0, 1, 2, 0]), np.array([0.1, 0.9, 0.3, 0.2, 0.5])
+    wanted = np.zeros(5)
+    for i, j in combinations(range(5), 2):
+        swapped = scores.copy()
+        swapped[[i, j]] = scores[[j, i]]
+        change = abs(ndcg_score([grades], [swapped]) - ndcg_score([grades], [scores]))
+        sign = np.sign(grades[i] - grades[j])
+        pull = change * sign / (1 + np.exp(sign * (scores[i] - scores[j])))
+        wanted[[i, j]] += [-pull, pull]
+    tensor = torch.from_numpy(scores[:, None]).requires_grad_()
+    LambdaRank()(tensor, torch.from_numpy(grades), packed_like([5])).sum().backward()
+    np.testing.assert_allclose(tensor.grad[:, 0], wanted, rtol=1e-9)
+
+
+def test_a_set_without_relevant_elements_costs_nothing():
+    scores = torch.randn(5, 1, requires_grad=True)
+    loss = LambdaRank()(scores, torch.tensor([0.0, 0, 0, 1, 0]), packed_like([3, 2]))
+    assert loss[0] == 0
+    assert loss[1] > 0
+    loss.sum().backward()
+    assert not scores.grad[:3].any()
+
+
 def test_listnet_is_smallest_where_the_scores_are_the_grades():
     sizes, grades = [4, 3], torch.tensor([0.0, 2.0, 1.0, 3.0, 1.0, 1.0, 0.0], dtype=torch.float64)
     best = ListNet()(grades[:, None], grades, packed_like(sizes))
@@ -162,7 +213,7 @@ def test_listnet_is_smallest_where_the_scores_are_the_grades():
     assert (ListNet()(-grades[:, None], grades, packed_like(sizes)) > best).all()
 
 
-@pytest.mark.parametrize("loss", [OnePerSet(), ListNet()], ids=["one per set", "listnet"])
+@pytest.mark.parametrize("loss", [OnePerSet(), ListNet(), LambdaRank()], ids=["one per set", "listnet", "lambdarank"])
 def test_each_set_has_its_own_loss_and_the_order_of_elements_does_not_matter(loss):
     sizes = [3, 0, 1, 5]
     rng = np.random.default_rng(0)
@@ -175,7 +226,7 @@ def test_each_set_has_its_own_loss_and_the_order_of_elements_does_not_matter(los
             assert_close(loss(scores[rows], target[rows], packed_like([len(rows)])), together[[number]])
 
 
-@pytest.mark.parametrize("loss", [OnePerSet(), ListNet()], ids=["one per set", "listnet"])
+@pytest.mark.parametrize("loss", [OnePerSet(), ListNet(), LambdaRank()], ids=["one per set", "listnet", "lambdarank"])
 def test_gradients_are_right_and_finite_for_scores_far_apart(loss):
     sizes = [3, 0, 1, 2]
     rng = np.random.default_rng(0)
@@ -187,6 +238,6 @@ def test_gradients_are_right_and_finite_for_scores_far_apart(loss):
     assert far.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("loss", [OnePerSet(), ListNet()], ids=["one per set", "listnet"])
+@pytest.mark.parametrize("loss", [OnePerSet(), ListNet(), LambdaRank()], ids=["one per set", "listnet", "lambdarank"])
 def test_empty_sets_alone_cost_nothing(loss):
     assert loss(torch.empty(0, 1), torch.empty(0), packed_like([0, 0])).tolist() == [0, 0]

@@ -7,7 +7,15 @@ import skorch
 import torch
 from torch import nn
 
-from sk_deepsets.nn import DeepSetsEquivariant, DeepSetsInvariant, GammaNLLLoss, ListNet, OnePerSet, PinballLoss
+from sk_deepsets.nn import (
+    DeepSetsEquivariant,
+    DeepSetsInvariant,
+    GammaNLLLoss,
+    LambdaRank,
+    ListNet,
+    OnePerSet,
+    PinballLoss,
+)
 from sk_deepsets.training import OPTIMIZERS, ClassifierNet, RegressorNet, SetNet, build_net
 
 DIMS = {"input_dim": 3, "output_dim": 2, "phi_hidden_dims": (4,), "rho_hidden_dims": ()}
@@ -48,7 +56,9 @@ def test_each_loss_has_its_criterion_with_one_value_per_set(loss, criterion):
     assert len(net.criterion_(output, target if loss == "log_loss" else target + 0.5)) == 5
 
 
-@pytest.mark.parametrize(("loss", "criterion"), [("one_per_set", OnePerSet), ("listnet", ListNet)])
+@pytest.mark.parametrize(
+    ("loss", "criterion"), [("one_per_set", OnePerSet), ("listnet", ListNet), ("lambdarank", LambdaRank)]
+)
 def test_losses_of_whole_sets(loss, criterion):
     dims = {"input_dim": 3, "output_dim": 1, "hidden_dims": (4,)}
     net = built(loss, DeepSetsEquivariant, dims)
