@@ -38,11 +38,12 @@ def _set_model(model, parameters, n_features, n_outputs, has_context):
     context = f'; the context enters by fusion_type="{parameters["fusion_type"]}"' if has_context else ""
     seen = "each element by itself" if model.is_elementwise else "each element with the maximum over its set"
     statistics = " and, of some members, statistics of the set" if model.reads_statistics else ""
+    pools = " or ".join(", ".join(names) for names in model.pool_names)
     phi = _arrows([n_features, *parameters["phi_hidden_dims"]])
     rho = _arrows([pooled, *parameters["rho_hidden_dims"], n_outputs])
     return [
         ("phi", phi, counts.phi, f"what {seen} goes through{context}"),
-        ("pool", f"{', '.join(model.pooling.names)} → {pooled}", counts.pool, "one vector for each set"),
+        ("pool", f"{pools} → {pooled}", counts.pool, "one vector for each set"),
         ("rho", rho, counts.rho, f"takes what is pooled{statistics}"),
     ]
 

@@ -201,6 +201,11 @@ class DeepSetsEnsemble(Ensemble):
         return self.stacks[0].net.pooling
 
     @property
+    def pool_names(self) -> list[tuple[str, ...]]:
+        """See :class:`Model`."""
+        return list(dict.fromkeys(stack.net.pooling.names for stack in self.stacks))
+
+    @property
     def is_elementwise(self) -> bool:
         """See :class:`Model`."""
         return self.stacks[0].net.is_elementwise

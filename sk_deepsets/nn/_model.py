@@ -35,6 +35,11 @@ class Model(nn.Module):
     pooling: SetPooling | None
 
     @property
+    def pool_names(self) -> list[tuple[str, ...]]:
+        """The pools of ``pooling``; of an ensemble, those of each kind of member."""
+        return [] if self.pooling is None else [self.pooling.names]
+
+    @property
     def n_members(self) -> int:
         """How many nets the output is the mean of."""
         return 1

@@ -88,7 +88,7 @@ def test_empty_sets_may_be_an_error(case, bags):
     model = case.make(empty_sets="error").fit(bags, case.y)
     holed = [bags[0], np.empty((0, 3)), np.empty((0, 3))]
     for call in (lambda: model.predict(holed), lambda: model.fit(holed * 30, case.y)):
-        with pytest.raises(ValueError, match=r"Set 1 is empty \(\d+ sets are\)"):
+        with pytest.raises(ValueError, match=r"Set 1 is empty \(empty: \d+ of \d+ sets\)"):
             call()
 
 

@@ -67,7 +67,7 @@ def test_every_pool_is_taken_apart_as_if_each_element_was_dropped(fit, bags, poo
 
 
 def test_the_default_pack_of_several_kinds_is_taken_apart(fit, bags):
-    clf = fit("multi-class", max_epochs=30)
+    clf = fit("multi-class", max_epochs=30, random_state=1)
     assert len(clf.net_.module_.stacks) > 1
     found = element_importance(clf, bags[:12])
     assert_same(found, by_brute_force(clf, bags[:12], predicted(clf, bags[:12])))

@@ -210,6 +210,6 @@ def test_named_tuples_are_not_taken_for_tuples_of_sets():
     with pytest.raises(ValueError, match=r"but got PackedSequence.* Pass torch.nn.utils.rnn.unpack_sequence\(X\)"):
         check_sets(packed)
     pair = namedtuple("Pair", "a b")([1.0, 2.0], [3.0])
-    with pytest.raises(ValueError, match=r"but got Pair.*pass list\(X\), if each of its fields is a set"):
+    with pytest.raises(ValueError, match=r"but got Pair.*Pass list\(X\), if each field of the named tuple is a set"):
         check_sets(pair)
     assert check_sets(list(pair)).sizes.tolist() == [2, 1]
