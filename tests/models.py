@@ -119,7 +119,13 @@ def element_cases():
     yield "each", DeepSetsElementClassifier, options, SETS, OF_ELEMENTS
     yield "one-per-set", DeepSetsElementClassifier, {**options, "target": "one_per_set"}, SETS, CHOSEN
     for loss in ("listnet", "lambdarank"):
-        yield loss, DeepSetsElementRegressor, {**options, "loss": loss}, SETS, GRADES
+        yield (
+            loss,
+            DeepSetsElementRegressor,
+            {**options, "loss": loss},
+            SETS,
+            [grades - np.min(grades, initial=0) for grades in GRADES],
+        )
     deep = {**options, "residual": True, "layer_norm": True, "dropout": 0.1, "pool_type": "sum"}
     yield "element-values", DeepSetsElementRegressor, deep, SETS, GRADES
     of_frame = [np.arange(len(one)) for one in FRAME["sets"]]
