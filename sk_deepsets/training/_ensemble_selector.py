@@ -27,8 +27,8 @@ GAIN = 0.005
 """Evaluations that lower the loss by less than this share have gained nothing"""
 PATIENCE = ((2, 300), (5, 150))
 """Training ends when so many evaluations in a row have gained nothing, after so many steps"""
-UNCHOSEN, UNCHOSEN_STEPS = 3, 150
-"""A variant that so many evaluations in a row leave out is no longer trained, after so many steps"""
+UNCHOSEN, UNCHOSEN_STEPS, UNCHOSEN_EPOCHS = 3, 150, 20
+"""A variant that so many evaluations in a row leave out is no longer trained, after so many steps and epochs"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
 """Sets, or elements, after which one evaluation that leaves a variant out is enough"""
 
@@ -240,7 +240,7 @@ class EnsembleSelector(EpochSelector):
             self.stop_ = True
             return state.library._replace(candidates=tuple(candidates), weights=weights)
         is_enough = state.n_epochs * data.n_sets >= ENOUGH_SETS or state.n_epochs * data.n_elements >= ENOUGH_ELEMENTS
-        if is_enough or state.n_steps >= UNCHOSEN_STEPS:
+        if is_enough or (state.n_steps >= UNCHOSEN_STEPS and state.n_epochs >= UNCHOSEN_EPOCHS):
             most = 1 if is_enough else UNCHOSEN
             kept = [place for place, number in enumerate(state.numbers) if state.unchosen[number] < most]
             if 0 < len(kept) < len(state.numbers):

@@ -399,12 +399,12 @@ def test_a_variant_that_is_left_out_again_and_again_is_trained_no_further():
         return weights, 1.0, 1.0
 
     selector._data.loss = SimpleNamespace(choose=choose)
-    for n_steps in (50, 100, 151, 152, 153):
-        selector._state.n_steps = n_steps
+    for n_steps, n_epochs in ((50, 17), (100, 18), (151, 19), (152, 20), (153, 21)):
+        selector._state.n_steps, selector._state.n_epochs = n_steps, n_epochs
         selector._state.library = selector._choose(net, torch.zeros(len(selector._state.numbers), 24, 2))
         trained.append([*selector._state.numbers])
-    # 2 was left out three times in a row when there had been enough steps; 0 only once
-    assert trained == [[0, 1, 2], [0, 1, 2], [0, 1], [0, 1], [0, 1]]
+    # 2 was left out three times in a row when there had been enough steps and epochs; 0 only twice
+    assert trained == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1], [0, 1]]
 
 
 @pytest.mark.parametrize(("n_steps", "n_evaluations"), [(100, None), (151, 5), (301, 2)])
