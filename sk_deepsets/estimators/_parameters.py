@@ -242,10 +242,9 @@ class TrainingParameters:
         ``clone``, as in a cross-validation, makes new callbacks with the same parameters, so that a list that they
         fill, or an Optuna trial that they report to, is yours in each fit. Scoring callbacks of an ensemble score its
         out-of-fold predictions, and any callback has it evaluated at every epoch, which takes longer. skorch's
-        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of
-        your own raises counts as Ctrl-C. With one net, a callback that watches ``valid_loss`` or scores held-out sets
-        needs ``early_stopping=True`` or ``X_val``; in ``partial_fit``, which holds out nothing, such scores are left
-        out.""",
+        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of your own raises counts as Ctrl-C.
+        With one net, a callback that watches ``valid_loss`` or scores held-out sets needs ``early_stopping=True`` or
+        ``X_val``; in ``partial_fit``, which holds out nothing, such scores are left out.""",
         list,
         tuple,
         None,

@@ -13,8 +13,8 @@ from sk_deepsets.io._container import read_file, write_file
 from sk_deepsets.io._objects import CODECS, ESTIMATORS, ModuleMismatchError
 from sk_deepsets.io._values import Reader, Writer
 
-# Goes up whenever files are written that earlier versions cannot read.
-FORMAT = 2
+# Goes up whenever files are written that earlier versions cannot read, or would read as something else.
+FORMAT = 3
 PACKAGES = ("sk-deepsets", "torch", "scikit-learn", "skorch", "numpy", "pandas")
 
 

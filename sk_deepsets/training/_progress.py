@@ -35,7 +35,6 @@ class ProgressBar(Callback):
     """
 
     _bar: Any = None
-    _loss: float | None = None
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Remember what the fit is to do, before a checkpoint takes from it what is done."""
@@ -60,8 +59,8 @@ class ProgressBar(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Move on by one epoch."""
         row, best = net.history[-1], net.selector.best_epoch_
-        self._loss = row.get("valid_loss", row["train_loss"] if self._loss is None or best is None else self._loss)
-        text = f"loss={self._loss:.4g}"
+        known = (earlier["valid_loss"] for earlier in reversed(net.history) if "valid_loss" in earlier)
+        text = f"loss={row['train_loss'] if best is None else next(known):.4g}"
         if best is not None:
             text += f", best={net.history[best - 1]['valid_loss']:.4g}"
         self._bar.set_postfix_str(text, refresh=False)

@@ -308,9 +308,9 @@ def test_other_versions_are_told(fitted, tmp_path, monkeypatch):
     _, model = fitted("single-mean")
     path = tmp_path / "model.safetensors"
     with monkeypatch.context() as patch:
-        patch.setattr("sk_deepsets.io._save.FORMAT", 3)
+        patch.setattr("sk_deepsets.io._save.FORMAT", 4)
         save(model, path)
-    with pytest.raises(ValueError, match=r"has format 3 \(it was written with .*'torch'.* reads format 2"):
+    with pytest.raises(ValueError, match=r"has format 4 \(it was written with .*'torch'.* reads format 3"):
         load(path)
     monkeypatch.setattr(model, "phi_hidden_dims", (8,))
     monkeypatch.setattr(type(model), "get_params", lambda self, deep: {"of_the_future": 1})

@@ -32,19 +32,23 @@ class OnlyOn(TorchDispatchMode):
         return output
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("training", [True, False])
-def test_no_tensor_is_made_elsewhere(fitted, name, training):
-    case, model = fitted(name)
+def without_memory(case, model, training=True):
+    """The net of a fit on a device without memory, and its data with folds."""
     net = pickle.loads(pickle.dumps(model.net_))
-    sets = model._read_sets(case.X)
-    target = model._fitted.target
+    sets, target = model._read_sets(case.X), model._fitted.target
     data = target.dataset(target.encode(case.y, sets, ""))
     if net.module_.n_folds > 1:
         data = data.with_folds(np.arange(len(sets)) % net.module_.n_folds)
     net.module_.to("meta").train(training)
     net.criterion_.to("meta")
-    ((batch, y),) = SetBatches(data, len(sets), device=torch.device("meta"))
+    return net, data
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("training", [True, False])
+def test_no_tensor_is_made_elsewhere(fitted, name, training):
+    net, data = without_memory(*fitted(name), training)
+    ((batch, y),) = SetBatches(data, len(data), device=torch.device("meta"))
     with OnlyOn("meta"):
         output = net.infer(batch)
         if training:
@@ -77,15 +81,7 @@ class Traffic(TorchDispatchMode):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("own")])
 def test_of_data_on_the_device_only_the_numbers_of_the_sets_move_in_an_epoch(fitted, name):
-    case, model = fitted(name)
-    net = pickle.loads(pickle.dumps(model.net_))
-    sets = model._read_sets(case.X)
-    target = model._fitted.target
-    data = target.dataset(target.encode(case.y, sets, ""))
-    if net.module_.n_folds > 1:
-        data = data.with_folds(np.arange(len(sets)) % net.module_.n_folds)
-    net.module_.to("meta").train()
-    net.criterion_.to("meta")
+    net, data = without_memory(*fitted(name))
     device = torch.device("meta")
     data = data.to(device)
     if net.module_.n_folds > 1:
