@@ -23,7 +23,7 @@ AVERAGE = 7
 """The average of the weights is over about the last seventh of the steps, at any time"""
 NEXT_EVALUATION = 1.3
 """How much later each evaluation is, in epochs"""
-GAIN = 0.005
+GAIN = 0.003
 """Evaluations that lower the loss by less than this share have gained nothing"""
 PATIENCE = ((2, 300), (5, 150))
 """Training ends when so many evaluations in a row have gained nothing, after so many steps"""

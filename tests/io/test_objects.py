@@ -11,6 +11,7 @@ from sk_deepsets import DeepSetsClassifier, SetPadder
 from sk_deepsets.io import load, save
 from sk_deepsets.io._container import read_file, write_file
 from sk_deepsets.io._objects import ESTIMATORS, LAYERS, RECORDS
+from sk_deepsets.io._save import FORMAT
 from sk_deepsets.targets import TARGETS
 from tests.models import CLASS, SETS, SINGLE
 
@@ -69,7 +70,7 @@ def test_what_is_nested_too_deeply_is_an_error(fitted, tmp_path):
 
 
 def test_what_is_no_estimator_is_an_error(tmp_path):
-    write_file(tmp_path / "file", {"format": 2, "estimator": [1, 2]}, {})
+    write_file(tmp_path / "file", {"format": FORMAT, "estimator": [1, 2]}, {})
     with pytest.raises(ValueError, match="holds no estimator"):
         load(tmp_path / "file")
 
