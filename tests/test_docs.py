@@ -87,10 +87,11 @@ def test_no_link_of_the_site_is_broken(site):
 
 def test_every_public_name_has_a_page(site):
     import sk_deepsets
+    import sk_deepsets.datasets
     import sk_deepsets.inspection
     import sk_deepsets.io
 
-    for module in (sk_deepsets, sk_deepsets.inspection, sk_deepsets.io):
+    for module in (sk_deepsets, sk_deepsets.datasets, sk_deepsets.inspection, sk_deepsets.io):
         for name in module.__all__:
             if not name.startswith("_"):
                 assert (site / "api" / "generated" / f"{module.__name__}.{name}.html").exists(), name
