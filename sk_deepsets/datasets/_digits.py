@@ -75,8 +75,8 @@ def make_digit_bags(
     """Bags of images of handwritten digits; the target is whether any of them shows a 9.
 
     Multiple-instance learning as in Ilse, Tomczak and Welling (2018), "Attention-based deep multiple instance
-    learning": the label does not say which image. There the images are those of MNIST, a bag has about 10 of them (normal, with a
-    variance of 2), and 50 to 500 bags are trained on.
+    learning": the label does not say which image. There the images are those of MNIST, a bag has about 10
+    of them (normal, with a variance of 2), and 50 to 500 bags are trained on.
 
     Parameters
     ----------
