@@ -13,10 +13,11 @@ from sk_deepsets.sets._long_table import group_rows, ungroup_rows
 from sk_deepsets.sets._repr import describe_sets, sets_html
 from sk_deepsets.sets._rows import label_answers, number_rows
 from sk_deepsets.sets._sequence import SetSequence, as_offsets, names_of_columns, offsets_of
+from sk_deepsets.sets._storage import StoredSets
 from sk_deepsets.sets._values import to_table
 
 
-class RaggedSets(SetSequence):
+class RaggedSets(StoredSets, SetSequence):
     """A sequence of sets, stored without padding.
 
     The elements of all sets form one table; set ``i`` consists of its rows ``offsets[i]`` to ``offsets[i + 1]``.
