@@ -125,6 +125,31 @@ class SetFolder:
         return found
 
 
+class SetArrays(SetFolder):
+    """The same in memory."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+        self.about: dict[str, Any] = {}
+
+    def new(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An array, to be filled."""
+        self.arrays[name] = np.empty(shape, dtype)
+        return self.arrays[name]
+
+    def get(self, name: str) -> np.ndarray:
+        """An array that is there."""
+        return self.arrays[name]
+
+    def describe(self, description: dict[str, Any]) -> None:
+        """Keep what else is to be known."""
+        self.about = description
+
+    def description(self) -> dict[str, Any]:
+        """What was kept."""
+        return self.about
+
+
 def is_one_array(table: pd.DataFrame) -> bool:
     """Whether all columns are numbers of one dtype of NumPy, so that one array holds them."""
     dtypes = set(table.dtypes)
@@ -153,7 +178,7 @@ def write_sets(sets: Any, files: SetFolder) -> None:
         "index": None if sets.index is None else files.put_index("index", sets.index),
         "context": None if context is None else files.put_table("context", context),
     }
-    if isinstance(context, pd.DataFrame) and not context.index.identical(sets.index):
+    if isinstance(context, pd.DataFrame) and (sets.index is None or not context.index.identical(sets.index)):
         description["context"]["index"] = files.put_index("context.index", context.index)
     # numbers that count need no file
     in_order = rows is None or (isinstance(rows, pd.RangeIndex) and rows.step > 0)

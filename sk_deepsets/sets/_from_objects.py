@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import is_table, to_pandas
-from sk_deepsets.sets._concat import concat_frames
+from sk_deepsets.sets._concat_frames import concat_frames
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import number_rows
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of

@@ -21,6 +21,30 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
         raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
     if isinstance(by, pd.Series | np.ndarray):
         raise TypeError("by must name columns or index levels of the frame: make its values a column first.")
+    names, shared, columns = roles_of_columns(frame, by, columns, context)
+    keys = keys_of(frame, names)
+    if ids is None:
+        groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
+        numbers, ids = groups.ngroup().to_numpy(), groups.size().index
+    else:
+        ids = check_ids(ids, names)
+        numbers = number_keys(keys, ids)
+    # a stable sort of small integers takes linear time, and rows that are in order already are not moved
+    in_order = bool((np.diff(numbers) >= 0).all())
+    places = np.arange(len(frame)) if in_order else np.argsort(numbers, kind="stable")
+    elements = frame[columns] if in_order else frame[columns].take(places)
+    offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
+    if shared:
+        context = constant_columns(frame[shared], numbers, ids)
+    elif context is not None:
+        context = rows_of(context, ids, names)
+    return {"elements": elements, "offsets": offsets, "context": context, "index": ids}, places
+
+
+def roles_of_columns(
+    frame: pd.DataFrame, by: Any, columns: Any, context: Any
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The columns, or index levels, of the ids; the columns that are the same within a set; those of the elements."""
     names = list(by) if isinstance(by, list | tuple) else [by]
     _check_known(frame, names, "by", levels=True)
     shared = list(context) if isinstance(context, list | tuple | pd.Index) else []
@@ -28,31 +52,7 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
     columns = [columns] if isinstance(columns, str) else columns
     columns = [c for c in frame.columns if c not in {*names, *shared}] if columns is None else list(columns)
     _check_known(frame, columns, "columns")
-
-    keys = _keys(frame, names)
-    if ids is None:
-        groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-        numbers, ids = groups.ngroup().to_numpy(), groups.size().index
-    else:
-        ids = _check_ids(ids, names)
-        numbers = ids.get_indexer(keys)
-        if (numbers < 0).any():
-            unknown = keys[numbers < 0].unique()
-            way_out = _other_types(keys, ids, "ids") or "Drop these rows, or add their sets to ids."
-            raise ValueError(
-                f"The frame holds sets that are not in ids: {_first(unknown)} (sets: {len(unknown):,}, rows: "
-                f"{(numbers < 0).sum():,}). {way_out}"
-            )
-    # a stable sort of small integers takes linear time, and rows that are in order already are not moved
-    in_order = bool((np.diff(numbers) >= 0).all())
-    places = np.arange(len(frame)) if in_order else np.argsort(numbers, kind="stable")
-    elements = frame[columns] if in_order else frame[columns].take(places)
-    offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
-    if shared:
-        context = _constant_columns(frame[shared], numbers, ids)
-    elif context is not None:
-        context = _rows_of(context, ids, names)
-    return {"elements": elements, "offsets": offsets, "context": context, "index": ids}, places
+    return names, shared, columns
 
 
 def ungroup_rows(sets: Any) -> pd.DataFrame:
@@ -81,19 +81,34 @@ def _check_known(frame: pd.DataFrame, names: list[Any], what: str, levels: bool 
         raise ValueError(f"Names in {what} stand for more than one column each: {twice}.")
 
 
-def _keys(frame: pd.DataFrame, names: list[Any]) -> pd.Index:
-    """The id of the set of each row."""
+def keys_of(frame: pd.DataFrame, names: list[Any], n_before: int = 0) -> pd.Index:
+    """The id of the set of each row; the rows are those of a longer table after its first ``n_before``."""
     values = [frame[name] if name in frame.columns else frame.index.get_level_values(name) for name in names]
     for name, column in zip(names, values, strict=True):
         missing = pd.isna(column)
         if missing.any():
+            seen = f"{len(frame):,} rows" if not n_before else f"the {len(frame):,} rows from {n_before:,} on"
             raise ValueError(
-                f"Row {int(np.argmax(missing))} has no {name!r}, so it belongs to no set (so in {missing.sum():,} of "
-                f"{len(frame):,} rows): drop or fill such rows first."
+                f"Row {n_before + int(np.argmax(missing))} has no {name!r}, so it belongs to no set (so in "
+                f"{missing.sum():,} of {seen}): drop or fill such rows first."
             )
     if len(names) > 1:
         return pd.MultiIndex.from_arrays(values, names=names)
     return _without_categories(pd.Index(values[0], name=names[0]))
+
+
+def number_keys(keys: pd.Index, ids: pd.Index, n_rows: np.ndarray | None = None) -> np.ndarray:
+    """The number of the set of each key, of which ``n_rows`` have so many rows each; an error for a key not in ids."""
+    numbers = ids.get_indexer(keys)
+    unknown = numbers < 0
+    if unknown.any():
+        sets = keys[unknown].unique()
+        way_out = _other_types(keys, ids, "ids") or "Drop these rows, or add their sets to ids."
+        raise ValueError(
+            f"The frame holds sets that are not in ids: {_first(sets)} (sets: {len(sets):,}, rows: "
+            f"{unknown.sum() if n_rows is None else n_rows[unknown].sum():,}). {way_out}"
+        )
+    return numbers
 
 
 def _without_categories(index: pd.Index) -> pd.Index:
@@ -101,7 +116,7 @@ def _without_categories(index: pd.Index) -> pd.Index:
     return index.astype(index.categories.dtype) if isinstance(index, pd.CategoricalIndex) else index
 
 
-def _check_ids(ids: Any, names: list[Any]) -> pd.Index:
+def check_ids(ids: Any, names: list[Any]) -> pd.Index:
     if isinstance(ids, pd.DataFrame):
         if list(ids.columns) != names:
             raise TypeError(f"ids is a DataFrame of {list(ids.columns)}: pass its index, or the columns {names} of it.")
@@ -127,7 +142,7 @@ def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
     return _without_categories(index).set_names(names)
 
 
-def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
+def constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -> pd.DataFrame:
     """The context that is repeated in the rows of the long frame, once for each set."""
     present, first = np.unique(numbers, return_index=True)
     if len(present) < len(ids):
@@ -146,7 +161,7 @@ def _constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) 
     return context.set_axis(ids)
 
 
-def _rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
+def rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
     """The rows of a frame of context in the order of the sets."""
     if not isinstance(context, pd.DataFrame):
         raise TypeError(

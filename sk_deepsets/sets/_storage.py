@@ -1,12 +1,13 @@
-"""StoredSets: sets that are written to a folder, and opened from one without being read into memory."""
+"""StoredSets: sets that are written to a folder, opened from one, or made of Parquet, without being in memory."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sk_deepsets.sets._folder import SetFolder, read_sets, replaced_folder, write_sets
+from sk_deepsets.sets._folder import SetArrays, SetFolder, read_sets, replaced_folder, write_sets
+from sk_deepsets.sets._parquet import stream_table
 
 
 class StoredSets:
@@ -75,12 +76,79 @@ class StoredSets:
         if not path.is_dir():
             raise FileNotFoundError(f"There is no folder {path}.")
         try:
-            parts, attributes = read_sets(SetFolder(path))
-            sets = cls(**parts)
+            return cls._from_files(SetFolder(path))
         except (ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError, OverflowError) as error:
             reason = str(error) if isinstance(error, ValueError) else repr(error)
             raise ValueError(
                 f"{path} holds no sets that RaggedSets.save wrote, or is damaged: {reason:.200}"
             ) from error
+
+    @classmethod
+    def from_parquet(
+        cls,
+        path: str | os.PathLike[str],
+        by: Any,
+        columns: Any = None,
+        ids: Any = None,
+        context: Any = None,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Group the rows of a long table in Parquet, one row per element, into sets, without holding the table.
+
+        The result is that of ``from_frame`` for the table that ``pandas.read_parquet`` returns, but strings are
+        categories, and integers and booleans of which some are missing are float64. The files are read twice, some rows
+        at a time: first the ids, which are counted, and the categories; then the elements, each of which is written to
+        its place. So rows need not be sorted by their ids; where they are, writing is faster.
+
+        Parameters
+        ----------
+        path : str or Path
+            A file, a folder of files (with partitions ``name=value`` in the names of its folders, if there are such),
+            or a pattern such as ``"events/2024-*.parquet"``.
+        by, columns, ids, context
+            As for ``from_frame``. Columns that pandas wrote as the index are features only if they are named.
+        folder : str or Path, optional
+            Where the sets are written as :meth:`save` does it, and are then opened from: for sets that are larger than
+            memory. None: the elements are held in memory.
+
+        Returns
+        -------
+        RaggedSets
+            With the number of each row in the table as ``rows``.
+
+        Raises
+        ------
+        ImportError
+            Without ``pip install "sk-deepsets[arrow]"``.
+        TypeError
+            For columns of elements that are no numbers, booleans, strings or categories.
+        ValueError, KeyError
+            As ``from_frame``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> from sk_deepsets import RaggedSets
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> events = pd.DataFrame({"customer": [7, 3, 7], "amount": [1.0, 2.0, 3.0]})
+        >>> events.to_parquet(folder / "events.parquet")
+        >>> sets = RaggedSets.from_parquet(folder / "*.parquet", by="customer", folder=folder / "sets")
+        >>> sets.sizes
+        array([1, 2])
+        """
+        if folder is None:
+            files = SetArrays()
+            stream_table(path, by, columns, ids, context, files)
+            return cls._from_files(files)
+        with replaced_folder(folder) as new:
+            stream_table(path, by, columns, ids, context, new)
+        return cls.open(folder)
+
+    @classmethod
+    def _from_files(cls, files: SetFolder) -> Self:
+        parts, attributes = read_sets(files)
+        sets = cls(**parts)
         vars(sets).update(attributes)
         return sets

@@ -1,0 +1,137 @@
+"""from_parquet: what from_frame makes of the whole table, from files that are read some rows at a time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sk_deepsets import RaggedSets
+from sk_deepsets.sets import _mapped, _parquet
+from sk_deepsets.sets._mapped import is_mapped
+from tests.sets.test_storage import assert_same
+
+pytest.importorskip("pyarrow")
+
+N = 120
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "id": RNG.integers(0, 20, N),
+        "x": RNG.normal(size=N),
+        "y": np.where(RNG.random(N) < 0.1, np.nan, RNG.normal(size=N)),
+        "n": RNG.integers(0, 9, N),
+        "small": RNG.normal(size=N).astype(np.float32),
+        "flag": RNG.random(N) < 0.5,
+        "kind": pd.Categorical(RNG.choice(["b", "a", None], N), categories=["d", "b", "a"], ordered=True),
+        "text": RNG.choice(["ä", "b", None], N),
+        "name": "",
+        "day": pd.Timestamp("2024-01-01"),
+    }
+)
+FRAME["name"] = FRAME["id"].astype(str)
+FRAME["day"] += pd.to_timedelta(FRAME["id"], unit="D")
+CATEGORIES = FRAME.assign(text=FRAME["text"].astype("category"))
+
+
+@pytest.fixture(autouse=True)
+def _few_rows_at_once(monkeypatch):
+    monkeypatch.setattr(_parquet, "VALUES_AT_ONCE", 40)
+    monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", 40)
+    monkeypatch.setattr(_parquet, "MOST_PARTS", 3)
+
+
+def write(frame, path, n_files=3, rows=17):
+    """Files whose groups of rows end within sets."""
+    path.mkdir()
+    for number, part in enumerate(np.array_split(np.arange(len(frame)), n_files)):
+        frame.iloc[part].reset_index(drop=True).to_parquet(path / f"{number}.parquet", row_group_size=rows)
+    return path
+
+
+CASES = {
+    "numbers of one dtype": {"by": "id", "columns": ["x", "y"]},
+    "numbers of several dtypes": {"by": "id", "columns": ["small", "n", "flag", "x"]},
+    "categories": {"by": "id", "columns": ["kind", "text", "x"]},
+    "several ids": {"by": ["name", "flag"], "columns": ["small"]},
+    "categories as ids": {
+        "by": "text",
+        "columns": ["n"],
+        "frame": FRAME.dropna(subset="text").astype({"text": "category"}),
+    },
+    "days as ids": {"by": "day", "columns": "x", "context": ["name", "id"]},
+    "ids": {"by": "id", "columns": ["x"], "ids": [99, *range(19, -1, -1)]},
+    "a table of context": {
+        "by": "id",
+        "columns": ["x"],
+        "context": pd.DataFrame({"age": range(50)}, index=range(49, -1, -1)),
+    },
+    "no rows": {"by": "id", "frame": FRAME[["id", "x", "flag"]][:0]},
+}
+
+
+@pytest.mark.parametrize("order", ["unsorted", "sorted"])
+@pytest.mark.parametrize("name", CASES)
+def test_sets_are_those_of_from_frame(name, order, tmp_path):
+    options = dict(CASES[name])
+    frame = options.pop("frame", CATEGORIES)
+    if order == "sorted":
+        frame = frame.sort_values(options["by"], kind="stable")
+    frame = frame.reset_index(drop=True)
+    wanted = RaggedSets.from_frame(frame, **options)
+    path = write(frame, tmp_path / "table")
+    for folder in (None, tmp_path / "sets"):
+        sets = RaggedSets.from_parquet(path, **options, folder=folder)
+        assert_same(sets, wanted)
+        assert is_mapped(sets.elements) is (folder is not None)
+        # the numbers of rows that are in order take no memory
+        assert isinstance(sets.rows, pd.RangeIndex) is bool((np.diff(wanted.rows) == 1).all())
+
+
+def test_what_parquet_has_no_numbers_for(tmp_path):
+    frame = pd.DataFrame({"id": [2, 1, 2], "n": pd.array([1, None, 3], "Int64"), "yes": [True, None, False]})
+    frame["text"] = ["b", None, "a"]
+    sets = RaggedSets.from_parquet(write(frame, tmp_path / "table", rows=1), by="id")
+    wanted = frame.assign(n=[1.0, np.nan, 3.0], yes=[1.0, np.nan, 0.0], text=frame["text"].astype("category"))
+    assert_same(sets, RaggedSets.from_frame(wanted, by="id"))
+
+
+def test_an_index_and_partitions(tmp_path):
+    frame = FRAME[["id", "x"]].assign(year=RNG.choice([2023, 2024], N)).set_index("id")
+    for year, part in frame.groupby("year"):
+        (tmp_path / f"year={year}").mkdir()
+        part[["x"]].to_parquet(tmp_path / f"year={year}" / "part.parquet")
+    sets = RaggedSets.from_parquet(tmp_path, by="id")
+    whole = pd.read_parquet(tmp_path)
+    assert_same(sets, RaggedSets.from_frame(whole.reset_index(), by="id"))
+    assert_same(RaggedSets.from_parquet(str(tmp_path / "**" / "*.parquet"), by="id"), sets)
+
+
+FAULTS = {
+    "an id is missing": (
+        {"id": None},
+        {},
+        ValueError,
+        r"Row 90 has no 'id', .* \(so in 1 of the 17 rows from 80 on\)",
+    ),
+    "an id is unknown": ({}, {"ids": [0, 1]}, ValueError, r"sets that are not in ids: 2, .* \(sets: 18, rows: 1\d\d\)"),
+    "a context differs": ({"n": -1}, {"context": ["n"]}, ValueError, "'n' has different values within the set"),
+    "a column of days": ({}, {"columns": ["x", "day"]}, TypeError, "'day' has the type timestamp.*; expected numbers"),
+    "a column that is not there": ({}, {"columns": ["z"]}, KeyError, r"columns names \['z'\], but the frame has"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_error_is_that_of_from_frame_and_leaves_no_folder(name, tmp_path):
+    changes, options, error, message = FAULTS[name]
+    frame = FRAME.assign(n=FRAME["id"])
+    for column, value in changes.items():
+        frame.loc[90, column] = value
+    path = write(frame, tmp_path / "table")
+    with pytest.raises(error, match=message):
+        RaggedSets.from_parquet(path, **{"by": "id", "columns": ["x"], "folder": tmp_path / "sets"} | options)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table"]
+
+
+def test_no_files_are_an_error(tmp_path):
+    for path in (tmp_path / "nothing", tmp_path / "*.parquet"):
+        with pytest.raises(FileNotFoundError, match="There is no file or folder"):
+            RaggedSets.from_parquet(path, by="id")
