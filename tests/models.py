@@ -100,6 +100,8 @@ def set_cases():
         for kind, options in (("single", SINGLE), ("pack", PACK)):
             options = {**options, "fusion_type": fusion_type, "encoder": "equivariant"}
             yield f"{kind}-context-{fusion_type}", DeepSetsClassifier, options, FRAME, OF_FRAME
+    for kind, options in (("single", SINGLE), ("pack", PACK)):
+        yield f"{kind}-encoder", DeepSetsRegressor, {**options, "encoder": "attention"}, SETS, VALUE
     for loss in ("squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"):
         options = {**SINGLE, "loss": loss, "quantile": 0.3 if loss == "quantile" else None}
         yield loss, DeepSetsRegressor, options, SETS, np.exp(VALUE / 9)

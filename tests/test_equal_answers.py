@@ -30,6 +30,7 @@ OF_ELEMENTS = [(one[:, 0] > 5).astype(int) for one in SETS]
 MODELS = {
     "single": (partial(DeepSetsClassifier, n_members=1, pool_type=("sum", "max", "std", "attention"), **SHORT), LABELS),
     "equivariant": (partial(DeepSetsRegressor, n_members=1, encoder="equivariant", **SHORT), LABELS + 0.5),
+    "attention": (partial(DeepSetsRegressor, n_members=1, encoder="attention", **SHORT), LABELS + 0.5),
     "pack": (partial(DeepSetsRegressor, **SHORT), np.array([one.sum() for one in SETS])),
     "elements": (partial(DeepSetsElementClassifier, **SHORT), OF_ELEMENTS),
     "one per set": (

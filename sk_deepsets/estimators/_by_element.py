@@ -25,7 +25,7 @@ class ByElementMixin:
         """Predict for each set without each of its elements.
 
         Exact, in time linear in the number of elements: phi runs once per element, and so does rho, since the pool
-        can be updated for one element. Not available with a ``module`` of your own or ``encoder="equivariant"``, where
+        can be updated for one element. Not available with a ``module`` of your own or another ``encoder``, where
         the representation of an element depends on the others.
 
         Parameters

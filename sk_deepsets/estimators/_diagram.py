@@ -2,6 +2,12 @@
 
 from sklearn.utils._repr_html.estimator import _VisualBlock
 
+SEEN = {
+    "elementwise": "each element by itself",
+    "equivariant": "each element with the maximum over its set",
+    "attention": "each element, which attends to its set,",
+}
+
 
 def architecture(model, parameters, n_features, n_outputs, has_context):
     """The parts of a net one after another, with their widths and numbers of weights.
@@ -36,7 +42,7 @@ def _set_model(model, parameters, n_features, n_outputs, has_context):
     """Name, widths, number of weights and a word on phi, the pool and rho."""
     counts, pooled = model.weight_counts(), model.pooling.output_dim
     context = f'; the context enters by fusion_type="{parameters["fusion_type"]}"' if has_context else ""
-    seen = "each element by itself" if model.is_elementwise else "each element with the maximum over its set"
+    seen = SEEN[parameters["encoder"]]
     statistics = " and, of some members, statistics of the set" if model.reads_statistics else ""
     pools = " or ".join(", ".join(names) for names in model.pool_names)
     phi = _arrows([n_features, *parameters["phi_hidden_dims"]])

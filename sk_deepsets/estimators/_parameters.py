@@ -9,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sk_deepsets.estimators._documented import parameter, with_parameters
-from sk_deepsets.nn import ACTIVATIONS, POOL_TYPES
+from sk_deepsets.nn import ACTIVATIONS, ENCODERS, POOL_TYPES
 from sk_deepsets.training import OPTIMIZERS
 
 
@@ -44,9 +44,11 @@ class SetArchitecture:
     )
     encoder: str = parameter(
         "elementwise",
-        '{"elementwise", "equivariant"}',
-        "Whether phi processes each element by itself, or in layers that also receive the maximum over its set.",
-        StrOptions({"elementwise", "equivariant"}),
+        '{"elementwise", "equivariant", "attention"}',
+        """Whether phi processes each element by itself, or in layers that also receive the maximum over its set, or in
+        layers in which each element attends to the others, for questions about pairs: induced set attention (Lee et
+        al., 2019, "Set Transformer") by way of 16 points, in time linear in the elements.""",
+        StrOptions(set(ENCODERS)),
     )
     module: Callable | None = parameter(
         None,

@@ -44,9 +44,9 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
         where the class is all but certain. That of a regressor is the prediction, with every loss in units of y. A
         positive value: the element is evidence for the class, or raises the prediction. For
         :class:`DeepSetsClassifier` and :class:`DeepSetsRegressor` it is exact and takes five to seven times as long as
-        a prediction, in bounded memory; for everything else, which includes a ``module`` of your own,
-        ``encoder="equivariant"`` and models of :class:`SetAggregator`, a set of m elements takes m predictions for
-        sets of m - 1, and probabilities nearer to 0 or 1 than 2e-16 count as that.
+        a prediction, in bounded memory; for everything else, which includes a ``module`` of your own, an ``encoder`` in
+        which elements see each other, and models of :class:`SetAggregator`, a set of m elements takes m predictions
+        for sets of m - 1, and probabilities nearer to 0 or 1 than 2e-16 count as that.
 
         ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
         They show which elements the net uses, not whether these count for or against the prediction.

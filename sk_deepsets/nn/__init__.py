@@ -4,6 +4,7 @@ Shapes: ``b`` sets in a batch, ``m`` elements in the largest, ``d`` features. ``
 True or 1 where there is an element. Phi runs on real elements only, however much padding the batch holds.
 """
 
+from sk_deepsets.nn._attention import InducedAttention
 from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack, Variant
@@ -40,13 +41,14 @@ from sk_deepsets.nn._statistics import Statistics
 MODULES = (
     *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
-    *(MemberLinear, MemberEmbedding, Dropout, PermutationEquivariantLayer, SetPooling),
+    *(MemberLinear, MemberEmbedding, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
     *ENCODERS.values(),
     *POOLS.values(),
 )
 
 __all__ = [
     "ACTIVATIONS",
+    "ENCODERS",
     "LINKS",
     "MODULES",
     "POOL_TYPES",
@@ -61,6 +63,7 @@ __all__ = [
     "Dropout",
     "Ensemble",
     "GammaNLLLoss",
+    "InducedAttention",
     "Inputs",
     "LambdaRank",
     "Layers",

@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from sk_deepsets.nn._attention import InducedAttention
 from sk_deepsets.nn._equivariant import PermutationEquivariantLayer
 from sk_deepsets.nn._layers import ONE_NET, Layers, MakeLinear
 from sk_deepsets.nn._mlp import hidden_layers
@@ -80,7 +81,19 @@ class EquivariantEncoder(Encoder):
         return layer(packed)
 
 
-ENCODERS: dict[str, type[Encoder]] = {"elementwise": Encoder, "equivariant": EquivariantEncoder}
+class AttentionEncoder(EquivariantEncoder):
+    """Layers of induced set attention, in which each element also sees a mean of its set that it weights itself."""
+
+    def make_layer(self, layers: Layers) -> MakeLinear:
+        """See :class:`Encoder`."""
+        return partial(InducedAttention, linear=layers.linear)
+
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "elementwise": Encoder,
+    "equivariant": EquivariantEncoder,
+    "attention": AttentionEncoder,
+}
 
 
 def make_encoder(

@@ -28,9 +28,9 @@ class DeepSetsInvariant(DeepSets):
     dropout : float, default=0.0
         Share of the hidden units that are dropped in training.
     activation : {"relu", "gelu", "silu", "elu", "tanh"}, default="relu"
-    encoder : {"elementwise", "equivariant"}, default="elementwise"
+    encoder : {"elementwise", "equivariant", "attention"}, default="elementwise"
         Whether phi takes each element by itself, as in the theorem, or has the layers of Lemma 3, in which each
-        element also sees the maximum over its set.
+        element also sees the maximum over its set, or those of :class:`InducedAttention`.
     sum_scale : float, default=1.0
         Constant factor of the sum pool, see :class:`SetPooling`.
     input_layer : nn.Module, optional

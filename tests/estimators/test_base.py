@@ -1,5 +1,7 @@
 """What classifier and regressor share: input of every form, invariances, features, context, embedding."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,8 +60,11 @@ def test_sets_of_one_size_may_be_a_three_dimensional_array_and_scalars_sets_of_o
     np.testing.assert_array_equal(case.outputs(model, list(X[..., 0])), case.outputs(model, X))
 
 
-@pytest.mark.parametrize("encoder", ["elementwise", "equivariant"])
-@pytest.mark.parametrize("pool_type", [*POOLS, tuple(POOLS)])
+@pytest.mark.parametrize(
+    ("pool_type", "encoder"),
+    [*product([*POOLS, tuple(POOLS)], ["elementwise", "equivariant"]), ("max", "attention")],
+    ids=str,
+)
 def test_predictions_depend_on_neither_the_order_of_elements_nor_the_other_sets(case, bags, pool_type, encoder):
     model = case.make(pool_type=pool_type, encoder=encoder).fit(bags, case.y)
     wanted = case.outputs(model, bags)

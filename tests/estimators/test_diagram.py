@@ -60,6 +60,15 @@ def test_a_pack_tells_its_members_and_an_identity_has_no_weights(bags, values):
     ]
 
 
+@pytest.mark.parametrize(
+    ("encoder", "text"),
+    [("elementwise", "by itself"), ("equivariant", "the maximum over its set"), ("attention", "attends to its set")],
+)
+def test_what_an_element_sees_is_told(bags, values, encoder, text):
+    reg = DeepSetsRegressor(max_epochs=1, encoder=encoder, n_members=1).fit(bags, values)
+    assert text in reg._sk_visual_block_().estimators[0].name_details
+
+
 @pytest.mark.parametrize("n_members", [1, 3])
 @pytest.mark.parametrize("fusion_type", ["concat", "add", "film"])
 def test_context_is_mentioned(bags, values, fusion_type, n_members):

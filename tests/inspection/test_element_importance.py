@@ -100,7 +100,13 @@ def test_sets_keep_their_context(fit, bags, fusion_type, n_members):
 
 
 @pytest.mark.parametrize(
-    "how", [{"encoder": "equivariant"}, {"encoder": "equivariant", "n_members": 1}, {"module": MeanNet}]
+    "how",
+    [
+        {"encoder": "equivariant"},
+        {"encoder": "equivariant", "n_members": 1},
+        {"encoder": "attention", "n_members": 1},
+        {"module": MeanNet},
+    ],
 )
 def test_where_elements_depend_on_each_other_each_is_dropped_and_predicted_again(fit, bags, how, monkeypatch):
     clf = fit(**how)

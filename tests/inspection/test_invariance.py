@@ -49,7 +49,12 @@ class NormsOverTheBatch(nn.Module):
 
 
 def test_deep_sets_pass_and_a_mean_does_not_see_copies(fit, bags):
-    for params in ({}, {"n_members": 1, "pool_type": "attention"}, {"encoder": "equivariant"}):
+    for params in (
+        {},
+        {"n_members": 1, "pool_type": "attention"},
+        {"encoder": "equivariant"},
+        {"encoder": "attention"},
+    ):
         report = check_invariance(fit(**params), bags)
         assert report.is_invariant
         assert max(report.shuffled_elements, report.other_batches, report.more_padding) < 1e-5

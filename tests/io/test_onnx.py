@@ -110,6 +110,7 @@ MODELS = {
         {**SINGLE, "fusion_type": "add", "encoder": "equivariant"},
         "single-context-add",
     ),
+    "attention pack": (DeepSetsRegressor, {**PACK, "encoder": "attention"}, "pack-mean"),
     "default pack": (DeepSetsClassifier, {"max_epochs": 10, "random_state": 0}, "default"),
     "pack of counts": (
         DeepSetsRegressor,

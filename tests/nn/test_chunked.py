@@ -233,13 +233,14 @@ def test_large_sets_train_with_phi_kept_for_a_few_chunks_only(monkeypatch):
 
 
 @pytest.mark.parametrize("conditional", [False, True])
-def test_an_equivariant_encoder_sees_whole_sets(make_batch, monkeypatch, rows_of, conditional):
+@pytest.mark.parametrize("encoder", ["equivariant", "attention"])
+def test_these_encoders_see_whole_sets(make_batch, monkeypatch, rows_of, conditional, encoder):
     x, mask = make_batch(SIZES, dtype=torch.float32)
     if conditional:
-        model = DeepSetsConditional(3, 2, [5], [4], 2, encoder="equivariant")
+        model = DeepSetsConditional(3, 2, [5], [4], 2, encoder=encoder)
         inputs, phi = (x, torch.randn(len(SIZES), 2), mask), model.phi
     else:
-        model = DeepSetsInvariant(3, [5], [4], 2, encoder="equivariant")
+        model = DeepSetsInvariant(3, [5], [4], 2, encoder=encoder)
         inputs, phi = (x, mask), model.phi
     whole = model(*inputs)
     monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device: 3)

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,10 @@ from torch import nn
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from sk_deepsets.nn import POOL_TYPES, DeepSetsConditional, DeepSetsInvariant, Standardize, pack
+from sk_deepsets.nn import ENCODERS, POOL_TYPES, DeepSetsConditional, DeepSetsInvariant, Standardize, pack
+from tests.nn.layers import run_layer
 
 FUSIONS = ("concat", "add", "film")
-ENCODERS = ("elementwise", "equivariant")
 POOLS = (*POOL_TYPES, ("mean", "max"), POOL_TYPES)
 NUMPY = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "std": np.std}
 
@@ -31,7 +33,8 @@ class Model(nn.Module):
 
 
 every_model = pytest.mark.parametrize(
-    ("fusion", "encoder"), [(fusion, encoder) for fusion in (None, *FUSIONS) for encoder in ENCODERS]
+    ("fusion", "encoder"),
+    [*product((None, *FUSIONS), ("elementwise", "equivariant")), (None, "attention")],
 )
 every_pool = pytest.mark.parametrize("pool_type", POOLS, ids=str)
 
@@ -53,10 +56,7 @@ def embed_one_set(module, elements, context):
     elif module.fusion == "add":
         elements = elements + weights["model.fusion.projection.weight"] @ context
     for layer in ("0", "2"):
-        own = f"model.phi.{layer}." if module.encoder == "elementwise" else f"model.phi.{layer}.Lambda."
-        hidden = elements @ weights[own + "weight"].T + weights[own + "bias"]
-        if module.encoder == "equivariant":
-            hidden += weights[f"model.phi.{layer}.Gamma.weight"] @ elements.max(axis=0)
+        hidden = run_layer(module.encoder, weights, f"model.phi.{layer}.", elements)
         if module.fusion == "film" and layer == "0":
             gamma, beta = (
                 weights[f"model.fusion.{name}.weight"] @ context + weights[f"model.fusion.{name}.bias"]

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sk_deepsets.nn import (
+    ENCODERS,
     Columns,
     DeepSetsEnsemble,
     MixedColumns,
@@ -191,13 +192,13 @@ def test_every_pool(pool_type, has_categories):
 @pytest.mark.parametrize("fusion_type", ["concat", "add", "film"])
 @pytest.mark.parametrize("context_in_rho", [False, True])
 @pytest.mark.parametrize("codes", [[], [2, 4]])
-@pytest.mark.parametrize("encoder", ["elementwise", "equivariant"])
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_way_to_see_the_context(fusion_type, context_in_rho, codes, encoder):
     how = {"fusion_type": fusion_type, "context_in_rho": context_in_rho, "encoder": encoder}
     assert_same(make_ensemble(context=codes, has_categories=True, **how), *batch(True, codes))
 
 
-@pytest.mark.parametrize("encoder", ["elementwise", "equivariant"])
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("rho_hidden_dims", [(), (7, 4)])
 def test_encoders_and_depths_of_rho(encoder, rho_hidden_dims):
     assert_same(make_ensemble(encoder=encoder, rho_hidden_dims=rho_hidden_dims), *batch())
@@ -218,6 +219,7 @@ def test_variants_with_and_without_statistics_and_sums(variants):
 CASES = [
     ({}, None),
     ({"encoder": "equivariant"}, None),
+    ({"encoder": "attention"}, None),
     ({"fusion_type": "film", "pool_type": ("std", "attention", "mean")}, [2, 4]),
     ({"fusion_type": "add", "pool_type": ("sum", "min")}, []),
 ]

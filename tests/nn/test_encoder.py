@@ -6,18 +6,13 @@ from torch.testing import assert_close
 
 from sk_deepsets.nn import Dropout, pack
 from sk_deepsets.nn._encoder import make_encoder
-
-KINDS = ("elementwise", "equivariant")
+from tests.nn.layers import KINDS, run_layer
 
 
 def encode(weights, elements, kind):
     """Two hidden layers of one set (n, 3), in NumPy."""
-    for layer in ("0", "2"):
-        name = f"{layer}." if kind == "elementwise" else f"{layer}.Lambda."
-        hidden = elements @ weights[name + "weight"].T + weights[name + "bias"]
-        if kind == "equivariant":
-            hidden = hidden + weights[f"{layer}.Gamma.weight"] @ elements.max(axis=0)
-        elements = np.maximum(hidden, 0)
+    for layer in ("0.", "2."):
+        elements = np.maximum(run_layer(kind, weights, layer, elements), 0)
     return elements
 
 
@@ -64,7 +59,7 @@ def test_modulate_acts_on_the_first_layer_before_its_activation(make_batch, kind
     assert len(seen) == 2
     assert torch.equal(*seen)
     rest = packed._replace(elements=(-seen[0]).relu())
-    assert_close(output, encoder[2](rest if kind == "equivariant" else rest.elements).relu())
+    assert_close(output, encoder[2](rest.elements if kind == "elementwise" else rest).relu())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -189,6 +189,7 @@ class TestNested:
         [
             DeepSetsInvariant(3, [4], [4], 2, pool_type=("sum", "mean", "max", "min", "std", "attention")),
             DeepSetsInvariant(3, [4], [4], 2, encoder="equivariant"),
+            DeepSetsInvariant(3, [4], [4], 2, encoder="attention"),
             DeepSetsEquivariant(3, [4], 2, final_pool="max"),
             DeepSetsEquivariant(3, [4], 3, pool_type="sum"),
             PermutationEquivariantLayer(3, 3),
