@@ -7,6 +7,9 @@ from sk_deepsets.nn import Columns, MixedColumns, Scalings, Standardize, Statist
 from sk_deepsets.preprocessing import mean_and_scale
 from sk_deepsets.training import SetBatches, SetDataset
 
+# Of more values than this among the elements, 256 MiB in float32, a sample tells the scalings: a pass over all would
+# take about as long as an epoch. Its sets have this many values together, and are as many as this at least.
+MOST_VALUES, SAMPLE_VALUES, FEWEST_SAMPLED = 67_108_864, 16_777_216, 100
 # Scalings are learned from so many elements at most.
 ENOUGH_ELEMENTS = 50_000
 # Statistics are computed in float64 from values of about 1: sums of up to a million of them are right to this.
@@ -28,8 +31,8 @@ def input_layers(sets, encoder, weight, *, standardize, centred=True):
     centred : bool
         Whether to subtract the mean of the elements.
     """
-    element_weight = None if weight is None else weight[sets.segments]
-    layer, dim = input_layer(sets.elements, encoder.n_categories, element_weight, standardize, centred)
+    rows, row_weight, _ = learned_from(sets, weight)
+    layer, dim = input_layer(rows, encoder.n_categories, row_weight, standardize, centred)
     dims = {"input_layer": layer, "input_dim": dim}
     if sets.context is not None:
         layer, dim = input_layer(sets.context, encoder.n_context_categories, weight, standardize)
@@ -50,6 +53,35 @@ def input_layer(table, n_categories, weight, standardize, centred=True):
         return layer, numbers.shape[1]
     layer = MixedColumns(layer, numbers.shape[1], n_categories)
     return layer, layer.output_dim
+
+
+def learned_from(sets, weight):
+    """The elements that scalings are learned from.
+
+    Parameters
+    ----------
+    sets, weight
+        As for ``input_layers``.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, n_columns)
+    row_weight : ndarray of shape (n_rows,) or None
+    numbers : ndarray of int or None
+        Of the sets that they are of, which are a random sample, the same each time, of those with a weight; None: of
+        all. Of very large sets, the rows are every second element, or fewer.
+    """
+    if sets.elements.size <= MOST_VALUES:
+        return sets.elements, None if weight is None else weight[sets.segments], None
+    used = np.arange(len(sets)) if weight is None else np.flatnonzero(weight)
+    numbers = np.random.RandomState(0).permutation(used)
+    n_values = np.cumsum(sets.sizes[numbers]) * sets.n_features
+    numbers = np.sort(numbers[: max(np.searchsorted(n_values, SAMPLE_VALUES), FEWEST_SAMPLED)])  # as they lie in a file
+    step = max(1, -(-int(sets.sizes[numbers].sum()) * sets.n_features // SAMPLE_VALUES))
+    begins, ends = sets.offsets[numbers].tolist(), sets.offsets[numbers + 1].tolist()
+    parts = [sets.elements[begin:end:step] for begin, end in zip(begins, ends, strict=True)]
+    row_weight = None if weight is None else np.repeat(weight[numbers], [len(part) for part in parts])
+    return np.concatenate(parts), row_weight, numbers
 
 
 def sum_scale(sets, weight):
@@ -91,18 +123,21 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
 
 def ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The arguments of an ensemble that depend on the data: scalings of elements, of statistics and of the context."""
-    element_weight = None if weight is None else weight[sets.segments]
+    rows, row_weight, numbers = learned_from(sets, weight)
     names = {name for variant in variants for name in variant.elements}
-    elements = learn_columns(sets.elements, encoder.n_categories, element_weight, names, standardize)
+    elements = learn_columns(rows, encoder.n_categories, row_weight, names, standardize)
     units = elements.scalings.robust if standardize else elements.scalings.standardize
     statistics = Statistics(units, elements.n_numbers)
     names = {name for variant in variants for name in variant.statistics} or {"standard"}
-    batches = SetBatches(SetDataset(sets), 1, max_elements=65_536)
+    dataset, set_weight = SetDataset(sets), weight
+    if numbers is not None:
+        dataset, set_weight = dataset.subset(numbers), None if weight is None else weight[numbers]
+    batches = SetBatches(dataset, 1, max_elements=65_536)
     table = torch.cat([statistics(batch.packed) for batch, _ in batches]).numpy()
     found = {
         "elements": elements,
         "statistics": statistics,
-        "statistic_columns": learn_columns(table, [], weight, names, standardize, RESOLUTION),
+        "statistic_columns": learn_columns(table, [], set_weight, names, standardize, RESOLUTION),
     }
     if sets.context is not None:
         names = {"clipped" if standardize else "standard"}

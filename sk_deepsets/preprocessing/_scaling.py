@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.special import ndtri
 
-ROWS_AT_ONCE = 65_536
+# 32 MiB in float64, and of narrow tables less
+VALUES_AT_ONCE, ROWS_AT_ONCE = 4_194_304, 65_536
 # Up to a tenth of the targets on either side may be outliers.
 TENTHS = (0.1, 0.5, 0.9)
 # Squares below are rounded, or 0: such columns are multiplied first, by a power of two, which rounds nothing.
@@ -53,13 +54,14 @@ def mean_and_scale(
 def _mean(table: np.ndarray, weight: np.ndarray | None, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """The weighted mean of a function of the rows, (n_columns,); sums, since a product may depend on BLAS's threads."""
     total, total_weight = np.zeros(table.shape[1]), 0.0
-    for start in range(0, len(table), ROWS_AT_ONCE):
-        rows = table[start : start + ROWS_AT_ONCE].astype(np.float64)
+    at_once = max(1, min(ROWS_AT_ONCE, VALUES_AT_ONCE // table.shape[1]))
+    for start in range(0, len(table), at_once):
+        rows = table[start : start + at_once].astype(np.float64)
         if weight is None:
             total += function(rows).sum(axis=0)
             total_weight += len(rows)
             continue
-        weights = weight[start : start + ROWS_AT_ONCE]
+        weights = weight[start : start + at_once]
         counted = weights > 0
         total += (weights[counted, None] * function(rows[counted])).sum(axis=0)
         total_weight += weights.sum()

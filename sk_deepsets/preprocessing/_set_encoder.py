@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets import FLOAT32_MAX, RaggedSets, as_floats, is_category, is_dictionary, is_number
+from sk_deepsets.sets import (
+    FLOAT32_MAX,
+    RaggedSets,
+    as_floats,
+    converted,
+    is_category,
+    is_dictionary,
+    is_number,
+    pieces,
+)
 
 
 class SetEncoder:
@@ -54,9 +63,9 @@ class SetEncoder:
         """The sets with arrays of elements and of context; columns of the context are matched by their names."""
         elements, context = sets.elements, sets.context
         if self._elements is not None:
-            elements = self._elements.transform(elements)
+            elements = converted(elements, self._elements.transform)
         elif not isinstance(elements, np.ndarray):
-            elements = as_floats(elements)
+            elements = converted(elements, as_floats)
         n_columns = None if context is None else np.shape(context)[1] or None
         if (n_columns is None) != (self._context is None) or (
             isinstance(context, np.ndarray) and n_columns != self.n_context_features
@@ -159,7 +168,7 @@ class ColumnEncoder:
     def transform(self, table: Any) -> np.ndarray:
         """Numbers and codes, (n_rows, n_columns) in float32 or float64."""
         table = _as_frame(table)
-        numbers = table.iloc[:, self.numbers]
+        numbers = table.iloc[:, self.numbers] if self.categories else table  # which may be mapped
         for name, dtype in numbers.dtypes.items():
             if not is_number(dtype):
                 raise ValueError(f"{self.what} column {name!r} has dtype {dtype}; in fit it held numbers.")
@@ -173,8 +182,12 @@ class ColumnEncoder:
 
     def _known(self, name: Any, column: pd.Series) -> pd.Index:
         """The categories that occur in a column; a category is its value, whatever its dtype."""
-        is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-        values = column.cat.categories[np.unique(column.cat.codes)] if is_categorical else pd.Index(column.unique())
+        array: Any = column.array
+        if isinstance(array, pd.Categorical):
+            codes = [np.unique(array.codes[part]) for part in pieces(array)]
+            values = array.categories[np.unique(np.concatenate([np.empty(0, np.int8), *codes]))]
+        else:
+            values = pd.Index(column.unique())
         return self._check_exact(name, values)
 
     def _check_exact(self, name: Any, values: pd.Index) -> pd.Index:

@@ -4,6 +4,7 @@ from sk_deepsets.sets._accessor import SetsAccessor
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
+from sk_deepsets.sets._mapped import converted, pieces
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import join_values
@@ -35,6 +36,7 @@ __all__ = [
     "check_sets",
     "check_unmasked",
     "columns_with_sets",
+    "converted",
     "counts_rows",
     "find_missing",
     "from_arrow",
@@ -45,5 +47,6 @@ __all__ = [
     "is_table",
     "join_values",
     "labels_of",
+    "pieces",
     "put_sets",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._from_objects import sets_from_arrays
+from sk_deepsets.sets._mapped import converted, pieces
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._values import FLOAT32_MAX, as_floats, is_number
 
@@ -31,7 +33,7 @@ def as_floating(sets: RaggedSets) -> RaggedSets:
         return sets
     elif table.dtype.kind not in "biuf":
         table = sets_from_arrays(list(sets)).elements
-    return sets.replace(as_floats(table), feature_names=sets.feature_names)
+    return sets.replace(converted(table, as_floats), feature_names=sets.feature_names)
 
 
 def check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
@@ -64,19 +66,27 @@ def check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
                     f"Set {number} has no value in column {name!r} (element {place}; in all, {missing.sum():,} of "
                     f"{len(missing):,} elements); impute missing values, or make them a category of their own."
                 )
-        elements, names = as_floats(elements[numbers]), numbers
-    # NaN survives min and max, and fails every comparison: two passes and no temporary array
-    if not elements.size or (elements.min() >= -FLOAT32_MAX and elements.max() <= FLOAT32_MAX):
-        return
+        names = numbers
+    for part in pieces(elements):
+        values = as_floats(elements.iloc[part][names] if isinstance(elements, pd.DataFrame) else elements[part])
+        # NaN survives min and max, and fails every comparison: two passes and no temporary array
+        if values.size and not (values.min() >= -FLOAT32_MAX and values.max() <= FLOAT32_MAX):
+            _raise_not_finite(sets, values, part.start, names, block)
+
+
+def _raise_not_finite(
+    sets: RaggedSets, values: np.ndarray, first: int, names: Sequence[str] | None, block: np.ndarray | None
+) -> None:
+    """Raise for the first of these values, of the elements from ``first`` on, that is not in the range of float32."""
     with np.errstate(invalid="ignore"):
-        row, column = np.argwhere(~(np.abs(elements) <= FLOAT32_MAX))[0]
-    number, place = sets.locate(row)
+        row, column = np.argwhere(~(np.abs(values) <= FLOAT32_MAX))[0]
+    number, place = sets.locate(first + row)
     feature = column if names is None else repr(names[column])
-    value = elements[row, column]
+    value = values[row, column]
     what, advice = f"{value}, a value too large for dtype('float32')", "scale this feature first."
     if np.isnan(value):
         what, advice = "NaN", "impute missing values, or drop those elements, first."
-        advice += "" if block is None else advice_on_nan(block, row)
+        advice += "" if block is None else advice_on_nan(block, first + row)
     elif np.isinf(value):
         what, advice = f"infinity ({value})", "elements must be finite."
     raise ValueError(f"Set {number} holds {what} (element {place}, feature {feature}); {advice}")

@@ -155,6 +155,8 @@ def as_floats(table: pd.DataFrame | np.ndarray) -> np.ndarray:
     sparse = [isinstance(dtype, pd.SparseDtype) for dtype in table.dtypes]
     if any(sparse):
         table = table.astype({name: dtype.subtype for name, dtype in table.dtypes[sparse].items()})
+    if all(isinstance(dtype, np.dtype) for dtype in table.dtypes) and len(set(table.dtypes)) == 1:
+        return as_floats(table.to_numpy())  # a view of what is one array
     exact = {np.dtype(getattr(dtype, "numpy_dtype", dtype)) for dtype in table.dtypes} <= EXACT_IN_FLOAT32
     dtype = np.float32 if exact and table.shape[1] else np.float64
     return table.to_numpy(dtype, na_value=np.nan) if table.isna().any(axis=None) else table.to_numpy(dtype)
