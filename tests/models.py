@@ -92,7 +92,7 @@ GRADES = [np.round(one[:, 0]) for one in SETS]
 
 def set_cases():
     """Estimators with one answer per set, by their names."""
-    for pool_type in ("sum", "mean", "max", "min", "std", "attention", ("mean", "max", "std")):
+    for pool_type in ("sum", "mean", "max", "min", "std", "attention", "pma", ("mean", "max", "std")):
         name = "-".join(pool_type) if isinstance(pool_type, tuple) else pool_type
         yield f"single-{name}", DeepSetsClassifier, {**SINGLE, "pool_type": pool_type}, SETS, CLASS
         yield f"pack-{name}", DeepSetsRegressor, {**PACK, "pool_type": pool_type}, SETS, VALUE

@@ -14,7 +14,7 @@ def _phi_sees_one_element(estimator):
 
 
 def _pays_attention(estimator):
-    return estimator.module is None and "attention" in pool_names(estimator.pool_type)
+    return estimator.module is None and not {"attention", "pma"}.isdisjoint(pool_names(estimator.pool_type))
 
 
 class ByElementMixin:
@@ -72,7 +72,7 @@ class ByElementMixin:
 
     @available_if(_pays_attention)
     def attention(self, X):
-        """Weight of each element in the weighted mean that ``pool_type="attention"`` computes.
+        """Weight of each element in the weighted mean that ``pool_type="attention"`` or ``"pma"`` computes.
 
         Parameters
         ----------
@@ -82,7 +82,8 @@ class ByElementMixin:
         Returns
         -------
         list of ndarray of shape (n_i,)
-            One array per set; each sums to 1. For an ensemble, the mean over the members.
+            One array per set; each sums to 1. The mean over the members of an ensemble, and over the heads of
+            ``"pma"``; of both pools side by side, that of the first.
         """
         return self._by_element(X, lambda data: attention(self.net_, data).double().numpy())
 

@@ -29,12 +29,13 @@ class SetArchitecture:
     )
     pool_type: str | Sequence[str] = parameter(
         "auto",
-        '"auto", {"sum", "mean", "max", "min", "std", "attention"} or tuple of them',
+        '"auto", {"sum", "mean", "max", "min", "std", "attention", "pma"} or tuple of them',
         """How the elements of a set are combined into one vector; several pools are concatenated. ``"auto"``: the mean
         and the maximum, and in some members of an ensemble the sum and the maximum, with statistics of
         the set beside them. A named pool is all that any member sees of a set. ``"sum"`` keeps the size of the
-        set and, with a linear rho, carries over to larger sets than those of training; ``"max"`` and ``"attention"``
-        find a few elements that matter; ``"mean"`` and ``"std"`` see the set as a distribution.""",
+        set and, with a linear rho, carries over to larger sets than those of training; ``"max"``, ``"attention"``
+        and ``"pma"``, an attention with four heads, find a few elements that matter; ``"mean"`` and
+        ``"std"`` see the set as a distribution.""",
         StrOptions({"auto", *POOL_TYPES}),
         tuple,
         list,

@@ -48,7 +48,8 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
         which elements see each other, and models of :class:`SetAggregator`, a set of m elements takes m predictions
         for sets of m - 1, and probabilities nearer to 0 or 1 than 2e-16 count as that.
 
-        ``"attention"``: the weights of ``pool_type="attention"``, which are not negative and sum to 1 in each set.
+        ``"attention"``: the weights of ``pool_type="attention"`` or ``"pma"``, which are not negative and sum to 1 in
+        each set.
         They show which elements the net uses, not whether these count for or against the prediction.
 
         ``"gradient"``: integrated gradients, see :meth:`DeepSetsClassifier.integrated_gradients`, which share out the
@@ -122,11 +123,11 @@ def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
     is_ours = is_ours and np.array_equal(read_sets(inputs).sizes, sets.sizes)
     has_attention = is_ours and hasattr(model, "attention")
     if method == "auto":
-        only_attention = has_attention and model.pool_type in ("attention", ("attention",))
+        only_attention = has_attention and model.pool_type in ("attention", ("attention",), "pma", ("pma",))
         method = "attention" if only_attention and target is None else "occlusion"
     if method == "attention":
         if not has_attention:
-            raise ValueError('method="attention" needs a Deep Sets estimator with pool_type="attention".')
+            raise ValueError('method="attention" needs a Deep Sets estimator with pool_type="attention" or "pma".')
         if target is not None:
             raise ValueError('method="attention" is the same for all targets; use "occlusion" or "gradient".')
         return Explanation(model.attention(inputs), "weight")

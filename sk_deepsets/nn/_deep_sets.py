@@ -132,14 +132,15 @@ class DeepSets(SetModel):
         return self.member_attention(packed, self.encode(self.member_context(context)))[0]
 
     def member_attention(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
-        """The weight of each element in the attention pool of its set, for each member: (K, n)."""
+        """The weight of each element in the attention pool of its set, for each member: (K, n); of heads, the mean."""
         n_elements, size = packed.elements.shape[0], elements_at_once(self.width(), packed.sizes.device)
         # an encoder that sees one element at a time can take a set in parts
         size = size if self.is_elementwise else max(1, n_elements)
         parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
         hidden = (phi(PackedSets(*part, packed.sizes)) for part in parts)
-        scores = [self.pooling.attention_scores(rows).view(self.n_members, -1) for rows in hidden]
-        return softmax_over_sets(torch.cat(scores, dim=1).T, packed).T
+        scores = [self.pooling.attention_scores(rows).unflatten(0, (self.n_members, -1)) for rows in hidden]
+        shares = softmax_over_sets(torch.cat(scores, dim=1).transpose(0, 1).flatten(1), packed)  # (n, K * h)
+        return shares.unflatten(1, (self.n_members, -1)).mean(dim=2).T
 
     def member_context(self, context: Tensor | None) -> Tensor | None:
         """The context behind its layer, once for each member: (K * b, c)."""

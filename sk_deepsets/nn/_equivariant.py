@@ -95,7 +95,7 @@ class DeepSetsEquivariant(SetModel):
     output_dim : int
     pool_type : {"max", "sum"}, default="max"
         Pool of every layer.
-    final_pool : {"sum", "mean", "max", "min", "std", "attention"}, optional
+    final_pool : {"sum", "mean", "max", "min", "std", "attention", "pma"}, optional
         Pools the last layer's output over each set.
     dropout : float, default=0.0
         Share of the hidden units that are dropped in training.

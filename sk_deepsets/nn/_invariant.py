@@ -24,7 +24,7 @@ class DeepSetsInvariant(DeepSets):
     rho_hidden_dims : sequence of int
         Widths of the hidden layers of rho, which follow the pool. Empty: rho is one linear map.
     output_dim : int
-    pool_type : {"sum", "mean", "max", "min", "std", "attention"} or a sequence of them, default="sum"
+    pool_type : {"sum", "mean", "max", "min", "std", "attention", "pma"} or a sequence of them, default="sum"
     dropout : float, default=0.0
         Share of the hidden units that are dropped in training.
     activation : {"relu", "gelu", "silu", "elu", "tanh"}, default="relu"

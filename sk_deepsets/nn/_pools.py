@@ -7,11 +7,13 @@ from what is known of the whole set. A set that is pooled in one go is a single 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from math import gcd
+
 import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._layers import MakeLinear
-from sk_deepsets.nn._losses import softmax_over_sets
 from sk_deepsets.nn._packed import PackedSets
 
 Known = tuple[Tensor, ...]
@@ -161,55 +163,55 @@ class Std(Pool):
         return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0)
 
 
-class Attention(Pool):
+class SoftmaxMean(Pool):
     """The mean, weighted by a softmax of learned scores, see :class:`SetPooling`.
 
     Known of a part are the weighted sum of its elements, the sum of the weights, and the largest score, which the
-    weights are relative to; it cancels out, so it needs no gradient.
+    weights are relative to; it cancels out, so it needs no gradient. Of several heads, each has scores of its own for
+    as many of the values.
     """
 
-    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
+    def __init__(self, input_dim: int, n_heads: int) -> None:
         super().__init__(input_dim)
-        self.widths = (input_dim, 1, 1)
-        hidden_dim = max(8, input_dim // 2)
-        self.gate = linear(input_dim, 2 * hidden_dim)  # V and U in one product
-        self.score = linear(hidden_dim, 1, bias=False)
+        self.n_heads = n_heads
+        self.widths = (input_dim, n_heads, n_heads)
 
-    def scores(self, elements: Tensor) -> Tensor:
-        """Attention before the softmax, (n, 1)."""
-        tanh, gate = self.gate(elements).chunk(2, dim=-1)
-        return self.score(tanh.tanh() * gate.sigmoid())
+    @abstractmethod
+    def read(self, elements: Tensor) -> tuple[Tensor, Tensor]:
+        """The values that the mean is of, (n, k), and their scores, before the softmax, (n, h)."""
 
-    def weights(self, packed: PackedSets) -> Tensor:
-        """The weight of each element in the mean of its set, (n, 1)."""
-        return softmax_over_sets(self.scores(packed.elements), packed)
+    def weigh(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Values (n, k), times the weights (n, h) of their heads."""
+        if self.n_heads == 1:
+            return values * weights
+        return (values.unflatten(1, (self.n_heads, -1)) * weights.unsqueeze(2)).flatten(1)
 
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
-        scores = self.scores(packed.elements)
+        values, scores = self.read(packed.elements)
         largest = packed.max(scores.detach())
         weights = (scores - packed.spread(largest)).exp()
-        return packed.sum(weights * packed.elements), packed.sum(weights), largest
+        return packed.sum(self.weigh(values, weights)), packed.sum(weights), largest
 
     def join(self, parts: PackedSets, known: Known) -> Known:
         """See :class:`Pool`."""
         sums, totals, largest = known[0], known[1], known[2].detach()
         largest_of_set = parts.max(largest)
         shrink = (largest - parts.spread(largest_of_set)).exp()
-        return parts.sum(sums * shrink), parts.sum(totals * shrink), largest_of_set
+        return parts.sum(self.weigh(sums, shrink)), parts.sum(totals * shrink), largest_of_set
 
     def known_elements(self, elements: Tensor) -> Known:
         """See :class:`Pool`."""
-        scores = self.scores(elements)
+        values, scores = self.read(elements)
         largest = scores.detach()
         weights = (scores - largest).exp()  # 1, with a gradient
-        return weights * elements, weights, largest
+        return self.weigh(values, weights), weights, largest
 
     def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
         largest = torch.maximum(first[2], second[2])
         shrink_first, shrink_second = (first[2] - largest).exp(), (second[2] - largest).exp()
-        sums = first[0] * shrink_first + second[0] * shrink_second
+        sums = self.weigh(first[0], shrink_first) + self.weigh(second[0], shrink_second)
         return sums, first[1] * shrink_first + second[1] * shrink_second, largest
 
     def nothing(self, like: Tensor, n_parts: int) -> Known:
@@ -220,7 +222,35 @@ class Attention(Pool):
     def finish(self, known: Known, sizes: Tensor) -> Tensor:
         """See :class:`Pool`."""
         sums, totals, _ = known
-        return sums / torch.where(sizes.unsqueeze(1) > 0, totals, 1)
+        return self.weigh(sums, 1 / torch.where(sizes.unsqueeze(1) > 0, totals, 1))
+
+
+class Attention(SoftmaxMean):
+    """The mean of the elements, by one softmax of gated scores."""
+
+    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
+        super().__init__(input_dim, n_heads=1)
+        hidden_dim = max(8, input_dim // 2)
+        self.gate = linear(input_dim, 2 * hidden_dim)  # V and U in one product
+        self.score = linear(hidden_dim, 1, bias=False)
+
+    def read(self, elements: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`SoftmaxMean`."""
+        tanh, gate = self.gate(elements).chunk(2, dim=-1)
+        return elements, self.score(tanh.tanh() * gate.sigmoid())
+
+
+class MultiheadAttention(SoftmaxMean):
+    """Means of a linear map of the elements, by a softmax for each of four heads, or of two or one for other widths."""
+
+    def __init__(self, input_dim: int, sum_scale: float = 1.0, linear: MakeLinear = nn.Linear) -> None:
+        super().__init__(input_dim, n_heads=gcd(input_dim, 4))
+        self.project = linear(input_dim, input_dim + self.n_heads)  # V and the seeds in one product
+
+    def read(self, elements: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`SoftmaxMean`."""
+        values, scores = self.project(elements).split((self.widths[0], self.n_heads), dim=1)
+        return values, scores
 
 
 def divisor(sizes: Tensor) -> Tensor:
@@ -235,5 +265,6 @@ POOLS: dict[str, type[Pool]] = {
     "min": Min,
     "std": Std,
     "attention": Attention,
+    "pma": MultiheadAttention,
 }
 POOL_TYPES = tuple(POOLS)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sk_deepsets.nn._layers import MakeLinear
 from sk_deepsets.nn._packed import PackedSets, pack
-from sk_deepsets.nn._pools import POOL_TYPES, POOLS, Attention, Pool
+from sk_deepsets.nn._pools import POOL_TYPES, POOLS, Pool, SoftmaxMean
 
 PoolType = str | Sequence[str]
 
@@ -21,16 +21,20 @@ class SetPooling(nn.Module):
     multiple instance learning": the mean of the elements h_i, weighted by
     softmax_i w^T(tanh(V h_i) * sigmoid(U h_i)) over the elements of the set.
 
+    ``"pma"`` is the pooling by multihead attention of Lee et al. (2019), "Set Transformer: A framework for
+    attention-based permutation-invariant neural networks", with one seed: each of four heads is the mean of its quarter
+    of V h_i, weighted by softmax_i s^T h_i, where s is the product of the seed and the matrix of keys of this head.
+
     Parameters
     ----------
-    pool_type : {"sum", "mean", "max", "min", "std", "attention"} or a sequence of them
+    pool_type : {"sum", "mean", "max", "min", "std", "attention", "pma"} or a sequence of them
     input_dim : int
         Features of an element.
     sum_scale : float, default=1.0
         Constant factor of the ``"sum"`` pool. One over a typical set size keeps its inputs to the next layer
         in a range that trains well; being constant, it takes nothing from what a sum can express.
     linear : callable, default=nn.Linear
-        Makes the linear maps of ``"attention"``.
+        Makes the linear maps of ``"attention"`` and ``"pma"``.
     """
 
     def __init__(
@@ -53,9 +57,9 @@ class SetPooling(nn.Module):
         return torch.cat([pool.finish(pool.part(packed), packed.sizes) for pool in self.pools], dim=-1)
 
     def attention_scores(self, elements: Tensor) -> Tensor:
-        """The scores of the attention pool, before the softmax, of what it takes of each element (n, k): (n, 1)."""
-        pool, *_ = (pool for pool in self.pools if isinstance(pool, Attention))
-        return pool.scores(elements)
+        """The scores of the first attention pool, before the softmax, of what it takes of elements (n, k): (n, h)."""
+        pool, *_ = (pool for pool in self.pools if isinstance(pool, SoftmaxMean))
+        return pool.read(elements)[1]
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows of the pools."""
@@ -84,7 +88,7 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
     Raises
     ------
     ValueError
-        For an unknown pool, and for ``"attention"``, which has weights to learn.
+        For an unknown pool, and for ``"attention"`` and ``"pma"``, which have weights to learn.
 
     Examples
     --------
@@ -97,7 +101,8 @@ def masked_pool(tensor: Tensor, pool_type: PoolType, mask: Tensor | None = None,
     """
     packed = pack(tensor, mask)
     pooling = SetPooling(pool_type, packed.elements.shape[1])
-    if "attention" in pooling.names:
-        raise ValueError('pool_type="attention" has weights to learn: use SetPooling("attention", dim).')
+    for name, pool in zip(pooling.names, pooling.pools, strict=True):
+        if any(True for _ in pool.parameters()):
+            raise ValueError(f'pool_type="{name}" has weights to learn: use SetPooling("{name}", dim).')
     pooled = pooling(packed)
     return pooled.unsqueeze(1) if keepdim else pooled

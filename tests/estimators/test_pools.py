@@ -19,7 +19,7 @@ TARGETS = {
     "max": [one[:, 0].max() for one in BAGS],
     "min": [one[:, 1].min() for one in BAGS],
     "std": [one[:, 0].std() for one in BAGS],
-    "attention": [one[:, 0].mean() for one in BAGS],
+    **{name: [one[:, 0].mean() for one in BAGS] for name in ("attention", "pma")},
 }
 
 
@@ -60,7 +60,7 @@ def test_extremes_do_not_see_how_often_an_element_is_there(n_members, pool_type,
 
 
 @MEMBERS
-@pytest.mark.parametrize("pool_type", ["mean", "std", "attention", ("mean", "std", "max", "min")])
+@pytest.mark.parametrize("pool_type", ["mean", "std", "attention", "pma", ("mean", "std", "max", "min")])
 @settings(max_examples=20, deadline=None)  # the first example fits
 @given(SETS, st.integers(2, 4))
 def test_a_set_several_times_is_the_same_distribution(n_members, pool_type, one, times):

@@ -19,7 +19,7 @@ from sk_deepsets import (
     SetPadder,
 )
 from sk_deepsets.inspection import element_importance
-from sk_deepsets.nn import POOL_TYPES, masked_pool
+from sk_deepsets.nn import POOL_TYPES, masked_pool, pack
 
 
 class MeanNet(nn.Module):
@@ -181,6 +181,15 @@ def test_attention_is_the_weights_of_the_pool(fit, bags, n_members):
         np.testing.assert_allclose(clf.transform(some), expected, atol=1e-5)
     beside = fit(pool_type=("mean", "attention"), n_members=n_members)
     assert np.ptp(element_importance(beside, bags, method="attention")[4]) > 0
+    heads = fit(pool_type="pma", n_members=n_members)
+    found = element_importance(heads, bags)
+    np.testing.assert_allclose([one.sum() for one in found], [float(len(bag) > 0) for bag in bags], atol=1e-6)
+    if n_members == 1:
+        # the softmax of each head, by hand from what it takes of each element
+        net = heads.net_.module_
+        hidden = net.pooled_elements(pack(torch.from_numpy(bags[4]).unsqueeze(0))).elements
+        shares = net.pooling.pools[0].project(hidden)[:, net.pooling.output_dim :].softmax(dim=0)
+        np.testing.assert_allclose(found[4], shares.mean(dim=1).detach().numpy(), rtol=1e-4)
     assert_same(element_importance(beside, bags), element_importance(beside, bags, method="occlusion"))
 
 

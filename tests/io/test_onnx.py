@@ -42,7 +42,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 if torch.__version__ < FIRST_TORCH:
     pytest.skip(f"to_onnx needs torch {FIRST_TORCH}", allow_module_level=True)
 
-ALL_POOLS = {"pool_type": ("sum", "mean", "max", "min", "std", "attention")}
+ALL_POOLS = {"pool_type": ("sum", "mean", "max", "min", "std", "attention", "pma")}
 
 
 def exported(estimator, tmp_path, **options):

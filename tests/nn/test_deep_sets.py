@@ -13,7 +13,7 @@ from sk_deepsets.nn import ENCODERS, POOL_TYPES, DeepSetsConditional, DeepSetsIn
 from tests.nn.layers import run_layer
 
 FUSIONS = ("concat", "add", "film")
-POOLS = (*POOL_TYPES, ("mean", "max"), POOL_TYPES)
+POOLS = ("sum", "max", "std", "attention", ("mean", "max"), POOL_TYPES)
 NUMPY = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "std": np.std}
 
 

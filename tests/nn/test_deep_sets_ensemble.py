@@ -182,7 +182,7 @@ def assert_same(made, packed, context):
 
 
 @pytest.mark.parametrize(
-    "pool_type", ["sum", "mean", "max", "min", "std", "attention", ("std", "mean", "attention", "max", "sum")]
+    "pool_type", ["sum", "mean", "max", "min", "std", "attention", "pma", ("std", "mean", "attention", "max", "sum")]
 )
 @pytest.mark.parametrize("has_categories", [False, True])
 def test_every_pool(pool_type, has_categories):

@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 from sk_deepsets.nn import POOL_TYPES, SetPooling, masked_pool, pack
 
-PLAIN = tuple(name for name in POOL_TYPES if name != "attention")
+LEARNED = ("attention", "pma")
+PLAIN = tuple(name for name in POOL_TYPES if name not in LEARNED)
 POOLS = [*POOL_TYPES, ("mean", "max"), POOL_TYPES]
 NUMPY = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "std": np.std}
 
@@ -27,7 +28,7 @@ def pool_one_set(pooling, elements):
         return np.zeros(elements.shape[1] * len(pooling.names))
     return np.concatenate(
         [
-            attend(pool.state_dict(), elements) if name == "attention" else NUMPY[name](elements, axis=0)
+            ATTEND[name](pool.state_dict(), elements) if name in LEARNED else NUMPY[name](elements, axis=0)
             for name, pool in zip(pooling.names, pooling.pools, strict=True)
         ]
     )
@@ -41,6 +42,20 @@ def attend(weights, elements):
     return (scores / scores.sum() * elements).sum(axis=0)
 
 
+def attend_with_heads(weights, elements):
+    """Equation 10 of Lee et al. (2019), whose V and keys times the seed are rows of one matrix, a head by itself."""
+    weights = {name: value.double().numpy() for name, value in weights.items()}
+    mapped = elements @ weights["project.weight"].T + weights["project.bias"]
+    d = elements.shape[1]
+    values, scores = mapped[:, :d], np.exp(mapped[:, d:])
+    width = d // scores.shape[1]
+    heads = [scores[:, h] @ values[:, h * width : (h + 1) * width] / scores[:, h].sum() for h in range(scores.shape[1])]
+    return np.concatenate(heads)
+
+
+ATTEND = {"attention": attend, "pma": attend_with_heads}
+
+
 @pytest.mark.parametrize("pool_type", POOLS, ids=str)
 @settings(max_examples=25, deadline=None)
 @given(**batches)
@@ -51,7 +66,7 @@ def test_every_set_pools_as_in_numpy(make_batch, pool_type, sizes, seed, dtype):
     expected = np.stack([pool_one_set(pooling, x[i][mask[i]].double().numpy()) for i in range(len(sizes))])
     assert pooled.shape == (len(sizes), pooling.output_dim)
     assert_close(pooled.detach(), torch.from_numpy(expected).to(dtype))
-    if "attention" not in pooling.names:
+    if not {*LEARNED} & {*pooling.names}:
         assert torch.equal(masked_pool(x, pool_type, mask), pooled)
 
 
@@ -148,7 +163,7 @@ def test_attention_withstands_large_scores(sign):
     pooled = pooling(x)
     pooled.sum().backward()
     assert all(tensor.isfinite().all() for tensor in (pooled, x.grad, *(p.grad for p in pooling.parameters())))
-    scores = pooling.pools[0].scores(x[0])
+    _, scores = pooling.pools[0].read(x[0])
     assert_close(pooled[0], x[0, scores.argmax()])
 
 
@@ -198,15 +213,25 @@ def test_an_unknown_pool_is_refused_by_name(pool_type):
         SetPooling(pool_type, 3)
 
 
-@pytest.mark.parametrize("pool_type", ["attention", ("sum", "attention")], ids=str)
-def test_masked_pool_points_to_the_module_for_attention(pool_type):
-    with pytest.raises(ValueError, match=r'use SetPooling\("attention", dim\)'):
+@pytest.mark.parametrize("pool_type", ["attention", ("sum", "attention"), "pma"], ids=str)
+def test_masked_pool_points_to_the_module_for_what_it_learns(pool_type):
+    name = pool_type if isinstance(pool_type, str) else pool_type[-1]
+    with pytest.raises(ValueError, match=rf'use SetPooling\("{name}", dim\)'):
         masked_pool(torch.zeros(1, 1, 1), pool_type)
+
+
+@pytest.mark.parametrize(("dim", "n_heads"), [(1, 1), (3, 1), (6, 2), (8, 4), (32, 4)])
+def test_heads_share_the_width(dim, n_heads):
+    pooling = SetPooling("pma", dim)
+    assert pooling.pools[0].n_heads == n_heads
+    x = torch.randn(2, 5, dim)
+    expected = np.stack([attend_with_heads(pooling.pools[0].state_dict(), one.double().numpy()) for one in x])
+    assert_close(pooling(x).detach().double(), torch.from_numpy(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_exports_with_dynamic_shapes(assert_exports):
     pooling = SetPooling(POOL_TYPES, 3)
-    assert pooling.output_dim == 18
+    assert pooling.output_dim == 21
     assert_exports(pooling)
 
 
