@@ -169,7 +169,7 @@ class DeepSetsBase(BaseEstimator):
             if X_val is not None:
                 check_losses(net, target, data.valid.X, advice_for(self), name="_val")
             raise
-        used, names = plan.used_sets(sets), reader.encoder.number_names(sets)
+        names = reader.encoder.number_names(sets)
         fitted = Fitted(
             reader,
             target,
@@ -178,8 +178,8 @@ class DeepSetsBase(BaseEstimator):
             seed,
             random_numbers,
             parameters,
-            size_range(used, None if before is None else before.size_range),
-            column_ranges(used, names, {} if before is None else before.column_ranges),
+            size_range(sets.sizes[plan.used], None if before is None else before.size_range),
+            column_ranges(sets, names, {} if before is None else before.column_ranges, plan.used),
             # once its members have been trained on all sets, that is so when training continues, too
             has_seen_all=plan.fold is None or (before is not None and before.has_seen_all),
         )

@@ -78,10 +78,6 @@ class FitPlan:
         """The sets that are trained on."""
         return np.setdiff1d(self.used, self.held_out)
 
-    def used_sets(self, sets):
-        """The sets that have a weight."""
-        return sets if len(self.used) == self.n_sets else sets[self.used]
-
     def training_weight(self, weight):
         """Weights of the sets with 0 for what is not trained on; None where all count the same."""
         if not len(self.held_out):

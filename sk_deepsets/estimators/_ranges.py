@@ -24,33 +24,53 @@ class FarSetWarning(UserWarning):
     """Sets are far from those that a model was trained on."""
 
 
-def size_range(sets, before=None):
+def size_range(sizes, before=None):
     """The sizes of the smallest and of the largest set, empty sets aside, together with a range from before."""
-    sizes = sets.sizes[sets.sizes > 0]
-    smallest, largest = int(sizes.min(initial=sets.sizes.max())), int(sizes.max(initial=0))
+    filled = sizes[sizes > 0]
+    smallest, largest = int(filled.min(initial=sizes.max())), int(filled.max(initial=0))
     return (smallest, largest) if before is None else (min(smallest, before[0]), max(largest, before[1]))
 
 
-def column_range(table, before=None):
+def column_range(table, before=None, is_used=None, n_used=None):
     """The lowest and the highest value of each column, (2, d), together with a range from before; NaN for no range.
 
     Both are rounded outwards to about a hundredth of the range: a model keeps no value of its training data.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, d)
+    before : ndarray of shape (2, d), optional
+    is_used, n_used : callable and int, optional
+        From numbers of rows to whether they count, and how many do. None: all.
     """
-    found = np.full((2, table.shape[1]), np.nan)
-    if len(table):
-        found = np.array([table.min(axis=0), table.max(axis=0)], dtype=np.float64)
-        lower, upper = np.quantile(_some(table), MIDDLE, axis=0)
+    found, parts = np.full((2, table.shape[1]), np.nan), []
+    step = max(1, -(-(len(table) if n_used is None else n_used) // ENOUGH_ROWS))
+    for piece in pieces(table):
+        rows = table[piece] if is_used is None else table[piece][is_used(np.arange(piece.start, piece.stop))]
+        if len(rows):
+            parts.append((rows.min(axis=0), rows.max(axis=0), rows[::step].astype(np.float64)))
+    if parts:
+        lowest, highest, some = zip(*parts, strict=True)
+        found = np.array([np.min(lowest, axis=0), np.max(highest, axis=0)], dtype=np.float64)
+        lower, upper = np.quantile(np.concatenate(some), MIDDLE, axis=0)
         found[:, upper - lower <= ROUNDING * np.abs(found).max(axis=0)] = np.nan
         step = 10.0 ** (np.floor(np.log10(found[1] - found[0])) - 2)
         found = np.array([np.floor(found[0] / step) * step, np.ceil(found[1] / step) * step])
     return found if before is None else np.array([np.fmin(found[0], before[0]), np.fmax(found[1], before[1])])
 
 
-def column_ranges(sets, names, before):
-    """The ranges of the columns of numbers of ``"element"`` and ``"context"``, together with those from before."""
-    return {
-        what: column_range(table[:, : len(names[what])], before.get(what)) for what, (table, _) in tables(sets).items()
-    }
+def column_ranges(sets, names, before, used):
+    """The ranges of the columns of numbers of ``"element"`` and ``"context"``, together with those from before.
+
+    Of the sets with the numbers ``used`` alone, which are not copied.
+    """
+    is_used, n_used = np.zeros(len(sets), dtype=bool), {"element": sets.sizes[used].sum(), "context": len(used)}
+    is_used[used] = True
+    found = {}
+    for what, (table, owners_of) in tables(sets).items():
+        part = () if is_used.all() else (lambda rows, owners_of=owners_of: is_used[owners_of(rows)], n_used[what])
+        found[what] = column_range(table[:, : len(names[what])], before.get(what), *part)
+    return found
 
 
 def warn_of_far_sets(sets, sizes, ranges, names, stacklevel):

@@ -32,7 +32,7 @@ def test_a_held_out_part_has_no_weight_in_training_and_is_split_off():
     train, valid = plan.split(SetDataset(encoded(5).sets, np.arange(5)))
     assert train.y.tolist() == plan.trained.tolist()
     assert valid.y.tolist() == plan.held_out.tolist()
-    assert plan.used_sets(encoded(5).sets).elements[:, 0].tolist() == [0, 2, 3, 4]
+    assert plan.used.tolist() == [0, 2, 3, 4]
 
 
 def test_members_hold_out_folds_of_the_sets_with_a_weight():

@@ -4,12 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor
+from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, DeepSetsRegressor, RaggedSets
 from sk_deepsets.estimators import FarSetWarning
-from sk_deepsets.estimators._ranges import FAR, column_range, size_range
+from sk_deepsets.estimators._ranges import (
+    FAR,
+    column_range,
+    column_ranges,
+    size_range,
+    warn_of_far_sets,
+)
 from sk_deepsets.inspection import check_invariance, element_importance, feature_importance
 from sk_deepsets.io import load, save
-from sk_deepsets.sets import check_sets
+from sk_deepsets.sets import _mapped
 
 
 @pytest.fixture
@@ -20,8 +26,8 @@ def reg(bags, values):
 
 def test_the_range_is_of_the_sets_with_elements(reg):
     assert reg.size_range_ == (1, 7)
-    assert size_range(check_sets([[1.0, 2.0], [], [3.0, 4.0, 5.0]])) == (2, 3)
-    assert size_range(check_sets([[1.0, 2.0]]), (4, 5)) == (2, 5)
+    assert size_range(np.array([2, 0, 3])) == (2, 3)
+    assert size_range(np.array([2]), (4, 5)) == (2, 5)
 
 
 def test_sets_of_other_sizes_pass_without_a_word_and_far_larger_ones_with_a_warning(reg):
@@ -157,6 +163,25 @@ def test_the_range_is_that_of_the_values_of_columns_that_vary():
     more = column_range(np.c_[np.full((9, 2), np.arange(9.0)[:, None]), np.ones(9)], found)
     np.testing.assert_allclose(more, [[found[0, 0], 0, np.nan], [8, 8, np.nan]])
     assert np.isnan(column_range(np.empty((0, 2)))).all()
+
+
+def test_piece_by_piece_the_ranges_and_the_far_values_are_those_of_the_whole(monkeypatch):
+    sizes, used = RNG.integers(0, 4, 50), np.arange(0, 50, 2)
+    sets = RaggedSets(RNG.normal(size=(sizes.sum(), 2)), np.r_[0, sizes.cumsum()], context=RNG.normal(size=(50, 1)))
+    names = {"element": ["x", "y"], "context": ["c"]}
+    wanted = column_ranges(sets[used], names, {}, np.arange(25))
+    far = sets.replace(sets.elements * np.where(np.arange(len(sets.elements)) % 9 == 5, 50, 1)[:, None])
+    monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", 8)
+    found = column_ranges(sets, names, {}, used)
+    for what in names:
+        np.testing.assert_array_equal(found[what], wanted[what])
+    texts = []
+    for at_once in (8, 1_000):
+        monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", at_once)
+        with pytest.warns(FarSetWarning) as caught:
+            warn_of_far_sets(far, None, found, names, 1)
+        texts.append(str(caught[0].message))
+    assert texts[0] == texts[1]
 
 
 def test_ranges_grow_where_training_goes_on_and_leave_out_sets_without_weight(bags, values):

@@ -1,0 +1,135 @@
+"""How the cost of a fit grows with the data, in memory and from files
+====================================================================
+
+Seconds and memory to write sets to a folder from Parquet, to train one plain net for an epoch, and to predict, from
+a hundred thousand elements to as many as the disk holds::
+
+    python examples/benchmarks/scale.py --most 10_000_000 --folder /tmp
+
+Sets have 50 elements of 16 float32 features. Each line is from a process of its own, on one thread. ``MB`` is the
+memory that the step adds to that of the process at its most, without pages of files, which the system takes back when
+it needs them. In memory, the elements themselves are in it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+SET_SIZE, N_FEATURES, ROWS = 50, 16, 1_000_000
+STEPS = ("write", "fit", "fit in memory")
+
+
+def write_parquet(folder, n_elements, shuffled):
+    """A long table in files of a million rows, sorted by the id or in random order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for first in range(0, n_elements, ROWS):
+        rows = np.arange(first, min(first + ROWS, n_elements))
+        ids = rng.integers(0, n_elements // SET_SIZE, len(rows)) if shuffled else rows // SET_SIZE
+        values = {f"x{j}": rng.normal(size=len(rows)).astype(np.float32) for j in range(N_FEATURES)}
+        pq.write_table(pa.table({"id": ids, **values}), folder / f"{first:012}.parquet")
+
+
+class Peak:
+    """The most memory, without pages of files, that the process takes while it runs."""
+
+    def __enter__(self):
+        self.before = self.most = self.now()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        self.start = time.perf_counter()
+        return self
+
+    def __exit__(self, *error):
+        self.seconds = time.perf_counter() - self.start
+        self.ended.set()
+        self.thread.join()
+        self.megabytes = (self.most - self.before) / 1024
+
+    def watch(self):
+        while not self.ended.wait(0.01):
+            self.most = max(self.most, self.now())
+
+    def now(self):
+        with open("/proc/self/status") as status:
+            return int(next(line for line in status if line.startswith("RssAnon")).split()[1])
+
+
+def run(step, folder):
+    """Take a step in this process, and print what it took."""
+    import torch
+
+    from sk_deepsets import DeepSetsRegressor, RaggedSets
+
+    torch.set_num_threads(1)
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # the first optimizer of a process imports half of torch
+    warnings.simplefilter("ignore")
+    if step == "write":
+        import pyarrow.dataset  # noqa: F401 - which takes memory of its own
+
+        with Peak() as peak:
+            RaggedSets.from_parquet(folder / "table", by="id", folder=folder / "sets")
+        print(json.dumps({"seconds": peak.seconds, "MB": peak.megabytes}))
+        return
+    with Peak() as whole:
+        sets = RaggedSets.open(folder / "sets")
+        y = np.add.reduceat(sets.elements["x0"].to_numpy(), sets.offsets[:-1])
+        if step == "fit in memory":
+            sets = sets.replace(sets.elements.to_numpy().copy())
+        reg = DeepSetsRegressor(n_members=1, max_epochs=2, early_stopping=False, random_state=0)
+        with Peak() as fit:
+            reg.fit(sets, y)
+        with Peak() as predict:
+            reg.predict(sets)
+    epoch = min(row["dur"] for row in reg.net_.history)
+    print(json.dumps({"seconds": fit.seconds, "epoch": epoch, "predict": predict.seconds, "MB": whole.megabytes}))
+
+
+def main():
+    """Take all steps at all sizes, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--most", type=int, default=1_000_000, help="elements, 64 bytes each in a folder")
+    parser.add_argument("--most-in-memory", type=int, default=100_000_000)
+    parser.add_argument("--shuffled", action="store_true", help="rows of Parquet in random order")
+    parser.add_argument("--folder", type=Path, default=Path("."), help="for files, which are deleted in the end")
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        run(options.step, options.folder)
+        return
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    print("| elements | step | seconds | s an epoch | s to predict | MB |\n|---|---|---|---|---|---|")
+    for power in range(5, 13):
+        n_elements, folder = 10**power, options.folder / f"scale-{os.getpid()}"
+        if n_elements > options.most:
+            break
+        folder.mkdir()
+        try:
+            write_parquet(folder / "table", n_elements, options.shuffled)
+            for step in STEPS[: 3 if n_elements <= options.most_in_memory else 2]:
+                command = [sys.executable, __file__, "--step", step, "--folder", str(folder)]
+                found = json.loads(subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE).stdout)
+                cells = [f"{found[name]:.1f}" if name in found else "" for name in ("seconds", "epoch", "predict")]
+                print(f"| 1e{power} | {step} | {' | '.join(cells)} | {found['MB']:.0f} |", flush=True)
+                if step == "write":
+                    shutil.rmtree(folder / "table")
+        finally:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
