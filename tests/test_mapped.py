@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,40 @@ def test_a_model_is_the_one_of_the_sets_in_memory(name, table, tmp_path):
     encoded = estimator._read_sets(mapped)
     assert is_mapped(encoded.elements)
     np.testing.assert_array_equal(encoded.elements, estimator._read_sets(sets).elements)
+
+
+def test_a_file_that_does_not_stay_in_memory_is_read_ahead(tmp_path, monkeypatch):
+    estimator, y = ESTIMATORS["one net"]
+    RaggedSets(NUMBERS, OFFSETS).save(tmp_path)
+    sets = RaggedSets.open(tmp_path)
+    assert _mapped.ScatteredReads.of(sets.elements) is None  # small
+    assert _mapped.ScatteredReads.of(NUMBERS) is None
+    wanted = estimator.fit(sets, y).predict_proba(sets)
+    monkeypatch.setattr(_mapped, "LARGE_SHARE", 0)
+    fetched = []
+    fetch = _mapped.ScatteredReads.fetch
+    monkeypatch.setattr(
+        _mapped.ScatteredReads, "fetch", lambda reads, *rows: fetched.append(rows) or fetch(reads, *rows)
+    )
+    np.testing.assert_array_equal(estimator.fit(sets, y).predict_proba(sets), wanted)
+    begins, ends = (np.concatenate(rows).reshape(2, -1) for rows in zip(*fetched, strict=True))
+    np.testing.assert_array_equal(np.sort(begins[0]), np.sort(begins[1]))  # the same sets in both epochs, each once
+    assert len(np.unique(begins[0] + ends[0] * N)) > 0.8 * N_SETS * (SIZES > 0).mean()
+
+
+def test_what_is_read_ahead_are_the_pages_of_the_rows(tmp_path):
+    table = np.arange(30_000.0).reshape(-1, 3)
+    RaggedSets(table, [0, len(table)]).save(tmp_path)
+    reads = _mapped.ScatteredReads(RaggedSets.open(tmp_path).elements[100:])
+
+    reads.map, content = Mock(), (tmp_path / "elements.npy").read_bytes()
+    reads.fetch(np.array([5, 7, 900]), np.array([6, 7, 1_500]))
+    calls = [call.args for call in reads.map.madvise.call_args_list]
+    assert len(calls) == 2  # the second set is empty
+    for (_, start, length), (begin, end) in zip(calls, [(105, 106), (1_000, 1_600)], strict=True):
+        assert start % 4_096 == 0
+        assert content[start : start + length].endswith(table[begin:end].tobytes())
+        assert length < table[begin:end].nbytes + 4_096
 
 
 @pytest.mark.usefixtures("_small_pieces")

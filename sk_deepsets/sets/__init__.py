@@ -4,7 +4,7 @@ from sk_deepsets.sets._accessor import SetsAccessor
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
-from sk_deepsets.sets._mapped import converted, pieces
+from sk_deepsets.sets._mapped import ScatteredReads, converted, pieces
 from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import join_values
@@ -26,6 +26,7 @@ __all__ = [
     "FLOAT32_MAX",
     "PaddedSets",
     "RaggedSets",
+    "ScatteredReads",
     "SetArray",
     "SetDtype",
     "SetsAccessor",

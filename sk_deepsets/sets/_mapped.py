@@ -1,8 +1,9 @@
-"""Tables that may be larger than memory: piece by piece, and converted in a temporary file."""
+"""Tables that may be larger than memory: piece by piece, converted in a temporary file, and read here and there."""
 
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,8 @@ import pandas as pd
 
 # 32 MiB in float64
 VALUES_AT_ONCE = 4_194_304
+# A file of more than this share of the machine's memory is not expected to stay there while it is in use.
+LARGE_SHARE = 0.5
 
 
 def pieces(table: Any) -> Iterator[slice]:
@@ -27,9 +30,14 @@ def is_mapped(table: Any) -> bool:
         plain = [column.to_numpy() for column in columns if isinstance(column.dtype, np.dtype)]
         codes = [column.array.codes for column in columns if isinstance(column.dtype, pd.CategoricalDtype)]
         return any(map(is_mapped, plain + codes))
-    while isinstance(table, np.ndarray):
-        table = table.base
-    return isinstance(table, mmap.mmap)
+    return _map_of(table) is not None
+
+
+def _map_of(array: Any) -> mmap.mmap | None:
+    """The map of the file in which the memory of an array lies."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) else None
 
 
 def converted(table: Any, function: Callable[[Any], np.ndarray]) -> np.ndarray:
@@ -59,3 +67,45 @@ def converted(table: Any, function: Callable[[Any], np.ndarray]) -> np.ndarray:
     for part in parts:
         found[part] = function(rows[part])
     return np.asarray(found)
+
+
+class ScatteredReads:
+    """Rows here and there of a table in a file, read ahead of their use.
+
+    With a page that is needed, the system reads up to some megabytes around it. Where these are pushed out of memory
+    before they are needed, an epoch of shuffled sets would read the file many times over.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, d)
+        Mapped, row by row.
+    """
+
+    def __init__(self, table: np.ndarray) -> None:
+        found = _map_of(table)
+        assert found is not None
+        self.map: Any = found
+        self.row_bytes = table.strides[0]
+        self.begin = table.ctypes.data - np.frombuffer(found, dtype=np.uint8).ctypes.data
+
+    @classmethod
+    def of(cls, table: np.ndarray) -> ScatteredReads | None:
+        """None where the system's own way is as good: of a table in memory, or in a file that may stay there."""
+        if not is_mapped(table) or not hasattr(mmap.mmap, "madvise"):  # which Windows has not
+            return None
+        memory = os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE
+        return cls(table) if table.nbytes > LARGE_SHARE * memory else None
+
+    def __enter__(self) -> ScatteredReads:
+        self.map.madvise(mmap.MADV_RANDOM)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.map.madvise(mmap.MADV_NORMAL)
+
+    def fetch(self, begins: np.ndarray, ends: np.ndarray) -> None:
+        """Let the system begin to read the rows from each of ``begins`` to each of ``ends``."""
+        starts = (self.begin + begins * self.row_bytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        lengths = self.begin + ends * self.row_bytes - starts
+        for start, length in zip(starts[ends > begins].tolist(), lengths[ends > begins].tolist(), strict=True):
+            self.map.madvise(mmap.MADV_WILLNEED, start, length)

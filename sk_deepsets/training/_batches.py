@@ -63,7 +63,7 @@ class SetBatches:
         generator = current_generator()
         device = None if generator is None else generator.device
         order = torch.randperm(len(self.dataset), generator=generator, device=device).cpu()
-        for places in order.split(self.batch_size):
+        for places in self.dataset.reading(order.split(self.batch_size)):
             yield self.dataset.take(places)
 
     def _in_order(self) -> Iterator[tuple[SetBatch, Tensor | int]]:

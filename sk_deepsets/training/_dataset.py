@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sk_deepsets.nn import Ensemble, Inputs, PackedSets
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.sets import RaggedSets, ScatteredReads
 
 
 @dataclass
@@ -213,6 +214,19 @@ class SetDataset(Dataset):
         tensors = (self.y, self.weights(), None if self.fold is None else self.fold[numbers])
         found = [X.elements, X.offsets, X.context, *(None if tensor is None else tensor.numpy() for tensor in tensors)]
         return [array for array in found if array is not None]
+
+    def reading(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """The places of each batch, whose sets are being read ahead where the elements are in a large file."""
+        reads = None if self._is_scaled else ScatteredReads.of(self._sets.elements)
+        if reads is None:
+            yield from batches
+            return
+        with reads:
+            for number, places in enumerate(batches):
+                for ahead in batches[:2] if number == 0 else batches[number + 1 : number + 2]:
+                    numbers = (ahead if self.numbers is None else self.numbers[ahead]).numpy()
+                    reads.fetch(self._sets.offsets[numbers], self._sets.offsets[numbers + 1])
+                yield places
 
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at these places."""
