@@ -101,6 +101,7 @@ def run(step, folder):
 def main():
     """Take all steps at all sizes, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--least", type=int, default=100_000, help="elements to begin with")
     parser.add_argument("--most", type=int, default=1_000_000, help="elements, 64 bytes each in a folder")
     parser.add_argument("--most-in-memory", type=int, default=100_000_000)
     parser.add_argument("--shuffled", action="store_true", help="rows of Parquet in random order")
@@ -113,10 +114,8 @@ def main():
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     print("| elements | step | seconds | s an epoch | s to predict | MB |\n|---|---|---|---|---|---|")
-    for power in range(5, 13):
-        n_elements, folder = 10**power, options.folder / f"scale-{os.getpid()}"
-        if n_elements > options.most:
-            break
+    for n_elements in [10**power for power in range(5, 13) if options.least <= 10**power <= options.most]:
+        folder = options.folder / f"scale-{os.getpid()}"
         folder.mkdir()
         try:
             write_parquet(folder / "table", n_elements, options.shuffled)
@@ -124,7 +123,7 @@ def main():
                 command = [sys.executable, __file__, "--step", step, "--folder", str(folder)]
                 found = json.loads(subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE).stdout)
                 cells = [f"{found[name]:.1f}" if name in found else "" for name in ("seconds", "epoch", "predict")]
-                print(f"| 1e{power} | {step} | {' | '.join(cells)} | {found['MB']:.0f} |", flush=True)
+                print(f"| {n_elements:.0e} | {step} | {' | '.join(cells)} | {found['MB']:.0f} |", flush=True)
                 if step == "write":
                     shutil.rmtree(folder / "table")
         finally:

@@ -53,6 +53,9 @@ class SetFolder:
         array = open_memmap(path, "r")  # which reads no objects, and so runs no code
         if not is_plain(array.dtype) or not array.dtype.isnative or not array.flags.c_contiguous:
             raise ValueError(f"{path.name} holds {array.dtype}; expected numbers of this machine's kind, row by row")
+        # NumPy counts on it where it indexes by booleans
+        if array.dtype == bool and array.size and array.view(np.uint8).max() > 1:
+            raise ValueError(f"{path.name} holds bytes that are no booleans")
         return np.asarray(array)
 
     def put_table(self, name: str, table: Any) -> dict[str, Any]:
@@ -86,7 +89,9 @@ class SetFolder:
         wrong = [place for place, values in found.items() if np.shape(values) != (len(index),)]
         if wrong or len(names) != len(kinds):
             raise ValueError(f"the columns of {name} have unequal lengths; expected {len(index):,}")
-        return pd.DataFrame(found, index=index, copy=False).set_axis(pd.Index(names), axis=1)
+        frame = pd.DataFrame(found, index=index, copy=False)
+        frame.columns = pd.Index(names)  # set_axis would copy the columns in pandas 2
+        return frame
 
     def put_index(self, name: str, index: pd.Index) -> dict[str, Any]:
         """Write labels."""
@@ -217,6 +222,8 @@ def _integers(files: SetFolder, name: str, length: int) -> np.ndarray:
     array = files.get(name)
     if array.dtype != np.int64 or array.shape != (length,):
         raise ValueError(f"{name}.npy holds {array.dtype} of shape {array.shape}; expected int64 of shape ({length},)")
+    if array.min(initial=0) < 0:
+        raise ValueError(f"{name}.npy holds a negative number")
     return array
 
 
@@ -255,5 +262,5 @@ def _is_replaceable(path: Path) -> bool:
         return not names or (
             bool(SetFolder(path).description()) and all(name == DESCRIPTION or name.endswith(".npy") for name in names)
         )
-    except (ValueError, LookupError, AttributeError, OSError):
+    except (ValueError, LookupError, AttributeError, OSError, RecursionError):
         return False

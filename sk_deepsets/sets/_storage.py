@@ -77,7 +77,7 @@ class StoredSets:
             raise FileNotFoundError(f"There is no folder {path}.")
         try:
             return cls._from_files(SetFolder(path))
-        except (ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError, OverflowError) as error:
+        except Exception as error:  # NumPy, pandas and JSON have many for what they cannot read
             reason = str(error) if isinstance(error, ValueError) else repr(error)
             raise ValueError(
                 f"{path} holds no sets that RaggedSets.save wrote, or is damaged: {reason:.200}"

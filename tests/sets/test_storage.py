@@ -114,6 +114,12 @@ def change(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def flip(path, place, value):
+    content = bytearray(path.read_bytes())
+    content[place] = value
+    path.write_bytes(content)
+
+
 DAMAGES = {
     "no description": lambda path: (path / "sets.json").unlink(),
     "another format": lambda path: change(path / "sets.json", format="other"),
@@ -123,10 +129,13 @@ DAMAGES = {
     "a path": lambda path: change(path / "sets.json", elements={"names": None, "kinds": [{"dtype": "../x"}]}),
     "a missing file": lambda path: (path / "elements.0.npy").unlink(),
     "half a file": lambda path: (path / "elements.0.npy").write_bytes((path / "elements.0.npy").read_bytes()[:200]),
+    "an unreadable header": lambda path: flip(path / "elements.0.npy", 6, 2),
     "objects": lambda path: np.save(path / "elements.0.npy", np.array([print] * N, dtype=object), allow_pickle=True),
     "another dtype": lambda path: np.save(path / "elements.0.npy", np.zeros(N, dtype=np.float32)),
     "another length": lambda path: np.save(path / "elements.0.npy", np.zeros(N - 1)),
     "another byte order": lambda path: np.save(path / "elements.0.npy", np.zeros(N, dtype=">f8")),
+    "bytes that are no booleans": lambda path: flip(path / "elements.2.npy", -1, 7),
+    "negative places": lambda path: np.save(path / "places.npy", np.full(N, -1)),
     "codes without a category": lambda path: np.save(path / "elements.3.npy", np.full(N, 3, dtype=np.int8)),
     "codes without a text": lambda path: np.save(path / "elements.4.npy", np.full(N, 3, dtype=np.int8)),
     "ends beyond the texts": lambda path: np.save(path / "elements.4.ends.npy", np.array([1, 2, 100])),
