@@ -56,14 +56,14 @@ def put_values(values: pd.Series | pd.Index, name: str, put: Put) -> dict[str, A
     ):  # a nullable type of pandas or of Arrow
         put(name, array.to_numpy(dtype.numpy_dtype, na_value=0))
         put(f"{name}.missing", array.isna())
-    elif types.is_string_dtype(dtype) and types.infer_dtype(array, skipna=True) in ("string", "empty"):
-        codes, uniques = pd.factorize(array)
+    elif types.is_string_dtype(dtype) and types.infer_dtype(values, skipna=True) in ("string", "empty"):
+        codes, uniques = pd.factorize(values)
         put(name, codes.astype(np.min_scalar_type(-max(len(uniques), 1))))
         texts = [text.encode() for text in uniques]
         put(f"{name}.texts", np.frombuffer(b"".join(texts), dtype=np.uint8))
         put(f"{name}.ends", np.cumsum([len(text) for text in texts], dtype=np.int64))
     else:
-        kind = types.infer_dtype(array, skipna=True)
+        kind = types.infer_dtype(values, skipna=True)
         raise TypeError(
             f"dtype {dtype} ({kind}) cannot be stored; expected numbers, booleans, categories, strings or times"
         )
@@ -96,4 +96,8 @@ def get_values(kind: dict[str, Any], name: str, get: Get) -> Any:
         raise ValueError(f"the texts of {name} do not end where they should")
     whole = content.tobytes()
     texts = np.array([whole[a:b].decode() for a, b in pairwise(bounds)], dtype=object)
-    return take(texts if types.is_object_dtype(dtype) else pd.array(texts, dtype=dtype), array, allow_fill=True)
+    if not types.is_object_dtype(dtype):
+        return take(pd.array(texts, dtype=dtype), array, allow_fill=True)
+    if array.min(initial=0) < -1 or array.max(initial=-1) >= len(texts):
+        raise ValueError(f"{name} holds a code that is no text's")
+    return np.append(texts, None)[array]
