@@ -100,4 +100,4 @@ def get_values(kind: dict[str, Any], name: str, get: Get) -> Any:
         return take(pd.array(texts, dtype=dtype), array, allow_fill=True)
     if array.min(initial=0) < -1 or array.max(initial=-1) >= len(texts):
         raise ValueError(f"{name} holds a code that is no text's")
-    return np.append(texts, None)[array]
+    return np.array([*texts, None], dtype=object)[array]
