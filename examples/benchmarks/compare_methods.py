@@ -4,18 +4,18 @@
 Each method is an estimator of this package: Deep Sets as one net and as the default ensemble, ``encoder="attention"``,
 ``pool_type="pma"``, and the modules of ``set_methods.py``. All train with the same options::
 
-    python examples/benchmarks/compare_methods.py            # half an hour on two cores
-    python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, and so few epochs that the scores
-                                                             # only show that all runs: three minutes
+    python examples/benchmarks/compare_methods.py            # some twelve minutes on two cores of their own
+    python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, fewer sizes: some five minutes
 
 - **Cost**: CPU seconds of a forward and a backward pass for two sets of M elements with 16 features, in a process of
   its own for each method, and the memory that the process took on top; the exponent is the slope of the logarithms
-  from M = 100 on. A size is left out where the last one foretells more than 20 seconds (5 with ``--quick``) or 4 GB.
+  between the last two sizes. A size is left out where the last one foretells more than 20 seconds (5 with
+  ``--quick``) or 4 GB.
 - **Invariance**: the largest change of a probability or value under another order, more padding and other batches
   (``check_invariance``), and the number of weights, both of the fit on ``max``.
 - **Scores** on test sets that are the same for all methods: of one split, and the mean of ``--seeds`` seeds, by
-  default one. MAE and MSE: the lower the better. All have the defaults of the estimators but for 30 epochs at most
-  (8 with ``--quick``). The real data are no part of the project: ``--data`` names their folder, and tasks without
+  default one. MAE and MSE: the lower the better. All have the defaults of the estimators but for 30 epochs at most.
+  The real data are no part of the project: ``--data`` names their folder, and tasks without
   their file are left out.
 
 It prints Markdown, and writes ``compare_methods.json`` and, with matplotlib, ``compare_methods.png``.
@@ -59,6 +59,7 @@ METHODS = {
 } | {name: {"n_members": 1, "module": module} for name, module in SET_METHODS.items()}
 # A size of which the last one foretells more memory is not measured.
 MOST_MB = 4096
+MAX_EPOCHS = 30
 
 
 class Task:
@@ -67,10 +68,10 @@ class Task:
     def __init__(self, sets, y, n_train, score):
         self.train, self.test, self.score = (sets[:n_train], y[:n_train]), (sets[n_train:], y[n_train:]), score
 
-    def fit(self, method, epochs, seed):
+    def fit(self, method, seed):
         """A fitted estimator."""
         make = DeepSetsClassifier if self.score == "accuracy" else DeepSetsRegressor
-        options = {"max_epochs": epochs, "random_state": seed}
+        options = {"max_epochs": MAX_EPOCHS, "random_state": seed}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that training was short, and that some test sets are larger
             return make(**METHODS[method], **options).fit(*self.train)
@@ -95,8 +96,8 @@ def unique_characters(n, data):
 
 
 def rotation(n, data):
-    """Sets of 50 to 100, smaller than the paper's, since pairs of 500 elements take gigabytes."""
-    return Task(*make_population_statistics(n + 300, set_size=(50, 100), random_state=0), n, "MSE")
+    """Sets of 20 to 40, smaller than the paper's 300 to 500, of which pairs would take gigabytes."""
+    return Task(*make_population_statistics(n + 300, set_size=(20, 40), random_state=0), n, "MSE")
 
 
 def digit_sums(n, data):
@@ -188,23 +189,23 @@ def memory():
 
 
 def cost(method, sizes, most_seconds):
-    """The lines of a process that measures, and the exponent in the set size."""
+    """The lines of a process that measures, and the exponent in the set size, at the largest two."""
     command = [sys.executable, str(HERE / "compare_methods.py"), "--cost-of", method, "--sizes", *map(str, sizes)]
     command += ["--most-seconds", str(most_seconds)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     if not lines:
         raise RuntimeError(f"{method}: {(result.stderr.strip() or 'killed').splitlines()[-1]}")
-    large = [(line["size"], line["seconds"]) for line in lines if line["size"] >= 100]
-    exponent = float(np.polyfit(*np.log(large).T, 1)[0]) if len(large) > 1 else None
-    return {"sizes": lines, "exponent": exponent}
+    # below some thousand elements, what a pass costs at all hides how it grows
+    (size, seconds), (next_size, next_seconds) = ((line["size"], line["seconds"]) for line in lines[-2:])
+    return {"sizes": lines, "exponent": float(np.log(next_seconds / seconds) / np.log(next_size / size))}
 
 
-def evaluate(method, name, n, epochs, data, seed):
+def evaluate(method, name, n, data, seed):
     """The score of a method on a task, its CPU seconds, and for the first task its invariance and its weights."""
     torch.set_num_threads(1)
     task, start = TASKS[name][0](n, data), time.process_time()
-    model = task.fit(method, epochs, seed)
+    model = task.fit(method, seed)
     found = {"seconds": time.process_time() - start, "score": task.score_of(model)}
     if name == next(iter(TASKS)):
         with warnings.catch_warnings():
@@ -257,7 +258,7 @@ def draw(results, path):
 def main():
     """Measure, print, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer sets, sizes, epochs and seeds")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the sets, and fewer sizes")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder of the real data")
     parser.add_argument("--jobs", type=int, default=2, help="fits at the same time, one core each")
     parser.add_argument("--output", type=Path, default=Path("compare_methods"), help=".json and .png are added")
@@ -269,8 +270,8 @@ def main():
     if args.cost_of:
         measure_cost(args.cost_of, args.sizes, args.most_seconds)
         return
-    sizes = [10, 100, 300, 1000] if args.quick else [10, 30, 100, 300, 1000, 3000]
-    epochs, part, most_seconds = (8, 4, 5) if args.quick else (30, 1, 20)
+    sizes = [10, 100, 1000, 3000] if args.quick else [10, 30, 100, 300, 1000, 3000, 10_000]
+    part, most_seconds = (4, 5) if args.quick else (1, 20)
     start = time.perf_counter()
     results = {}
     with ProcessPoolExecutor(args.jobs) as pool:
@@ -282,7 +283,7 @@ def main():
         jobs = {}
         for name in names:
             for method in METHODS:
-                run = partial(evaluate, method, name, TASKS[name][1] // part, epochs, args.data)
+                run = partial(evaluate, method, name, TASKS[name][1] // part, args.data)
                 jobs[method, name] = [pool.submit(run, seed) for seed in range(args.seeds)]
         for (method, name), futures in jobs.items():
             found = [future.result() for future in futures]
