@@ -11,12 +11,11 @@ Each method is an estimator of this package: Deep Sets as one net and as the def
   its own for each method, and the memory that the process took on top; the exponent is the slope of the logarithms
   between the last two sizes. A size is left out where the last one foretells more than 20 seconds (5 with
   ``--quick``) or 4 GB.
-- **Invariance**: the largest change of a probability or value under another order, more padding and other batches
-  (``check_invariance``), and the number of weights, both of the fit on ``max``.
+- **Invariance**: the largest change of a value, as a part of the largest, under another order, more padding and
+  other batches (``check_invariance``), and the number of weights, both of the fit on ``max``.
 - **Scores** on test sets that are the same for all methods: of one split, and the mean of ``--seeds`` seeds, by
   default one. MAE and MSE: the lower the better. All have the defaults of the estimators but for 30 epochs at most.
-  The real data are no part of the project: ``--data`` names their folder, and tasks without
-  their file are left out.
+  The real data are no part of the project: ``--data`` names their folder, and tasks without their file are left out.
 
 It prints Markdown, and writes ``compare_methods.json`` and, with matplotlib, ``compare_methods.png``.
 """
@@ -211,7 +210,7 @@ def evaluate(method, name, n, data, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             report = check_invariance(model, task.test[0][:60])
-        # in units of the values, whose range is 0 to 100
+        # as a part of the largest value
         found |= {key: getattr(report, key) for key in ("shuffled_elements", "more_padding", "other_batches")}
         found["weights"] = sum(weight.numel() for weight in model.net_.module_.parameters())
     return found
