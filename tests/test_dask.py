@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sk_deepsets import DeepSetsRegressor, RaggedSets
 
 distributed = pytest.importorskip("dask.distributed", reason='needs pip install ".[dask]"')
+dd = pytest.importorskip("dask.dataframe")
 
 N = 240
 RNG = np.random.default_rng(0)
@@ -19,14 +20,22 @@ SETS = RaggedSets.from_frame(EVENTS, by="customer")
 REG = DeepSetsRegressor(n_members=1, max_epochs=2, random_state=0)
 
 
-@pytest.fixture(scope="module")
-def client():
+def predict_part(part, model):
+    if part.empty:  # such as a part of a shuffled table that no id came to
+        return pd.Series(dtype="float64", name="prediction", index=pd.Index([], dtype="int64", name="customer"))
+    sets = RaggedSets.from_frame(part, by="customer")
+    return pd.Series(model.predict(sets), index=sets.index, name="prediction")
+
+
+def test_a_cluster_searches_as_one_process_does_and_predicts_each_set_once():
+    # in one test, since a cluster takes seconds to start
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        yield client
+        check_search(client)
+        check_parts_of_a_table()
 
 
-def test_a_search_on_a_cluster_is_the_serial_one(client):
+def check_search(client):
     search = GridSearchCV(REG, {"pool_type": ["mean", "max"]}, cv=2)
     y = SETS.sizes * 1.0
     wanted = search.fit(SETS, y).cv_results_
@@ -38,15 +47,8 @@ def test_a_search_on_a_cluster_is_the_serial_one(client):
     assert len(on_cluster) == 1  # the sets were sent once, not once for each fit
 
 
-def predict_part(part, model):
-    if part.empty:  # such as a part of a shuffled table that no id came to
-        return pd.Series(dtype="float64", name="prediction", index=pd.Index([], dtype="int64", name="customer"))
-    sets = RaggedSets.from_frame(part, by="customer")
-    return pd.Series(model.predict(sets), index=sets.index, name="prediction")
-
-
-def test_parts_of_a_table_hold_whole_sets_after_a_shuffle(client):
-    dd = pytest.importorskip("dask.dataframe")
+def check_parts_of_a_table():
+    """Parts of a table hold whole sets after a shuffle."""
     model = REG.fit(SETS, SETS.sizes)
     wanted = pd.Series(model.predict(SETS), index=SETS.index, name="prediction")
     table = dd.from_pandas(EVENTS, npartitions=7, sort=False)
