@@ -117,7 +117,7 @@ def set_cases():
 
 def element_cases():
     """Estimators with one answer per element, by their names."""
-    options = {"hidden_dims": (8, 8), **FAST}
+    options = {"n_members": 1, "hidden_dims": (8, 8), **FAST}
     yield "each", DeepSetsElementClassifier, options, SETS, OF_ELEMENTS
     yield "one-per-set", DeepSetsElementClassifier, {**options, "target": "one_per_set"}, SETS, CHOSEN
     for loss in ("listnet", "lambdarank"):
@@ -135,6 +135,11 @@ def element_cases():
         of_loss = {**options, "loss": loss, "quantile": 0.3 if loss == "quantile" else None}
         yield f"element-{loss}", DeepSetsElementRegressor, of_loss, SETS, [np.exp(one / 9) for one in GRADES]
     yield "element-context", DeepSetsElementRegressor, {**options, "fusion_type": "film"}, FRAME, of_frame
+    pack = {"n_members": 8, "hidden_dims": (8, 8), **TRAINED}
+    yield "element-pack", DeepSetsElementClassifier, {**pack, "layer_norm": True}, SETS, OF_ELEMENTS
+    context = {**pack, "fusion_type": "add", "target": "one_per_set"}
+    chosen = [np.arange(len(one)) == 0 for one in FRAME["sets"]]
+    yield "choice-pack", DeepSetsElementClassifier, context, FRAME, chosen
 
 
 CASES = {name: Case(partial(cls, **options), X, y) for name, cls, options, X, y in (*set_cases(), *element_cases())}

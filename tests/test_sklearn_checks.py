@@ -119,8 +119,8 @@ ESTIMATORS = [
     RowSetRegressor(n_members=MEMBERS),
     RowSetClassifier(n_members=1),
     RowSetRegressor(n_members=1),
-    RowElementClassifier(),
-    RowElementRegressor(),
+    RowElementClassifier(n_members=MEMBERS),
+    RowElementRegressor(n_members=1),
     RowPadder(),
     RowElementTransformer(StandardScaler()),
     RowAggregator(),
@@ -143,9 +143,8 @@ IN_FLOAT64 = {
 
 def expected_failures(estimator):
     """By name of the check, why it fails."""
-    if getattr(estimator, "n_members", None) == MEMBERS:
-        return FOLDS
-    return EXPECTED_FAILURES.get(type(estimator).__name__, {})
+    folds = FOLDS if getattr(estimator, "n_members", None) == MEMBERS else {}
+    return folds | EXPECTED_FAILURES.get(type(estimator).__name__, {})
 
 
 @pytest.fixture

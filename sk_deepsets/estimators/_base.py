@@ -67,6 +67,10 @@ class DeepSetsBase(BaseEstimator):
         layout : Layout
         """
 
+    def _split(self, X, answers, sets):
+        """Answers for all rows of y in the form that ``predict`` gives them in."""
+        return answers
+
     def _class_weight(self):
         """Weights of classes; None of a regressor."""
 
@@ -185,7 +189,8 @@ class DeepSetsBase(BaseEstimator):
         )
         out_of_fold = {}
         if not fitted.has_seen_all:
-            out_of_fold = _out_of_fold(selector.out_of_fold_.numpy(), target, encoded, sample_weight, plan)
+            prediction, score = _out_of_fold(selector.out_of_fold_.numpy(), target, encoded, sample_weight, plan)
+            out_of_fold = {"oof_prediction_": self._split(X, prediction, sets), "oof_score_": score}
         if X_val is not None:
             apart = columns_apart(data.valid.X, sets, names)
             note = apart and apart + ROUTED
@@ -347,14 +352,15 @@ class DeepSetsBase(BaseEstimator):
 
 
 def _out_of_fold(outputs, target, encoded, weight, plan):
-    """The attributes with the out-of-fold predictions, from outputs (n_sets, n_outputs)."""
-    predicted = plan.fold >= 0
-    outputs = outputs[predicted]
-    answers = target.answers(outputs)
-    prediction = np.full((plan.n_sets, *answers.shape[1:]), np.nan)
-    prediction[predicted] = answers
-    score = target.score(encoded.values[predicted], outputs, None if weight is None else weight[predicted])
-    return {"oof_prediction_": prediction, "oof_score_": score}
+    """Out-of-fold predictions and their score, from outputs of the sets, or of their elements, (n, n_outputs)."""
+    sets, predicted = encoded.sets, plan.fold >= 0
+    rows = predicted[sets.segments] if target.per_element else predicted
+    part, part_outputs = sets[np.flatnonzero(predicted)], outputs[rows]
+    answers = target.answers(part_outputs, part)
+    prediction = np.full((len(outputs), *answers.shape[1:]), np.nan)
+    prediction[rows] = answers
+    part_weight = None if weight is None else weight[predicted]
+    return prediction, target.score(encoded.values[rows], part_outputs, part_weight, part)
 
 
 def batch_size(dataset):

@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._element_scorer import element_scorer
-from sk_deepsets.estimators._inputs import input_layers, sum_scale
+from sk_deepsets.estimators._folds import FEWEST_SETS
+from sk_deepsets.estimators._inputs import element_ensemble_inputs, input_layers, sum_scale
 from sk_deepsets.estimators._parameters import ElementParameters, check_widths
 from sk_deepsets.estimators._supervised import LOSS, SetClassifierMixin, SetRegressorMixin
-from sk_deepsets.estimators._variants import SINGLE_NET
-from sk_deepsets.nn import DeepSetsEquivariant
+from sk_deepsets.estimators._variants import SINGLE_NET, adapted, layout
+from sk_deepsets.nn import DeepSetsEquivariant, ElementEnsemble
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.targets import (
     ChosenElementTarget,
@@ -77,14 +78,15 @@ class ElementEstimator(DeepSetsBase):
         return float(metric(targets[labelled], answers[labelled], weight))
 
     def _choose_layout(self, n_sets, n_elements):
-        return SINGLE_NET
+        if self.n_members == "auto" and n_sets < FEWEST_SETS:
+            return SINGLE_NET
+        return layout(self.n_members, n_sets, n_elements)
 
     def _make_core(self, encoded, weight, target, encoder, layout):
         sets = encoded.sets
-        dims = input_layers(sets, encoder, weight, standardize=self.standardize) | {
+        dims = {
             "hidden_dims": check_widths(self.hidden_dims, "hidden_dims"),
             "pool_type": self.pool_type,
-            "dropout": self.dropout,
             "activation": self.activation,
             "residual": self.residual,
             "layer_norm": self.layer_norm,
@@ -92,7 +94,16 @@ class ElementEstimator(DeepSetsBase):
         }
         if sets.context is not None:
             dims["fusion_type"] = self.fusion_type
-        return DeepSetsEquivariant, dims
+        if layout.n_folds > 1:
+            variants = adapted(layout.variants, dropout=self.dropout, standardize=self.standardize)
+            inputs = element_ensemble_inputs(variants, sets, encoder, weight, self.standardize)
+            prior = {"link": target.link, "prior": target.prior(encoded, weight).tolist()}
+            return ElementEnsemble, {"variants": variants, "n_folds": layout.n_folds, **dims, **inputs, **prior}
+        dims["dropout"] = 0.0 if self.dropout == "auto" else self.dropout
+        return DeepSetsEquivariant, dims | input_layers(sets, encoder, weight, standardize=self.standardize)
+
+    def _split(self, X, answers, sets):
+        return split_like(X, answers, sets)
 
 
 @with_parameters

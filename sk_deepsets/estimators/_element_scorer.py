@@ -7,13 +7,13 @@ from inspect import signature
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.metrics import check_scoring, get_scorer, ndcg_score
+from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import _MetadataRequester, get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.sets import check_sets
-from sk_deepsets.targets import check_weight
+from sk_deepsets.targets import check_weight, mean_ndcg
 
 
 def element_scorer(scoring):
@@ -23,7 +23,7 @@ def element_scorer(scoring):
     ----------
     scoring : str or scorer
         A name that :func:`sklearn.metrics.get_scorer` knows, such as ``"roc_auc"``, or what ``make_scorer`` returns.
-        For rankings ``"ndcg"``, or ``"ndcg@5"`` for the first five: the mean over the sets, see :func:`mean_ndcg`.
+        For rankings ``"ndcg"``, or ``"ndcg@5"`` for the first five: the mean over the sets.
 
     Returns
     -------
@@ -46,38 +46,6 @@ def element_scorer(scoring):
     if isinstance(scoring, str) and re.fullmatch(r"ndcg(@[1-9]\d*)?", scoring):
         return _RankingScorer(int(scoring[5:]) if "@" in scoring else None)
     return _ElementScorer(check_scoring(scoring=get_scorer(scoring)))
-
-
-def mean_ndcg(relevance, scores, segments, k=None):
-    """The mean of :func:`sklearn.metrics.ndcg_score` over sets (Järvelin and Kekäläinen, 2002).
-
-    Parameters
-    ----------
-    relevance : ndarray of shape (n_elements,)
-        Non-negative grades, which are used as gains; NaN for elements without a grade.
-    scores : ndarray of shape (n_elements,)
-    segments : ndarray of int, shape (n_elements,)
-        The set of each element, in ascending order.
-    k : int, optional
-        Number of top-ranked elements that count; None: all.
-
-    Returns
-    -------
-    float
-        The mean over sets with two or more graded elements that are not all 0; NaN if there are none.
-    """
-    graded = ~np.isnan(relevance)
-    relevance, scores, segments = relevance[graded], scores[graded], segments[graded]
-    if (relevance < 0).any():
-        raise ValueError(f"ndcg requires grades of at least 0, but got {relevance.min()}.")
-    sizes = np.bincount(segments)
-    counted = (sizes > 1) & (np.bincount(segments, relevance) > 0)
-    total = 0.0
-    for size in np.unique(sizes[counted]):  # sets of one size are a table
-        rows = (counted & (sizes == size))[segments]
-        tables = (values[rows].reshape(-1, size) for values in (relevance, scores))
-        total += ndcg_score(*tables, k=k) * rows.sum() / size
-    return float(total / counted.sum()) if counted.any() else np.nan
 
 
 class _RankingScorer(_MetadataRequester):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sk_deepsets.nn import Columns, MixedColumns, Scalings, Standardize, Statistics
+from sk_deepsets.nn import Columns, MixedColumns, RelativeColumns, Scalings, Standardize, Statistics
 from sk_deepsets.preprocessing import mean_and_scale
 from sk_deepsets.training import SetBatches, SetDataset
 
@@ -123,19 +123,55 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
 
 def ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The arguments of an ensemble that depend on the data: scalings of elements, of statistics and of the context."""
-    rows, row_weight, numbers = learned_from(sets, weight)
+    elements, numbers = _element_columns(variants, sets, encoder, weight, standardize)
+    return {"elements": elements, **_set_inputs(variants, sets, encoder, weight, standardize, elements, numbers)}
+
+
+def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
+    """The same for an ensemble whose elements are seen beside the others of their set."""
+    plain, numbers = _element_columns((), sets, encoder, weight, standardize)
+    relative = RelativeColumns(_units(plain, standardize), plain.n_numbers)
+    some = np.arange(len(sets)) if weight is None or not weight.any() else np.flatnonzero(weight)
+    # of whole sets, with about as many elements as scalings are learned from
+    some = some[:: max(1, int(sets.sizes[some].sum()) // ENOUGH_ELEMENTS)]
+    table = _of_batches(relative, SetDataset(sets).subset(some))
+    element_weight = None if weight is None else np.repeat(weight[some], sets.sizes[some])
+    # in float64 the deviations have no more rounding than statistics, but the numbers that of their own dtype
+    rounding = 2 * float(np.finfo(sets.elements.dtype).eps) if sets.elements.dtype.kind == "f" else 0.0
     names = {name for variant in variants for name in variant.elements}
-    elements = learn_columns(rows, encoder.n_categories, row_weight, names, standardize)
-    units = elements.scalings.robust if standardize else elements.scalings.standardize
-    statistics = Statistics(units, elements.n_numbers)
+    resolution = max(RESOLUTION, rounding)
+    elements = learn_columns(table, encoder.n_categories, element_weight, names, standardize, resolution)
+    set_inputs = _set_inputs(variants, sets, encoder, weight, standardize, plain, numbers)
+    return {"relative": relative, "elements": elements, **set_inputs}
+
+
+def _element_columns(variants, sets, encoder, weight, standardize):
+    """The scalings of the elements, and the sets that they are learned from, see ``learned_from``."""
+    rows, row_weight, numbers = learned_from(sets, weight)
+    names = {name for variant in variants for name in variant.elements} or {"standard"}
+    return learn_columns(rows, encoder.n_categories, row_weight, names, standardize), numbers
+
+
+def _units(elements, standardize):
+    """What sums over a set are in."""
+    return elements.scalings.robust if standardize else elements.scalings.standardize
+
+
+def _of_batches(function, dataset):
+    """What a function of packed sets gives for all of a data set."""
+    batches = SetBatches(dataset, 1, max_elements=65_536)
+    return torch.cat([function(batch.packed) for batch, _ in batches]).numpy()
+
+
+def _set_inputs(variants, sets, encoder, weight, standardize, elements, numbers):
+    """Scalings of the statistics and of the context; statistics are those of the sets ``numbers``, None: of all."""
+    statistics = Statistics(_units(elements, standardize), elements.n_numbers)
     names = {name for variant in variants for name in variant.statistics} or {"standard"}
     dataset, set_weight = SetDataset(sets), weight
     if numbers is not None:
         dataset, set_weight = dataset.subset(numbers), None if weight is None else weight[numbers]
-    batches = SetBatches(dataset, 1, max_elements=65_536)
-    table = torch.cat([statistics(batch.packed) for batch, _ in batches]).numpy()
+    table = _of_batches(statistics, dataset)
     found = {
-        "elements": elements,
         "statistics": statistics,
         "statistic_columns": learn_columns(table, [], set_weight, names, standardize, RESOLUTION),
     }

@@ -102,14 +102,32 @@ class ElementArchitecture:
     pool_type: str = parameter(
         "max", '{"max", "sum"}', "How the elements of a set are pooled in each layer.", StrOptions({"max", "sum"})
     )
-    dropout: float = parameter(
-        0.0, "float", "Share of the hidden units dropped in training.", Interval(Real, 0, 1, closed="left")
+    dropout: float | str = parameter(
+        "auto",
+        'float or "auto"',
+        """Share of the hidden units dropped in training. ``"auto"``: 0.3 in most members of an ensemble; 0 in the
+        others and in a single net.""",
+        Interval(Real, 0, 1, closed="left"),
+        StrOptions({"auto"}),
     )
     residual: bool = parameter(
         False, "bool", "Whether to add skip connections between layers of the same width.", "boolean"
     )
     layer_norm: bool = parameter(
         False, "bool", "Whether to normalise the hidden features of each element before each activation.", "boolean"
+    )
+    n_members: int | str = parameter(
+        "auto",
+        'int or "auto"',
+        """Number of nets in the *ensemble*; they are trained at the same time and averaged. A member sees each element
+        with its deviation from the mean of its set, its rank in the set, and statistics of the set; members differ in
+        the scaling of these (standardised, mapped to normal quantiles, or piecewise linear between quantiles) and in
+        dropout. Each holds out one fold of the sets; the out-of-fold predictions determine the number of epochs, the
+        weights of the members in the average, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
+        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one with fewer than four sets. 1: one plain net,
+        exactly as in the formula, which sees the elements as they are.""",
+        Interval(Integral, 1, None, closed="left"),
+        StrOptions({"auto"}),
     )
 
 

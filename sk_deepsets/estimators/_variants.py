@@ -56,7 +56,7 @@ def layout(n_members, n_sets, n_elements):
     return Layout(VARIANTS[n_variants], n_members // n_variants)
 
 
-def adapted(variants, *, dropout, pool_type, additive, standardize):
+def adapted(variants, *, dropout, standardize, pool_type="auto", additive=False):
     """The variants, with the user's parameters for all members.
 
     Parameters

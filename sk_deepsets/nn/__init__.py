@@ -7,14 +7,15 @@ True or 1 where there is an element. Phi runs on real elements only, however muc
 from sk_deepsets.nn._attention import InducedAttention
 from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._deep_sets import DeepSets
-from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack, Variant
+from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
+from sk_deepsets.nn._element_ensemble import ElementEnsemble, ElementStack
 from sk_deepsets.nn._encoder import ENCODERS
 from sk_deepsets.nn._ensemble import Ensemble, Inputs, Stack
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant, PermutationEquivariantLayer
 from sk_deepsets.nn._fusion import Fusion
 from sk_deepsets.nn._invariant import DeepSetsConditional, DeepSetsInvariant
-from sk_deepsets.nn._layers import Layers, MemberEmbedding, MemberLinear
+from sk_deepsets.nn._layers import Layers, MemberEmbedding, MemberLinear, MemberNorm
 from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._links import LINKS, ChoiceDecoder, Decoder, even_weights, linked_mean
 from sk_deepsets.nn._losses import (
@@ -26,6 +27,7 @@ from sk_deepsets.nn._losses import (
     PinballLoss,
     log_softmax_over_sets,
     member_losses,
+    output_losses,
     row_losses,
     softmax_over_sets,
 )
@@ -33,6 +35,8 @@ from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack, pad, unpack
 from sk_deepsets.nn._pools import POOL_TYPES, POOLS
+from sk_deepsets.nn._relative_columns import RelativeColumns
+from sk_deepsets.nn._scaled_ensemble import Variant
 from sk_deepsets.nn._scalings import PiecewiseLinear, Quantiles, Scalings, SmoothClip, Standardize
 from sk_deepsets.nn._set_pooling import SetPooling, masked_pool
 from sk_deepsets.nn._statistics import Statistics
@@ -40,8 +44,9 @@ from sk_deepsets.nn._statistics import Statistics
 # What a model of this package consists of, and a file may hold.
 MODULES = (
     *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
+    *(ElementEnsemble, ElementStack, RelativeColumns),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
-    *(MemberLinear, MemberEmbedding, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
+    *(MemberLinear, MemberEmbedding, MemberNorm, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
     *ENCODERS.values(),
     *POOLS.values(),
 )
@@ -61,6 +66,7 @@ __all__ = [
     "DeepSetsEquivariant",
     "DeepSetsInvariant",
     "Dropout",
+    "ElementEnsemble",
     "Ensemble",
     "GammaNLLLoss",
     "InducedAttention",
@@ -75,6 +81,7 @@ __all__ = [
     "PackedSets",
     "PermutationEquivariantLayer",
     "PinballLoss",
+    "RelativeColumns",
     "Scalings",
     "SetPooling",
     "Stack",
@@ -89,6 +96,7 @@ __all__ = [
     "log_softmax_over_sets",
     "masked_pool",
     "member_losses",
+    "output_losses",
     "pack",
     "pad",
     "random_generator",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._deep_sets import DeepSets
-from sk_deepsets.nn._ensemble import Ensemble, Inputs, Stack
+from sk_deepsets.nn._ensemble import Inputs
 from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, input_options
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 from sk_deepsets.nn._statistics import Statistics
 
@@ -24,22 +25,7 @@ from sk_deepsets.nn._statistics import Statistics
 SCALED_AT_ONCE = 16_777_216
 
 
-class Variant(NamedTuple):
-    """How the members of a stack see the sets."""
-
-    elements: tuple[str, ...]
-    """The scalings of the elements that phi takes"""
-    statistics: tuple[str, ...] = ()
-    """The scalings of the statistics of the set that rho takes beside the pooled vector"""
-    dropout: float = 0.0
-    """Share of the pooled values, and of rho's hidden units, dropped in training"""
-    sums: bool = False
-    """Whether sums over the set take the place of means"""
-    label_smoothing: float = 0.0
-    """Share of the probability that is given to all classes alike in training"""
-
-
-class DeepSetsStack(Stack):
+class DeepSetsStack(VariantStack):
     """Deep Sets of one variant, side by side.
 
     Parameters
@@ -68,27 +54,18 @@ class DeepSetsStack(Stack):
         pool_type: PoolType,
         **options: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(variant, elements, statistics)
         layers = Layers(n_folds)
-        self.variant, self.label_smoothing = variant, variant.label_smoothing
-        self.element_places = elements.places(variant.elements)
-        self.statistic_places = statistics.places(variant.statistics)
-        input_layer, input_dim = elements.input_layer(variant.elements, layers)
-        if context is not None:
-            context_layer, context_dim = context.input_layer(context.scalings.names, layers)
-            options |= {"context_layer": context_layer, "context_dim": context_dim}
         pools = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
         if variant.sums:
             pools = tuple("sum" if name == "mean" else name for name in pools)
         self.net = DeepSets(
-            input_dim,
             output_dim=output_dim,
             pool_type=pools,
-            statistics_dim=statistics.input_layer(variant.statistics, layers)[1],
             pooled_dropout=variant.dropout,
             rho_dropout=variant.dropout,
-            input_layer=input_layer,
             layers=layers,
+            **input_options(variant, layers, elements, statistics, context),
             **options,
         )
         last: Any = self.net.rho[-1]
@@ -142,15 +119,11 @@ class DeepSetsStack(Stack):
 
     def _outputs(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None) -> Tensor:
         """Outputs (K, b, o) for pooled vectors and contexts of all members, and statistics that they share."""
-        taken = None
-        if self.statistic_places:
-            assert statistics is not None
-            taken = take_columns(statistics, self.statistic_places)
-        outputs = self.net.read_out(pooled, context, taken)
+        outputs = self.net.read_out(pooled, context, self.own_statistics(statistics))
         return outputs.view(self.net.n_members, -1, outputs.shape[1])
 
 
-class DeepSetsEnsemble(Ensemble):
+class DeepSetsEnsemble(ScaledEnsemble):
     """The weighted mean of Deep Sets that see the sets in several ways.
 
     Parameters
@@ -191,9 +164,7 @@ class DeepSetsEnsemble(Ensemble):
         columns = (elements, statistic_columns, context)
         arguments = (n_folds, *columns, output_dim, start, pool_type)
         stacks = [DeepSetsStack(variant, *arguments, **options) for variant in variants]
-        super().__init__(stacks, n_folds, link, start.tolist())
-        self.elements, self.statistics = elements, statistics
-        self.statistic_columns, self.context = statistic_columns, context
+        super().__init__(stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context)
 
     @property
     def pooling(self) -> SetPooling:  # type: ignore[override]  # stacks may come and go
@@ -210,15 +181,9 @@ class DeepSetsEnsemble(Ensemble):
         """See :class:`Model`."""
         return self.stacks[0].net.is_elementwise
 
-    @property
-    def scaled_width(self) -> int:
-        """See :class:`Ensemble`."""
-        return self.elements.width
-
     def inputs(self, packed: PackedSets, context: Tensor | None = None) -> Inputs:
         """Scaled elements, statistics and context."""
-        statistics = self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
-        context = None if context is None or self.context is None else self.context(context)
+        context, statistics = self.scaled_sets(packed, context)
         # an export knows no sizes, which come last therefore
         if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)
@@ -259,8 +224,3 @@ class DeepSetsEnsemble(Ensemble):
     def width(self) -> int:
         """See :class:`Model`."""
         return max(self.elements.width, *(stack.net.width() for stack in self.stacks))
-
-    @property
-    def reads_statistics(self) -> bool:
-        """See :class:`Model`."""
-        return any(stack.variant.statistics for stack in self.stacks)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from sk_deepsets.nn._dropout import Dropout
-from sk_deepsets.nn._layers import MakeLinear
+from sk_deepsets.nn._layers import ONE_NET, Layers, MakeLinear, repeat_rows, share_rows
 from sk_deepsets.nn._mlp import make_activation
 from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets, pack, unpack
@@ -72,11 +72,13 @@ class PermutationEquivariantLayer(nn.Module):
         Tensor of shape (b, m, output_dim), 0 under the mask; (n, output_dim) for PackedSets
         """
         packed = pack(x, mask)
+        return unpack(self.Lambda(packed.elements) + packed.spread(self.Gamma(self.pool(packed))), x, mask)
+
+    def pool(self, packed: PackedSets) -> Tensor:
+        """What Gamma takes of each set, (b, input_dim)."""
         if self.pool_type == "max":
-            pooled = packed.max(packed.elements)  # (b, input_dim)
-        else:
-            pooled = packed.sum(packed.elements) * self.sum_scale
-        return unpack(self.Lambda(packed.elements) + packed.spread(self.Gamma(pooled)), x, mask)
+            return packed.max(packed.elements)
+        return packed.sum(packed.elements) * self.sum_scale
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows of the pool."""
@@ -113,6 +115,10 @@ class DeepSetsEquivariant(SetModel):
         How elements see the context, as in :class:`DeepSetsConditional`; in the first layer.
     input_layer, context_layer : nn.Module, optional
         What packed elements, and the context, go through before the first layer.
+    statistics_dim : int, default=0
+        Width of the statistics of a set that the first layer sees, too.
+    member_layers : Layers
+        Makes all layers with weights: those of one net, or of the members of a stack.
 
     Attributes
     ----------
@@ -148,21 +154,34 @@ class DeepSetsEquivariant(SetModel):
         fusion_type: str = "concat",
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
+        statistics_dim: int = 0,
+        member_layers: Layers = ONE_NET,
     ) -> None:
         first_dim = [*hidden_dims, output_dim][0]
-        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer)
+        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer, member_layers)
+        self.member_layers = member_layers
+        is_moved = input_layer is not None or (context_dim is not None and fusion_type != "film")
+        self.shares_elements = member_layers.n_members is not None and not is_moved
         self.residual = residual
         # a ModuleList rather than a Sequential, since each layer takes the mask (or the cuts) along
         self.layers = nn.ModuleList(
-            PermutationEquivariantLayer(before, after, pool_type, sum_scale=sum_scale)
+            PermutationEquivariantLayer(before, after, pool_type, sum_scale=sum_scale, linear=member_layers.linear)
             for before, after in pairwise([self.fused_dim, *hidden_dims, output_dim])
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) if layer_norm else nn.Identity() for dim in hidden_dims)
+        make_norm = member_layers.norm if layer_norm else nn.Identity
+        self.norms = nn.ModuleList(make_norm(dim) for dim in hidden_dims)
+        self.statistics_layer = member_layers.linear(statistics_dim, first_dim, bias=False) if statistics_dim else None
         self.activation = make_activation(activation)
         self.dropout = Dropout(dropout)
         self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim, sum_scale)
 
-    def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor | PackedSets,
+        mask: Tensor | None = None,
+        context: Tensor | None = None,
+        statistics: Tensor | None = None,
+    ) -> Tensor:
         """One output for each element, or with ``final_pool`` for each set.
 
         Parameters
@@ -171,24 +190,51 @@ class DeepSetsEquivariant(SetModel):
         mask : Tensor of shape (b, m), optional
             True or non-zero where there is an element; None: everywhere.
         context : Tensor of shape (b, context_dim), optional
+        statistics : Tensor of shape (b, statistics_dim), optional
 
         Returns
         -------
         Tensor
             Of shape (b, m, output_dim), 0 under the mask ((n, output_dim) for PackedSets); of shape
-            (b, output_dim) with ``final_pool``.
+            (b, output_dim) with ``final_pool``. Of a stack of K members, those of member 0 come first, (K * n, o).
         """
-        packed, modulate = self.fuse(pack(x, mask), None if context is None else self.context_layer(context))
+        packed, output = self._first_layer(pack(x, mask), context, statistics)
         for number, layer in enumerate(self.layers):
-            output = layer(packed)
-            if number == 0 and modulate is not None:
-                output = modulate(output)
+            if number:
+                output = layer(packed)
             if number < len(self.norms):
                 output = self.dropout(self.activation(self.norms[number](output)))
                 if self.residual and output.shape == packed.elements.shape:
                     output = packed.elements + output
             packed = packed._replace(elements=output)
         return unpack(packed.elements, x, mask) if self.final_pool is None else self.final_pool(packed)
+
+    def _first_layer(
+        self, packed: PackedSets, context: Tensor | None, statistics: Tensor | None
+    ) -> tuple[PackedSets, Tensor]:
+        """The elements of each member, and the output of the first layer for them."""
+        n_members = self.n_members
+        if context is not None:
+            context = self.context_layer(repeat_rows(context, n_members))
+        first = self.layers[0]
+        if self.shares_elements:  # what all members take is pooled once
+            pooled = share_rows(first.pool(packed), n_members)
+            packed, modulate = self.fuse(packed.repeated(n_members, share_rows(packed.elements, n_members)), context)
+            output = first.Lambda(packed.elements) + packed.spread(first.Gamma(pooled))
+        else:
+            members = packed.repeated(n_members, repeat_rows(packed.elements, n_members))
+            packed, modulate = self.fuse(members, context)
+            output = first(packed)
+        if self.statistics_layer is not None and statistics is not None:
+            shared = self.member_layers.n_members is not None
+            rows = share_rows(statistics, n_members) if shared else statistics
+            output = output + packed.spread(self.statistics_layer(rows))
+        return packed, output if modulate is None else modulate(output)
+
+    @property
+    def n_members(self) -> int:
+        """How many nets run side by side; read from the weights, since a call may be given those of some members."""
+        return 1 if self.member_layers.n_members is None else next(self.parameters()).shape[0]
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""

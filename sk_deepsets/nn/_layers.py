@@ -73,6 +73,21 @@ class MemberEmbedding(nn.Module):
         return vectors * (codes > 0).unsqueeze(1)
 
 
+class MemberNorm(nn.Module):
+    """Layer normalisation (Ba et al., 2016) of rows (K * n, dim) with a scale and a bias of each of K members."""
+
+    def __init__(self, n_members: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_members, dim))
+        self.bias = nn.Parameter(torch.zeros(n_members, dim))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Normalise each row."""
+        n_members, dim = self.weight.shape
+        normed = nn.functional.layer_norm(rows, (dim,)).view(n_members, rows.shape[0] // n_members, dim)
+        return torch.addcmul(self.bias.unsqueeze(1), normed, self.weight.unsqueeze(1)).flatten(0, 1)
+
+
 class Layers(NamedTuple):
     """Makes layers with weights: torch's own for one net, or those of the members of a stack."""
 
@@ -89,6 +104,10 @@ class Layers(NamedTuple):
         if self.n_members is not None:
             return MemberEmbedding(self.n_members, n_categories + 1, dim)
         return nn.Embedding(n_categories + 1, dim, padding_idx=0)
+
+    def norm(self, dim: int) -> nn.Module:
+        """A layer normalisation."""
+        return nn.LayerNorm(dim) if self.n_members is None else MemberNorm(self.n_members, dim)
 
     def join(self, layer: nn.Module, inputs: Sequence[Tensor]) -> Tensor:
         """The output of a linear map for its inputs side by side."""

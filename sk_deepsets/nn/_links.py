@@ -82,6 +82,15 @@ def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
         return (weights * outputs).sum(dim=0)
     logs = weights.log()
     if link == "sigmoid":
-        yes, no = ((logs + logsigmoid(signed)).logsumexp(dim=0) for signed in (outputs, -outputs))
+        yes, no = (_log_of_sum(logs + logsigmoid(signed)) for signed in (outputs, -outputs))
         return yes - no
-    return (logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs)).logsumexp(dim=0)
+    return _log_of_sum(logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs))
+
+
+def _log_of_sum(logs: Tensor) -> Tensor:
+    """The logarithm of the sum of what logarithms (k, n, o) are of: (n, o)."""
+    if not torch.compiler.is_compiling():
+        return logs.logsumexp(dim=0)
+    # an exported program does not know whether there are elements, which logsumexp asks
+    largest = logs.amax(dim=0)
+    return (logs - largest).exp().sum(dim=0).log() + largest

@@ -114,20 +114,31 @@ def row_losses(losses: Tensor, weight: Tensor | None) -> Tensor:
     return losses.mean(dim=2)
 
 
+def output_losses(criterion: nn.Module, outputs: Tensor, target: Tensor, packed: PackedSets | None) -> Tensor:
+    """The losses (k, b, o) of outputs (k, b, o) for targets that they share; of a :class:`LossOfSets`, (k, b, 1)."""
+    repeated = target.expand(len(outputs), *target.shape).flatten(0, 1)
+    rows = outputs.flatten(0, 1)
+    if isinstance(criterion, LossOfSets):
+        assert packed is not None
+        return criterion(rows, repeated, packed.repeated(len(outputs), rows)).view(len(outputs), -1, 1)
+    return criterion(rows, repeated).view(*outputs.shape[:2], -1)
+
+
 def member_losses(
     criterion: nn.Module,
     outputs: Tensor,
     target: Tensor,
     label_smoothing: Sequence[float],
     weight: Tensor | None = None,
+    packed: PackedSets | None = None,
 ) -> Tensor:
     """The loss of each set for each member, (K, b), of outputs (K, b, o) for targets that all members share.
 
     ``label_smoothing`` is that of each member: which share of the probability is given to all classes alike.
-    ``weight`` is that of the sets (b,), or of each of their outputs (b, o).
+    ``weight`` is that of the sets (b,), or of each of their outputs (b, o). Of elements, (K, n, o), losses are (K, n),
+    or of a :class:`LossOfSets`, which ``packed`` tells the sets, (K, b).
     """
-    repeated = target.expand(len(outputs), *target.shape).flatten(0, 1)
-    losses = criterion(outputs.flatten(0, 1), repeated).view(*outputs.shape[:2], -1)
+    losses = output_losses(criterion, outputs, target, packed)
     classifies = isinstance(criterion, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
     if classifies and any(label_smoothing):
         if isinstance(criterion, nn.CrossEntropyLoss):

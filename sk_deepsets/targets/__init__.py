@@ -9,6 +9,7 @@ from sk_deepsets.targets._elements import (
     ElementValueTarget,
     RankingTarget,
 )
+from sk_deepsets.targets._ndcg import mean_ndcg
 from sk_deepsets.targets._target import Encoded, Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 
@@ -34,4 +35,5 @@ __all__ = [
     "check_one_for_each_set",
     "check_weight",
     "has_several_labels",
+    "mean_ndcg",
 ]

@@ -85,7 +85,7 @@ class ClassTarget(Target):
         others[rows, columns] = -np.inf
         return outputs[rows, columns] - logsumexp(others, axis=1)
 
-    def score(self, values, outputs, weight):
+    def score(self, values, outputs, weight, sets):
         """Accuracy."""
         return float(np.average(outputs.argmax(axis=1) == values, weights=weight))
 
@@ -170,7 +170,7 @@ class LabelsTarget(Target):
         sets, values, weight, _ = encoded
         return SetDataset(sets, values, weight if self.class_weights is None else self.label_weights(values, weight))
 
-    def score(self, values, outputs, weight):
+    def score(self, values, outputs, weight, sets):
         """Accuracy: the share of the sets of which all labels are right."""
         return float(np.average(((outputs > 0) == values).all(axis=1), weights=weight))
 

@@ -13,6 +13,7 @@ from sk_deepsets.nn import ChoiceDecoder
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.targets._class_weights import class_weights, weigh_by_class
 from sk_deepsets.targets._classes import ClassTarget
+from sk_deepsets.targets._ndcg import mean_ndcg
 from sk_deepsets.targets._target import Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 from sk_deepsets.training import SetDataset
@@ -44,6 +45,12 @@ class ElementTarget(Target):
         labelled = (~np.isnan(encoded.values)).astype(np.float64)
         return labelled if weight is None else labelled * weight[encoded.sets.segments]
 
+    def score(self, values, outputs, weight, sets):
+        """Accuracy or R² of the elements that have a target; weights are those of the sets."""
+        labelled = ~np.isnan(values)
+        weight = None if weight is None else weight[sets.segments[labelled]]
+        return super().score(values[labelled], outputs[labelled], weight, sets)
+
 
 @dataclass
 class ElementClassTarget(ElementTarget, ClassTarget):
@@ -73,11 +80,20 @@ class ElementClassTarget(ElementTarget, ClassTarget):
 
     def dataset(self, encoded):
         """Numbers of classes of the elements, and weights of the elements."""
-        numbers = np.nan_to_num(encoded.values).astype(np.int64)
         weights = self.element_weights(encoded, encoded.weight)
-        if self.class_weights is not None:
-            weights = weights * self.class_weights[numbers]
-        return SetDataset(encoded.sets, numbers, weights, y_of="element", weight_of="element")
+        return SetDataset(encoded.sets, _numbers(encoded), weights, y_of="element", weight_of="element")
+
+    def element_weights(self, encoded, weight):
+        """Weights of the elements in the loss, with those of their classes; 0 without a target."""
+        weights = super().element_weights(encoded, weight)
+        return weights if self.class_weights is None else weights * self.class_weights[_numbers(encoded)]
+
+    def prior(self, encoded, weight):
+        """Logarithms of the shares of the classes."""
+        weights = self.element_weights(encoded, weight)
+        taught = weights > 0
+        weights = weights[taught] / weights[taught].mean()
+        return super().prior(encoded._replace(values=_numbers(encoded)[taught]), weights)
 
 
 @dataclass
@@ -115,6 +131,16 @@ class ChosenElementTarget(ElementClassTarget):
 
     def learn_class_weights(self, values, sets, weight, class_weight):
         """Nothing: each set has one chosen element."""
+
+    def prior(self, encoded, weight):
+        """0: all elements alike."""
+        return np.zeros(1)
+
+    def score(self, values, outputs, weight, sets):
+        """Accuracy of the elements, of which one is chosen in each set."""
+        labelled = ~np.isnan(values)
+        right = self.labels(outputs, sets)[labelled] == self.classes[values[labelled].astype(np.int64)]
+        return float(np.average(right, weights=None if weight is None else weight[sets.segments[labelled]]))
 
     def dataset(self, encoded):
         """1 for the chosen elements, 0 for the others; the loss is of whole sets."""
@@ -163,6 +189,12 @@ class ElementValueTarget(ElementTarget, ValueTarget):
         taught = weights > 0
         self.learn_scale(encoded.values[taught, None], weights[taught])
 
+    def prior(self, encoded, weight):
+        """See :class:`ValueTarget`, of the elements that have a target."""
+        weights = self.element_weights(encoded, weight)
+        taught = weights > 0
+        return super().prior(encoded._replace(values=encoded.values[taught, None]), weights[taught])
+
     def dataset(self, encoded):
         """Standardised values (n_elements, 1), and weights of the elements."""
         scaled = np.nan_to_num(self.scaled(encoded.values[:, None]))
@@ -196,9 +228,22 @@ class RankingTarget(ElementValueTarget):
             )
         return values
 
+    def prior(self, encoded, weight):
+        """0: all elements alike."""
+        return np.zeros(1)
+
+    def score(self, values, outputs, weight, sets):
+        """The NDCG of the sets; NaN where grades are negative, of which there is none."""
+        return np.nan if (values < 0).any() else mean_ndcg(values, outputs[:, 0], sets.segments)
+
     def dataset(self, encoded):
         """Grades (n_elements,); the loss is of whole sets."""
         return SetDataset(encoded.sets, np.nan_to_num(encoded.values), encoded.weight, y_of="element")
+
+
+def _numbers(encoded):
+    """Numbers of the classes, 0 where there is no target."""
+    return np.nan_to_num(encoded.values).astype(np.int64)
 
 
 def check_whole_sets(values, sets, name):

@@ -154,5 +154,5 @@ class Target:
         return outputs[np.arange(len(outputs)), columns]
 
     @abstractmethod
-    def score(self, values, outputs, weight):
-        """Accuracy of a classifier, R² of a regressor."""
+    def score(self, values, outputs, weight, sets):
+        """Accuracy of a classifier, R² of a regressor; weights and ``sets`` are those of all rows."""

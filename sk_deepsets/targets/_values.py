@@ -122,7 +122,7 @@ class ValueTarget(Target):
         """One of the values of each row, (n,)."""
         return super().explained(self.answers(outputs).reshape(len(outputs), -1), columns)
 
-    def score(self, values, outputs, weight):
+    def score(self, values, outputs, weight, sets):
         """R²."""
         return r2_score(values, self.answers(outputs).reshape(values.shape), sample_weight=weight)
 

@@ -29,7 +29,8 @@ class SetBatch:
     """(b,) weights of the sets in the loss, (b, o) of each of their outputs, or (n,) of the elements; 1 on average over
     the data set"""
     fold: Tensor | None = None
-    """(b,) of each set, the fold whose members are not trained on it"""
+    """(b,) of each set, or where losses are those of elements (n,) of each element, the fold whose members are not
+    trained on it"""
     statistics: Tensor | None = None
     """(b, s)"""
     is_scaled: bool = False
@@ -196,6 +197,13 @@ class SetDataset(Dataset):
             return y
         return y[chosen if self.y_of == "set" else self._find(chosen)[2]]
 
+    @property
+    def rows(self) -> Tensor:
+        """Which of all sets, or where these have the targets, of all elements, the targets are of."""
+        if self.y_of == "element":
+            return self._find(torch.arange(len(self._sizes)) if self.numbers is None else self.numbers)[2]
+        return torch.arange(len(self._sizes)) if self.numbers is None else self.numbers
+
     def weights(self) -> Tensor | None:
         """The weights of the losses, of sets or of elements."""
         weight, chosen = self._tables.weight, self.numbers
@@ -262,12 +270,15 @@ class SetDataset(Dataset):
         """The batch of the sets ``key``, whose elements are ``rows`` of the table, with so many terms of the loss."""
         tables = self._tables
         sizes = tables.sizes[key]
+        fold = None if tables.fold is None else tables.fold[key]
+        if fold is not None and self.weight_of == "element":
+            fold = fold[segments]
         batch = SetBatch(
             PackedSets(elements, segments, sizes),
             len(sizes) if terms is None else int(terms.sum()),
             None if tables.context is None else tables.context[key],
             None if tables.weight is None else tables.weight[rows if self.weight_of == "element" else key],
-            None if tables.fold is None else tables.fold[key],
+            fold,
             None if tables.statistics is None else tables.statistics[key],
             self._is_scaled,
         )

@@ -41,7 +41,8 @@ class Candidate(NamedTuple):
     weights: list[Tensor]
     """The average weights of its members"""
     outputs: Tensor
-    """(n, n_outputs): for each set that is evaluated, the output of members that were not trained on it"""
+    """(n, n_outputs): for each set that is evaluated, or each of its elements, the output of members that were not
+    trained on it"""
 
 
 class Library(NamedTuple):
@@ -145,7 +146,7 @@ class EnsembleSelector(EpochSelector):
             evaluated = [(train.subset(numbers), number) for number, numbers in parts.items()]
             # not the weights of the parts, each of which has a mean of 1
             evaluation_set = train.subset(np.concatenate(list(parts.values())))
-        loss = EvaluationLoss(net, evaluation_set.y, evaluation_set.weights(), self.robust)
+        loss = EvaluationLoss(net.criterion_, evaluation_set, self.robust)
         n_elements = int(train.sizes.sum())
         sizes = len(train), n_elements, net.max_epochs
         self._data = FitData(evaluated, evaluation_set, loss, [*average], train.fold, *sizes)
@@ -291,8 +292,8 @@ class EnsembleSelector(EpochSelector):
         outputs = linked_mean(torch.cat([prior, outputs]), weights, ensemble.link)
         self.loss_ = data.loss(outputs[None]).item()
         if data.fold is not None:
-            all_outputs = outputs.new_full((len(data.fold), outputs.shape[1]), math.nan)
-            all_outputs[data.evaluation_set.numbers] = outputs
+            all_outputs = outputs.new_full((len(data.evaluation_set.whole().rows), outputs.shape[1]), math.nan)
+            all_outputs[data.evaluation_set.rows.cpu()] = outputs
             self._out_of_fold = all_outputs
         stacks = [_with_weights(data.stacks[candidate.number], candidate.weights) for candidate in kept]
         net.module_ = ensemble.with_stacks(stacks, stack_weights, prior_weight)

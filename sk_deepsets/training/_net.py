@@ -100,9 +100,9 @@ class SetNet(NeuralNet):
         return losses.mean() if X.weight is None else losses.sum() / max(X.n_terms, 1)
 
     def _loss_of_members(self, outputs: Tensor, target: Tensor, batch: SetBatch) -> Tensor:
-        """The sum over members of the mean loss of the sets that are not of a member's own fold."""
-        n_folds = self.module_.n_folds
-        losses = member_losses(self.criterion_, outputs, target, self.module_.label_smoothing, batch.weight)  # (K, b)
+        """The sum over members of the mean loss of the sets, or elements, that are not of a member's own fold."""
+        n_folds, smoothing = self.module_.n_folds, self.module_.label_smoothing
+        losses = member_losses(self.criterion_, outputs, target, smoothing, batch.weight, batch.packed)  # (K, b)
         if batch.fold is not None:
             own = batch.fold == torch.arange(len(outputs), device=outputs.device)[:, None] % n_folds
             losses = losses * ~own * (n_folds / (n_folds - 1))
@@ -150,15 +150,15 @@ class SetNet(NeuralNet):
 
     def _evaluate_members(self, iterator: SetBatches) -> None:
         """Evaluate each set by the members that were not trained on it, which callbacks see as validation batches."""
-        outputs = self.selector.evaluate(self)  # (n, n_outputs)
+        outputs = self.selector.evaluate(self)  # (n, n_outputs), of sets or of elements
         if not self.has_batch_callbacks_:
             return
         first = 0
         for batch, y in iterator:
             self.notify("on_batch_begin", batch=(batch, y), training=False)
-            y_pred = outputs[first : first + len(batch)].to(self._torch_device, torch.get_default_dtype())
-            first += len(batch)
             assert isinstance(y, Tensor)
+            y_pred = outputs[first : first + len(y)].to(self._torch_device, torch.get_default_dtype())
+            first += len(y)
             loss = self.get_loss(y_pred, y, batch)
             self.history.record_batch("valid_loss", loss.item())
             self.history.record_batch("valid_batch_size", batch.n_terms)

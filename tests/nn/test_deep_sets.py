@@ -130,7 +130,7 @@ def test_gradients_are_right(make_inputs, fusion, encoder, pool_type):
     x, context, mask = make_inputs([3, 0, 1])
     module = Model(fusion, encoder, pool_type, phi=(4,), activation="tanh").double()
     leaves = (x.requires_grad_(), context.requires_grad_(fusion is not None), *module.parameters())
-    assert gradcheck(lambda x, context, *_: module(x, context, mask), leaves)
+    assert gradcheck(lambda x, context, *_: module(x, context, mask), leaves, fast_mode=True)
 
 
 @every_model
@@ -201,10 +201,9 @@ def test_compiles_as_a_whole(make_inputs, fusion, encoder):
 
 
 @every_model
-@every_pool
-def test_a_plain_training_loop_lowers_the_loss(make_inputs, assert_trains, fusion, encoder, pool_type):
+def test_a_plain_training_loop_lowers_the_loss(make_inputs, assert_trains, fusion, encoder):
     x, context, mask = make_inputs([3, 2, 1, 5, 4], dtype=torch.float32)
-    module = Model(fusion, encoder, pool_type, phi=(8, 8), rho=(8,), activation="tanh")
+    module = Model(fusion, encoder, POOL_TYPES, phi=(8, 8), rho=(8,), activation="tanh")
     assert_trains(module, torch.randn(5, 2), x, context, mask)
 
 

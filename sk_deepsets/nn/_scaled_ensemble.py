@@ -1,0 +1,113 @@
+"""ScaledEnsemble: the base of ensembles whose variants see the sets in different scalings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from sk_deepsets.nn._columns import Columns, take_columns
+from sk_deepsets.nn._ensemble import Ensemble, Stack
+from sk_deepsets.nn._layers import Layers
+from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._statistics import Statistics
+
+
+class Variant(NamedTuple):
+    """How the members of a stack see the sets."""
+
+    elements: tuple[str, ...]
+    """The scalings of the elements that phi takes"""
+    statistics: tuple[str, ...] = ()
+    """The scalings of the statistics of the set that rho takes beside the pooled vector"""
+    dropout: float = 0.0
+    """Share of the pooled values, and of rho's hidden units, dropped in training"""
+    sums: bool = False
+    """Whether sums over the set take the place of means"""
+    label_smoothing: float = 0.0
+    """Share of the probability that is given to all classes alike in training"""
+
+
+class VariantStack(Stack):
+    """The members of one variant, which take some of the scaled columns.
+
+    Parameters
+    ----------
+    variant : Variant
+    elements, statistics : Columns
+    """
+
+    def __init__(self, variant: Variant, elements: Columns, statistics: Columns) -> None:
+        super().__init__()
+        self.variant, self.label_smoothing = variant, variant.label_smoothing
+        self.element_places = elements.places(variant.elements)
+        self.statistic_places = statistics.places(variant.statistics)
+
+    def own_statistics(self, statistics: Tensor | None) -> Tensor | None:
+        """What the variant takes of the statistics, (b, k); None for nothing."""
+        if not self.statistic_places:
+            return None
+        assert statistics is not None
+        return take_columns(statistics, self.statistic_places)
+
+
+def input_options(
+    variant: Variant, layers: Layers, elements: Columns, statistics: Columns, context: Columns | None
+) -> dict[str, Any]:
+    """The arguments of a net that say what a variant takes of these columns."""
+    input_layer, input_dim = elements.input_layer(variant.elements, layers)
+    statistics_dim = statistics.input_layer(variant.statistics, layers)[1]
+    options: dict[str, Any] = {"input_layer": input_layer, "input_dim": input_dim, "statistics_dim": statistics_dim}
+    if context is not None:
+        context_layer, context_dim = context.input_layer(context.scalings.names, layers)
+        options |= {"context_layer": context_layer, "context_dim": context_dim}
+    return options
+
+
+class ScaledEnsemble(Ensemble):
+    """The weighted mean of nets that see the sets in several ways.
+
+    Parameters
+    ----------
+    stacks : iterable of VariantStack
+    n_folds, link, prior
+        As in :class:`Ensemble`.
+    elements : Columns
+    statistics : Statistics
+    statistic_columns : Columns
+        Of the statistics.
+    context : Columns or None
+    """
+
+    stacks: Sequence[VariantStack]
+
+    def __init__(
+        self,
+        stacks: Iterable[VariantStack],
+        n_folds: int,
+        link: str,
+        prior: Sequence[float],
+        elements: Columns,
+        statistics: Statistics,
+        statistic_columns: Columns,
+        context: Columns | None,
+    ) -> None:
+        super().__init__(stacks, n_folds, link, prior)
+        self.elements, self.statistics = elements, statistics
+        self.statistic_columns, self.context = statistic_columns, context
+
+    @property
+    def scaled_width(self) -> int:
+        """See :class:`Ensemble`."""
+        return self.elements.width
+
+    @property
+    def reads_statistics(self) -> bool:
+        """See :class:`Model`."""
+        return any(stack.variant.statistics for stack in self.stacks)
+
+    def scaled_sets(self, packed: PackedSets, context: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+        """The context and the statistics of sets, as the stacks take them."""
+        statistics = self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
+        return None if context is None or self.context is None else self.context(context), statistics
