@@ -44,10 +44,11 @@ test_sets, test_odd = make_sets(images[1000:], digits[1000:], 1000, rng)
 # %%
 # With ``target="one_per_set"`` the probabilities of the images of a set sum to 1. The pixels are not standardised:
 # those at the edge are almost always blank, so that standardising would amplify them. Layer normalisation and the sum
-# pool were chosen on sets of the images 700 to 999, training on the first 700.
+# pool were chosen on sets of the images 700 to 999, training on the first 700. With 160,000 images one net is enough.
 
 clf = DeepSetsElementClassifier(
     target="one_per_set",
+    n_members=1,
     pool_type="sum",
     layer_norm=True,
     dropout=0.2,

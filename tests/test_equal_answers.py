@@ -32,12 +32,12 @@ MODELS = {
     "equivariant": (partial(DeepSetsRegressor, n_members=1, encoder="equivariant", **SHORT), LABELS + 0.5),
     "attention": (partial(DeepSetsRegressor, n_members=1, encoder="attention", **SHORT), LABELS + 0.5),
     "pack": (partial(DeepSetsRegressor, **SHORT), np.array([one.sum() for one in SETS])),
-    "elements": (partial(DeepSetsElementClassifier, **SHORT), OF_ELEMENTS),
+    "elements": (partial(DeepSetsElementClassifier, n_members=4, **SHORT), OF_ELEMENTS),
     "one per set": (
-        partial(DeepSetsElementClassifier, target="one_per_set", **SHORT),
+        partial(DeepSetsElementClassifier, n_members=1, target="one_per_set", **SHORT),
         [np.arange(len(one)) == 0 for one in SETS],
     ),
-    "sums": (partial(DeepSetsElementRegressor, pool_type="sum", layer_norm=True, **SHORT), OF_ELEMENTS),
+    "sums": (partial(DeepSetsElementRegressor, n_members=1, pool_type="sum", layer_norm=True, **SHORT), OF_ELEMENTS),
 }
 
 

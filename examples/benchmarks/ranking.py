@@ -34,7 +34,7 @@ QUOTED = "pointwise boosting .684, random order .480"
 # Nothing that was tried in layers, dropout, learning rate, residual or layer_norm is clearly better
 # than these; listnet with pool_type="sum" is far worse, no better than chance. Fixed length: 201 queries leave too few
 # to stop by.
-FIXED = {"early_stopping": False, "weight_decay": 0.1}
+FIXED = {"n_members": 1, "early_stopping": False, "weight_decay": 0.1}
 LISTNET = DeepSetsElementRegressor(
     loss="listnet",
     hidden_dims=(128, 128),
@@ -89,6 +89,7 @@ class RandomOrder:
 # Without its query a document is a set of its own, of which listnet learns nothing: this has squared_error, and as many
 # documents in a batch as 16 queries have.
 MODELS = {
+    "Deep Sets, lambdarank, default": DeepSetsElementRegressor(loss="lambdarank"),
     "Deep Sets, listnet": LISTNET,
     "Deep Sets, squared_error": SQUARED,
     "Deep Sets, squared_error, no query": Pointwise(clone(SQUARED).set_params(batch_size=256), as_sets=True),

@@ -41,6 +41,17 @@ oof_score_ : float
     the members were chosen on the same folds.
 """
 
+# Of the same with one prediction per element.
+FITTED_OUT_OF_FOLD_BY_ELEMENT = """
+oof_prediction_ : list of ndarray, or ndarray of shape (n_sets, set_size, ...)
+    Out-of-fold predictions in the form of ``predict_proba``, or of ``predict`` of a regressor: those of each training
+    set, predicted by the members that were not trained on it; NaN for sets of weight 0 and without targets. Only of
+    ensembles, and not with ``X_val`` or after ``partial_fit``.
+oof_score_ : float
+    Accuracy, R² or NDCG of ``oof_prediction_``, as ``score`` has it. It is slightly optimistic, since the number of
+    epochs and the weights of the members were chosen on the same folds.
+"""
+
 
 def parameter(default: Any, kind: str, doc: str, *constraints: Any) -> Any:
     """A field of an estimator: its default, its type as numpydoc shows it, what it does, and what it may be."""
@@ -51,7 +62,8 @@ def with_parameters(cls: type) -> type:
     """Make a class a dataclass whose ``__init__`` only stores its parameters, with their constraints and documentation.
 
     ``{parameters}`` in the docstring of the class stands for the list of all its parameters, ``{fitted}`` for the
-    attributes that all estimators have after ``fit``, ``{out_of_fold}`` for those that ensembles have in addition.
+    attributes that all estimators have after ``fit``, ``{out_of_fold}`` for those that ensembles have in addition, and
+    ``{out_of_fold_by_element}`` for those of the element-wise ones.
     """
     cls = dataclass(kw_only=True, eq=False, repr=False)(cls)
     cls._parameter_constraints = {one.name: one.metadata["constraints"] for one in fields(cls)}
@@ -59,6 +71,7 @@ def with_parameters(cls: type) -> type:
         "{parameters}": "\n".join(map(_entry, fields(cls))),
         "{fitted}": cleandoc(FITTED),
         "{out_of_fold}": cleandoc(FITTED_OUT_OF_FOLD),
+        "{out_of_fold_by_element}": cleandoc(FITTED_OUT_OF_FOLD_BY_ELEMENT),
     }
     for name, text in texts.items():
         cls.__doc__ = cls.__doc__.replace(name, indent(text, "    ").strip())

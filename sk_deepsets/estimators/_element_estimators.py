@@ -110,7 +110,7 @@ class ElementEstimator(DeepSetsBase):
 class DeepSetsElementClassifier(SetClassifierMixin, ElementEstimator, ElementParameters):
     """Deep Sets classifier of elements: one class for each element, given its whole set.
 
-    A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
+    Stacks of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
     elements of a set permutes the predictions. For one class per set, see :class:`DeepSetsClassifier`.
 
     Parameters
@@ -121,6 +121,7 @@ class DeepSetsElementClassifier(SetClassifierMixin, ElementEstimator, ElementPar
     ----------
     classes_ : ndarray of shape (n_classes,)
     {fitted}
+    {out_of_fold_by_element}
 
     See Also
     --------
@@ -228,7 +229,7 @@ class DeepSetsElementClassifier(SetClassifierMixin, ElementEstimator, ElementPar
 class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParameters):
     """Deep Sets regressor of elements: one number for each element, given its whole set.
 
-    A stack of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
+    Stacks of the permutation equivariant layers of Lemma 3 of Zaheer et al. (2017), "Deep Sets": permuting the
     elements of a set permutes the predictions.
 
     Parameters
@@ -238,6 +239,7 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
     Attributes
     ----------
     {fitted}
+    {out_of_fold_by_element}
 
     See Also
     --------

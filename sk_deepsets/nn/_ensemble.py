@@ -47,9 +47,9 @@ class Stack(nn.Module):
     def forward(self, inputs: Inputs) -> Tensor:
         """Outputs of the members, (K, b, o)."""
 
-    @abstractmethod
     def embed(self, inputs: Inputs) -> Tensor:
         """Pooled vectors of the members, (K, b, k)."""
+        raise NotImplementedError
 
     def fold_outputs(self, inputs: Inputs, fold: int) -> Tensor:
         """Outputs of the member that holds out a fold, (1, b, o)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -216,7 +217,7 @@ class DeepSetsEquivariant(SetModel):
         n_members = self.n_members
         if context is not None:
             context = self.context_layer(repeat_rows(context, n_members))
-        first = self.layers[0]
+        first: Any = self.layers[0]  # a ModuleList does not say of what
         if self.shares_elements:  # what all members take is pooled once
             pooled = share_rows(first.pool(packed), n_members)
             packed, modulate = self.fuse(packed.repeated(n_members, share_rows(packed.elements, n_members)), context)

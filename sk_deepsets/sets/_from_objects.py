@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
@@ -9,14 +10,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from sk_deepsets.sets._arrow import is_table, to_pandas
 from sk_deepsets.sets._concat_frames import concat_frames
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import number_rows
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of
-from sk_deepsets.sets._values import FIRST_FEATURE, NOT_NUMBERS, TEXT, UNZIP, find_missing, is_missing, to_array
+from sk_deepsets.sets._values import (
+    FIRST_FEATURE,
+    NOT_NUMBERS,
+    SET_SHAPE,
+    TEXT,
+    UNZIP,
+    find_missing,
+    is_missing,
+    to_array,
+)
 
+MUCH_MEMORY = 2**30
 WANTED: dict[type, str] = {str: "strings", dict: "dicts"}
 
 
@@ -30,6 +42,8 @@ def sets_from_objects(items: list[Any]) -> tuple[RaggedSets, np.ndarray]:
         items = [[] if gone else item for gone, item in zip(missing, items, strict=True)]
     if any(map(is_table, set(map(type, items)))):
         return _from_frames(items), missing
+    if any(map(sparse.issparse, items)):
+        return _from_sparse(items), missing
     _check_no_pairs(items)
     kind = _kind_of_values(items)
     return sets_from_arrays(items) if kind is None else _from_values(items, kind), missing
@@ -65,6 +79,38 @@ def _from_frames(items: list[Any]) -> RaggedSets:
         return RaggedSets(concat_frames(frames), offsets_of(sizes), rows=rows)
     index = frames[0].index.append([frame.index for frame in frames[1:]])
     return sets_from_arrays([frame.to_numpy() for frame in frames])._with(rows=index)
+
+
+def _from_sparse(items: list[Any]) -> RaggedSets:
+    """SciPy's sparse matrices, one for each set, as one dense array."""
+    first = next(number for number, item in enumerate(items) if sparse.issparse(item))
+    for number, item in enumerate(items):
+        if not sparse.issparse(item) and not (isinstance(item, list | tuple) and not item):
+            raise ValueError(
+                f"Set {first} is sparse, but set {number} is {type(item).__name__}; expected all sets to be sparse, or "
+                "none."
+            )
+    known = [number for number, item in enumerate(items) if sparse.issparse(item)]
+    for number in known:
+        if items[number].ndim != 2:
+            raise ValueError(f"Set {number} is sparse and has shape {items[number].shape}; expected {SET_SHAPE}.")
+    widths = [items[number].shape[1] for number in known]
+    if any(width != widths[0] for width in widths):
+        number, other, where = first_mismatch(widths)
+        raise ValueError(
+            f"Set {known[number]} has {widths[number]} features; the sets {where} it have {widths[other]}."
+        )
+    sizes = np.array([item.shape[0] if sparse.issparse(item) else 0 for item in items])
+    whole = sparse.vstack([items[number] for number in known], format="csr")
+    n_bytes = whole.shape[0] * whole.shape[1] * whole.dtype.itemsize
+    if n_bytes > MUCH_MEMORY:
+        warnings.warn(
+            f"The sparse sets take {n_bytes / 2**30:.1f} GB as one dense array of shape {whole.shape}. Keep fewer "
+            "columns, or reduce them first, such as with TruncatedSVD on the rows of all sets.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return RaggedSets(whole.toarray(), offsets_of(sizes))
 
 
 def _check_no_pairs(items: list[Any]) -> None:

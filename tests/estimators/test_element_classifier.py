@@ -28,7 +28,7 @@ from sk_deepsets import (
     check_sets,
 )
 
-SHORT = {"hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
+SHORT = {"n_members": 1, "hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
 FULL = {"batch_size": 10_000, "max_epochs": 5}
 RNG = np.random.default_rng(0)
 BAGS = [RNG.normal(loc=2, scale=3, size=(size, 3)) for size in RNG.integers(1, 8, 90)]
@@ -288,7 +288,7 @@ def test_which_is_the_largest_and_which_is_the_odd_one_out_are_learned():
     rng = np.random.default_rng(0)
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(2, 9, 200)]
     y = [one_set[:, 0] == one_set[:, 0].max() for one_set in sets]
-    make = partial(DeepSetsElementClassifier, target="one_per_set", lr=0.01, max_epochs=40, random_state=0)
+    make = partial(DeepSetsElementClassifier, n_members=1, target="one_per_set", lr=0.01, max_epochs=40, random_state=0)
     assert make().fit(sets[:150], y[:150]).score(sets[150:], y[150:]) > 0.93
     odd = [np.eye(len(one_set))[rng.integers(len(one_set))].astype(bool) for one_set in sets]
     sets = [

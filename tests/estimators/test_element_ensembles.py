@@ -36,8 +36,8 @@ def test_the_default_is_an_ensemble_and_one_member_a_plain_net():
     assert type(few.net_.module_) is DeepSetsEquivariant
 
 
-def test_out_of_fold_predictions_are_cut_like_X(classifier):
-    assert [len(one) for one in classifier.oof_prediction_] == [len(one) for one in SETS]
+def test_out_of_fold_predictions_are_cut_like_the_sets(classifier):
+    assert list(map(len, classifier.oof_prediction_)) == list(map(len, SETS))
     found = flat(classifier.oof_prediction_)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert classifier.oof_score_ == pytest.approx(accuracy_score(flat(ABOVE), found.argmax(axis=1)))

@@ -20,8 +20,8 @@ EVENTS = pd.DataFrame(
 SETS = RaggedSets.from_frame(EVENTS, by="id", columns=["a", "b"])
 VALUES = RaggedSets.from_frame(EVENTS, by="id", columns=["value"])
 FOLDS = KFold(3, shuffle=True, random_state=2)
-REGRESSOR = DeepSetsElementRegressor(hidden_dims=(4,), max_epochs=2, random_state=0)
-CLASSIFIER = DeepSetsElementClassifier(hidden_dims=(4,), max_epochs=3, random_state=0)
+REGRESSOR = DeepSetsElementRegressor(n_members=1, hidden_dims=(4,), max_epochs=2, random_state=0)
+CLASSIFIER = DeepSetsElementClassifier(n_members=1, hidden_dims=(4,), max_epochs=3, random_state=0)
 
 FORMS = {
     "RaggedSets": SETS,

@@ -17,7 +17,7 @@ from sklearn.metrics import (
 
 from sk_deepsets import DeepSetsElementRegressor
 
-SHORT = {"hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
+SHORT = {"n_members": 1, "hidden_dims": (8,), "max_epochs": 3, "random_state": 0}
 ONE_STEP = {"max_epochs": 1, "lr": 1e-12, "batch_size": 10_000}
 RNG = np.random.default_rng(0)
 BAGS = [RNG.normal(loc=2, scale=3, size=(size, 3)) for size in RNG.integers(1, 8, 90)]
@@ -132,7 +132,7 @@ def test_a_sum_over_large_sets_trains_as_well_as_a_maximum(largest):
     rng = np.random.default_rng(0)
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, largest, 200)]
     y = [one_set[:, 0] - one_set[:, 1] for one_set in sets]
-    model = DeepSetsElementRegressor(pool_type="sum", max_epochs=20, random_state=0).fit(sets, y)
+    model = DeepSetsElementRegressor(n_members=1, pool_type="sum", max_epochs=20, random_state=0).fit(sets, y)
     assert model.history_[0]["train_loss"] < 5
     assert model.score(sets, y) > 0.95
 

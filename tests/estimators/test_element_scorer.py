@@ -194,7 +194,7 @@ def test_a_ranker_is_scored_by_its_ndcg(k):
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(0, 8, 60)]
     y = [rng.integers(0, 4, len(one_set)).astype(float) for one_set in sets]
     y[5] = np.zeros(len(sets[5]))
-    reg = DeepSetsElementRegressor(loss="listnet", max_epochs=2, random_state=0).fit(sets, y)
+    reg = DeepSetsElementRegressor(n_members=1, loss="listnet", max_epochs=2, random_state=0).fit(sets, y)
     segments = np.repeat(np.arange(60), [len(one_set) for one_set in sets])
     wanted = mean_ndcg(np.concatenate(y), np.concatenate(reg.predict(sets)), segments, k)
     name = "ndcg" if k is None else f"ndcg@{k}"
@@ -210,7 +210,7 @@ def test_a_ranker_is_tuned_by_its_ndcg():
     rng = np.random.default_rng(0)
     sets = [rng.normal(size=(6, 2)) for _ in range(60)]
     y = [np.searchsorted([-0.5, 0.5], one_set[:, 0]) for one_set in sets]
-    reg = DeepSetsElementRegressor(loss="listnet", random_state=0, batch_size=10)
+    reg = DeepSetsElementRegressor(n_members=1, loss="listnet", random_state=0, batch_size=10)
     search = GridSearchCV(reg, {"max_epochs": [1, 40]}, cv=2, scoring=element_scorer("ndcg@3")).fit(sets, y)
     assert search.best_params_ == {"max_epochs": 40}
     assert search.best_score_ > 0.9
@@ -238,7 +238,7 @@ def test_weights_of_sets_count_for_their_elements():
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
     y = [(one[:, 0] > 0).astype(int) for one in sets]
     weight = rng.integers(0, 3, 40)
-    model = DeepSetsElementClassifier(max_epochs=2, random_state=0).fit(sets, y)
+    model = DeepSetsElementClassifier(n_members=1, max_epochs=2, random_state=0).fit(sets, y)
     repeated = np.repeat(np.arange(40), weight)
     wanted = element_scorer("neg_log_loss")(model, [sets[i] for i in repeated], [y[i] for i in repeated])
     assert element_scorer("neg_log_loss")(model, sets, y, sample_weight=weight) == pytest.approx(wanted)
@@ -255,7 +255,9 @@ def test_cross_validation_routes_weights_to_the_scorer():
         element_scorer("accuracy").set_score_request(sample_weight=True)
     with config_context(enable_metadata_routing=True):
         scorer = element_scorer("accuracy").set_score_request(sample_weight=True)
-        model = DeepSetsElementClassifier(max_epochs=2, random_state=0).set_fit_request(sample_weight=False)
+        model = DeepSetsElementClassifier(n_members=1, max_epochs=2, random_state=0).set_fit_request(
+            sample_weight=False
+        )
         options = {"cv": KFold(2), "scoring": scorer, "params": {"sample_weight": weight}}
         scores = cross_validate(model, sets, y, return_estimator=True, **options)
     for fitted, score, (_, test) in zip(scores["estimator"], scores["test_score"], KFold(2).split(sets), strict=True):
@@ -271,7 +273,7 @@ def test_weights_that_nobody_asked_for_are_an_error_and_those_that_a_scorer_asks
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
     y = [(one[:, 0] > 0).astype(int) for one in sets]
     with config_context(enable_metadata_routing=True):
-        model = DeepSetsElementClassifier(max_epochs=2, random_state=0).set_fit_request(sample_weight=True)
+        model = DeepSetsElementClassifier(n_members=1, max_epochs=2, random_state=0).set_fit_request(sample_weight=True)
         options = {"cv": KFold(2), "params": {"sample_weight": rng.integers(1, 9, 40)}}
         with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
             cross_val_score(model, sets, y, scoring=element_scorer("accuracy"), **options)
@@ -289,7 +291,7 @@ def test_a_search_by_several_scorers_takes_weights():
     y = [(one[:, 0] > 0).astype(int) for one in sets]
     scoring = {"plain": element_scorer("accuracy"), "area": element_scorer("roc_auc")}
     search = GridSearchCV(
-        DeepSetsElementClassifier(max_epochs=2, random_state=0), {"lr": [0.01]}, scoring=scoring, cv=2
+        DeepSetsElementClassifier(n_members=1, max_epochs=2, random_state=0), {"lr": [0.01]}, scoring=scoring, cv=2
     )
     search.set_params(refit="area").fit(sets, y, sample_weight=rng.integers(1, 4, 40))
     assert {"mean_test_plain", "mean_test_area"} <= search.cv_results_.keys()
@@ -300,7 +302,7 @@ def test_functions_are_scorers_among_several():
     sets = [rng.normal(size=(size, 2)) for size in rng.integers(1, 6, 40)]
     y = [(one[:, 0] > 0).astype(int) for one in sets]
     scoring = {"one": element_scorer(lambda estimator, X, y: 1.0), "two": element_scorer("accuracy")}
-    model = DeepSetsElementClassifier(max_epochs=2, random_state=0)
+    model = DeepSetsElementClassifier(n_members=1, max_epochs=2, random_state=0)
     search = GridSearchCV(model, {"lr": [0.01]}, scoring=scoring, refit="two", cv=2).fit(sets, y)
     assert search.cv_results_["mean_test_one"] == [1.0]
     assert not hasattr(scoring["one"], "set_score_request")

@@ -72,7 +72,7 @@ def test_an_outlier_that_was_trained_on_has_an_answer(n_members):
     [
         DeepSetsClassifier(n_members=1, max_epochs=1),
         DeepSetsClassifier(n_members=4, max_epochs=1),
-        DeepSetsElementRegressor(max_epochs=1),
+        DeepSetsElementRegressor(n_members=1, max_epochs=1),
     ],
     ids=["one net", "pack", "elements"],
 )
@@ -104,14 +104,14 @@ def test_a_set_whose_answer_is_finite_but_its_square_beyond_float32_is_a_failed_
 
 
 def test_elements_are_counted_within_their_sets():
-    model = DeepSetsElementRegressor(max_epochs=1).fit(SETS, [one[:, 0] for one in SETS])
+    model = DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(SETS, [one[:, 0] for one in SETS])
     X = [np.empty((0, 2)), np.empty((0, 2)), np.full((3, 2), 3e38)]  # as many elements as sets
     with pytest.raises(ValueError, match="The output for set 2 of X is not finite"):
         model.predict(X)
 
 
 @pytest.mark.parametrize(
-    "model", [DeepSetsRegressor(n_members=1), DeepSetsElementRegressor()], ids=["sets", "elements"]
+    "model", [DeepSetsRegressor(n_members=1), DeepSetsElementRegressor(n_members=1)], ids=["sets", "elements"]
 )
 def test_a_set_of_weight_0_is_not_blamed(model):
     far = [one.copy() for one in SETS]

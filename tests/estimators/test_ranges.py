@@ -78,7 +78,7 @@ def test_the_range_grows_where_training_goes_on(bags, values):
 
 
 def test_estimators_of_elements_warn_too(bags):
-    each = DeepSetsElementRegressor(max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
+    each = DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
     with pytest.warns(UserWarning, match="Set 0 has 29 elements") as caught:
         each.predict([np.ones((29, 3))])
     assert caught[0].filename == __file__

@@ -182,4 +182,4 @@ def test_targets_whose_squares_overflow_are_told(value):
     with pytest.raises(ValueError, match=r"y holds -?1e\+\d+ \(set 5\), the square of which overflows. Divide"):
         DeepSetsRegressor(max_epochs=1).fit(sets, y)
     with pytest.raises(ValueError, match=r"y holds -?1e\+\d+ \(set 5, element 1\), the square of which overflows"):
-        DeepSetsElementRegressor(max_epochs=1).fit(sets, [np.array([0.0, one]) for one in y])
+        DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(sets, [np.array([0.0, one]) for one in y])

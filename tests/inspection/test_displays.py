@@ -190,7 +190,7 @@ def test_what_cannot_be_drawn_is_refused(fit, bags):
         ElementImportanceDisplay.from_estimator(fit(), bags, 0)
     with pytest.raises(ValueError, match="one colour per set"):
         EmbeddingDisplay.from_estimator(fit("several outputs"), bags)
-    each = DeepSetsElementRegressor(max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
+    each = DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
     with pytest.raises(TypeError, match="one prediction per set"):
         SetSizeDisplay.from_estimator(each, bags, [bag[:, 0] for bag in bags])
 

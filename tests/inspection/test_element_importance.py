@@ -276,7 +276,7 @@ def test_what_cannot_be_explained_is_refused(fit, bags, targets):
         element_importance(fit("several outputs"), bags, target=2)
     with pytest.raises(ValueError, match="is the same for all targets"):
         element_importance(fit(pool_type="attention"), bags, method="attention", target="yes")
-    each = DeepSetsElementRegressor(max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
+    each = DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
     with pytest.raises(TypeError, match="DeepSetsElementRegressor gives one per element"):
         element_importance(each, bags)
     with pytest.raises(ValueError, match="'method' parameter"):

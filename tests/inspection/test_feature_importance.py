@@ -92,7 +92,7 @@ def test_a_table_and_a_pipeline(bags, targets):
 
 def test_an_estimator_of_elements_has_no_size_to_permute(bags):
     y = [(bag[:, 0] > 2).astype(int) for bag in bags]
-    clf = DeepSetsElementClassifier(max_epochs=20, random_state=0).fit(bags, y)
+    clf = DeepSetsElementClassifier(n_members=1, max_epochs=20, random_state=0).fit(bags, y)
     found = feature_importance(clf, bags, y, random_state=0)
     assert found.feature_names.tolist() == ["x0", "x1", "x2"]
     assert found.importances_mean.argmax() == 0

@@ -306,7 +306,9 @@ def test_the_sets_may_be_a_column_of_the_table_that_is_transformed(output, names
 def test_steps_of_arrays_and_answers_for_each_element(tmp_path):
     sets = [np.where(one > 6, np.nan, one) for one in SETS]
     scaler = make_pipeline(SimpleImputer(), StandardScaler())
-    pipe = make_pipeline(ElementTransformer(scaler), DeepSetsElementClassifier(hidden_dims=(8,), **TRAINED))
+    pipe = make_pipeline(
+        ElementTransformer(scaler), DeepSetsElementClassifier(n_members=1, hidden_dims=(8,), **TRAINED)
+    )
     pipe.fit(sets, OF_ELEMENTS)
     session = exported(pipe, tmp_path)
     feed = raw_feed(session, sets)

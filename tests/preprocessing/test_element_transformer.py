@@ -604,7 +604,7 @@ def test_answers_for_a_list_are_a_list_after_this_step_too(form, output):
     encode = make_column_transformer((OneHotEncoder(sparse_output=False), ["x0" if form == "strings" else "kind"]))
     step = ElementTransformer(encode.set_output(transform=output))
     pipe = make_pipeline(
-        step, ElementTransformer("passthrough"), DeepSetsElementRegressor(max_epochs=1, random_state=0)
+        step, ElementTransformer("passthrough"), DeepSetsElementRegressor(n_members=1, max_epochs=1, random_state=0)
     )
     y = [FRAME.loc[FRAME["id"] == number, "x"] for number in range(3)]
     answers = pipe.fit(LISTS[form], [part.to_numpy() for part in y]).predict(LISTS[form])

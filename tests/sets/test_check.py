@@ -213,3 +213,28 @@ def test_named_tuples_are_not_taken_for_tuples_of_sets():
     with pytest.raises(ValueError, match=r"but got Pair.*Pass list\(X\), if each field of the named tuple is a set"):
         check_sets(pair)
     assert check_sets(list(pair)).sizes.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.coo_array, sparse.csc_array, sparse.lil_matrix])
+def test_sparse_sets_are_read_as_the_dense_ones(kind):
+    rng = np.random.default_rng(0)
+    dense = [rng.integers(0, 2, (size, 5)).astype(np.float32) for size in (3, 0, 4, 1)]
+    found, wanted = check_sets([*map(kind, dense)]), check_sets(dense)
+    np.testing.assert_array_equal(found.elements, wanted.elements)
+    np.testing.assert_array_equal(found.offsets, wanted.offsets)
+    assert found.elements.dtype == wanted.elements.dtype
+    assert check_sets([kind(dense[0]), [], None], missing_sets="empty").sizes.tolist() == [3, 0, 0]
+
+
+def test_sparse_sets_that_cannot_be_read_are_errors(monkeypatch):
+    for X, message in (
+        ([sparse.csr_array(np.eye(2)), np.eye(2)], "Set 0 is sparse, but set 1 is ndarray; expected all"),
+        ([sparse.csr_array(np.eye(2)), sparse.csr_array(np.eye(3))], "Set 1 has 3 features; the sets before it have 2"),
+        ([sparse.coo_array(np.ones(3))], r"Set 0 is sparse and has shape \(3,\); expected \(n_elements, n_features\)"),
+        ([sparse.csr_array([[np.nan]])], "Set 0 holds NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_sets(X)
+    monkeypatch.setattr("sk_deepsets.sets._from_objects.MUCH_MEMORY", 10)
+    with pytest.warns(UserWarning, match=r"take 0\.0 GB as one dense array of shape \(2, 2\)\. .* TruncatedSVD"):
+        check_sets([sparse.csr_array(np.eye(2))])

@@ -81,7 +81,7 @@ def test_weights_that_overflow_together_are_told(class_weight, weight):
     with pytest.raises(ValueError, match="The sum of class_weight and sample_weight together overflows"):
         DeepSetsClassifier(class_weight=class_weight, n_members=1, max_epochs=1).fit(SETS, [0, 1, 0], weight)
     with pytest.raises(ValueError, match="The sum of class_weight and sample_weight together overflows"):
-        DeepSetsElementClassifier(class_weight=class_weight, max_epochs=1).fit(SETS, [0, 1, 0, 1], weight)
+        DeepSetsElementClassifier(n_members=1, class_weight=class_weight, max_epochs=1).fit(SETS, [0, 1, 0, 1], weight)
 
 
 def test_a_single_target_is_no_list_of_them():
@@ -143,7 +143,7 @@ def test_a_missing_group_is_named(groups):
 
 
 def test_what_is_masked_among_the_targets_of_elements_is_missing():
-    model = DeepSetsElementRegressor(max_epochs=2, random_state=0)
+    model = DeepSetsElementRegressor(n_members=1, max_epochs=2, random_state=0)
     y = [[np.nan], [2.0, 3.0], [1.0]]
     masked = [np.ma.array([9.0], mask=[1]), [2.0, 3.0], np.ma.array([1.0])]
     single = [[np.ma.masked], [2.0, 3.0], [1.0]]
@@ -157,7 +157,7 @@ def test_what_is_masked_among_the_targets_of_elements_is_missing():
 @pytest.mark.parametrize("form", ["tensors", "nested", "jagged", "polars"])
 def test_targets_of_elements_come_as_tensors_and_series(form):
     parts = [np.array([1.0]), np.array([2.0, 3.0]), np.array([1.0])]
-    wanted = DeepSetsElementRegressor(max_epochs=2, random_state=0).fit(SETS, parts).predict(SETS)
+    wanted = DeepSetsElementRegressor(n_members=1, max_epochs=2, random_state=0).fit(SETS, parts).predict(SETS)
     if form == "polars":
         polars = pytest.importorskip("polars")
         y = [polars.Series(part) for part in parts]
@@ -166,14 +166,14 @@ def test_targets_of_elements_come_as_tensors_and_series(form):
         if form != "tensors":
             layout = torch.jagged if form == "jagged" else torch.strided
             y = torch.nested.nested_tensor(y, layout=layout)
-    found = DeepSetsElementRegressor(max_epochs=2, random_state=0).fit(SETS, y).predict(SETS)
+    found = DeepSetsElementRegressor(n_members=1, max_epochs=2, random_state=0).fit(SETS, y).predict(SETS)
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(wanted))
 
 
 def test_the_set_whose_target_is_no_array_is_named():
     y = [[1.0], torch.ones(2, dtype=torch.bfloat16), [1.0]]
     with pytest.raises(TypeError, match=r"The target of set 1 in y is a torch tensor of torch\.bfloat16"):
-        DeepSetsElementRegressor(max_epochs=1).fit(SETS, y)
+        DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(SETS, y)
 
 
 OF_ELEMENTS = [np.arange(size) % 2 for size in (3, 2, 4, 1)]

@@ -143,7 +143,9 @@ def test_a_pipeline_keeps_the_rows_of_the_frame():
     )
     sets = RaggedSets.from_frame(events, "by")
     encode = make_column_transformer((StandardScaler(), ["x"]), (OneHotEncoder(), ["kind"]))
-    pipe = make_pipeline(ElementTransformer(encode), DeepSetsElementClassifier(max_epochs=40, random_state=0))
+    pipe = make_pipeline(
+        ElementTransformer(encode), DeepSetsElementClassifier(n_members=1, max_epochs=40, random_state=0)
+    )
     events["predicted"] = sets.to_rows(pipe.fit(sets, events["x"] > 0).predict(sets))
     assert (events["predicted"] == (events["x"] > 0)).mean() > 0.95
 

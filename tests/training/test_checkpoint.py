@@ -40,7 +40,11 @@ MODELS = {
     "single": (DeepSetsRegressor, {**SINGLE, "n_iter_no_change": 6, "lr": 0.1}, VALUES),
     "scheduled": (DeepSetsRegressor, SINGLE, VALUES),
     "pack": (DeepSetsClassifier, {"phi_hidden_dims": (8,), "rho_hidden_dims": (8,)}, (VALUES > 0).astype(int)),
-    "elements": (DeepSetsElementRegressor, {"hidden_dims": (8,), "dropout": 0.2}, [one[:, 0] for one in SETS]),
+    "elements": (
+        DeepSetsElementRegressor,
+        {"n_members": 1, "hidden_dims": (8,), "dropout": 0.2},
+        [one[:, 0] for one in SETS],
+    ),
 }
 
 

@@ -181,7 +181,7 @@ def test_epoch_scoring_of_members_with_a_validation_set():
 def test_a_score_of_sets_that_nobody_holds_out_is_refused(callback):
     for model, y in [
         (DeepSetsRegressor(**SINGLE | {"early_stopping": False}, callbacks=[callback]), VALUES),
-        (DeepSetsElementRegressor(max_epochs=2, callbacks=[callback]), [one[:, 0] for one in SETS]),
+        (DeepSetsElementRegressor(n_members=1, max_epochs=2, callbacks=[callback]), [one[:, 0] for one in SETS]),
     ]:
         with pytest.raises(
             ValueError, match=r"callbacks.0. \(\w+Scoring\) scores held-out sets, but no sets are held out"
