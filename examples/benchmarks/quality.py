@@ -7,6 +7,9 @@ who is ahead by more than one of them, mean ranks, and CPU seconds of a fit::
 
     python examples/benchmarks/quality.py --sets small --folds 3 --ours n_members=1 lr=0.002 --out one_net.jsonl
 
+With ``--elements`` the tasks are those with one answer for each element, and the models are of a table of the elements
+(the row, its deviation from the mean of the set, its rank in it, and aggregates of the set).
+
 The defaults are chosen with it, by mean rank over all sets and never by one of them. Every fit is a line of ``--out``;
 what stands there is not computed again, so a run that was stopped goes on (with another ``--ours``, take another file,
 or copy the lines of the rivals). The real data are no part of the project: ``--data`` names their folder, by default
@@ -20,6 +23,7 @@ import time
 import warnings
 from pathlib import Path
 
+import element_tasks
 import numpy as np
 import pandas as pd
 from data_sets import LARGE, tasks
@@ -80,16 +84,21 @@ def measure(name, task, options, done):
     """Fit every model on every fold, but for what is done, and append what came out to the file."""
     for seed in range(options.repeats):
         for fold, (train, test) in enumerate(task.splits(seed)[: options.folds]):
-            for model, estimator in models(task, len(train), options.ours, seed).items():
+            make = element_tasks.models if options.elements else models
+            for model, estimator in make(task, len(train), options.ours, seed).items():
                 key = {"set": name, "seed": seed, "fold": fold, "model": model}
                 if tuple(key.values()) in done:
                     continue
                 groups = {"groups": task.groups[train]} if model == OURS and task.groups is not None else {}
                 start = time.process_time()
                 with warnings.catch_warnings(action="ignore"):
-                    estimator.fit(task.sets[train], task.y[train], **groups)
+                    if options.elements:
+                        estimator.fit(task, train)
+                    else:
+                        estimator.fit(task.sets[train], task.y[train], **groups)
                 row = key | {"seconds": time.process_time() - start}
-                row |= dict(zip(("score", "loss"), map(float, scores(task, estimator, test)), strict=True))
+                found = (element_tasks.scores if options.elements else scores)(task, estimator, test)
+                row |= dict(zip(("score", "loss"), map(float, found), strict=True))
                 with options.out.open("a") as file:
                     file.write(json.dumps(row | {"oof_score": getattr(estimator, "oof_score_", None)}) + "\n")
 
@@ -146,6 +155,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parent / "../../../shared/data")
     parser.add_argument("--sets", nargs="+", default=["all"], help='names, or "all", "small", "large"')
+    parser.add_argument("--elements", action="store_true", help="the tasks with one answer for each element")
     parser.add_argument("--folds", type=int, help="only the first ones")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--ours", nargs="*", default=[], help="parameters other than the defaults: n_members=1 lr=0.01")
@@ -154,7 +164,7 @@ def main():
     options = parser.parse_args()
     pairs = (one.split("=", 1) for one in options.ours)
     options.ours = {name: ast.literal_eval(value) for name, value in pairs}
-    make = tasks(options.data)
+    make = element_tasks.tasks(options.data) if options.elements else tasks(options.data)
     of_word = {"all": make, "large": [n for n in make if n in LARGE], "small": [n for n in make if n not in LARGE]}
     names = [name for word in options.sets for name in of_word.get(word, [word])]
     for name in names:
