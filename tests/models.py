@@ -137,7 +137,7 @@ def element_cases():
     yield "element-context", DeepSetsElementRegressor, {**options, "fusion_type": "film"}, FRAME, of_frame
     pack = {"n_members": 8, "hidden_dims": (8, 8), **TRAINED}
     yield "element-pack", DeepSetsElementClassifier, {**pack, "layer_norm": True}, SETS, OF_ELEMENTS
-    context = {**pack, "fusion_type": "add", "target": "one_per_set"}
+    context = {**pack, "n_members": 4, "fusion_type": "add", "target": "one_per_set"}
     chosen = [np.arange(len(one)) == 0 for one in FRAME["sets"]]
     yield "choice-pack", DeepSetsElementClassifier, context, FRAME, chosen
 

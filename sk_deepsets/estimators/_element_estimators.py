@@ -143,7 +143,7 @@ class DeepSetsElementClassifier(SetClassifierMixin, ElementEstimator, ElementPar
     >>> rng = np.random.default_rng(0)
     >>> sets = [rng.normal(size=(size, 2)) for size in rng.integers(2, 9, 300)]
     >>> y = [one_set[:, 0] == one_set[:, 0].max() for one_set in sets]
-    >>> clf = DeepSetsElementClassifier(target="one_per_set", random_state=0).fit(sets, y)
+    >>> clf = DeepSetsElementClassifier(target="one_per_set", n_members=5, max_epochs=40, random_state=0).fit(sets, y)
     >>> clf.predict_proba(sets)[0][:, 1].sum().round(6)
     np.float64(1.0)
     >>> clf.score(sets, y) > 0.95
@@ -259,7 +259,7 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
     >>> rng = np.random.default_rng(0)
     >>> sets = [rng.normal(size=(size, 1)) for size in rng.integers(2, 9, 300)]
     >>> y = [one_set[:, 0] - one_set[:, 0].max() for one_set in sets]
-    >>> reg = DeepSetsElementRegressor(random_state=0).fit(sets, y)
+    >>> reg = DeepSetsElementRegressor(n_members=5, max_epochs=40, random_state=0).fit(sets, y)
     >>> reg.predict(sets)[0].shape == y[0].shape
     True
     >>> reg.score(sets, y) > 0.95

@@ -125,7 +125,7 @@ MODELS = {
     "labels": (DeepSetsClassifier, SINGLE, "single-labels"),
     "several outputs": (DeepSetsRegressor, SINGLE, "several-outputs"),
     **{name: (None, {}, name) for name in ("each", "one-per-set", "element-values", "element-context")},
-    **{name: (None, {}, name) for name in ("element-poisson", "element-pack", "choice-pack")},
+    **{name: (None, {}, name) for name in ("element-poisson", "choice-pack")},
 }
 
 
@@ -365,7 +365,7 @@ def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
         to_onnx(pipe, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("name", ["all pools", "default pack", "choice-pack"])
+@pytest.mark.parametrize("name", ["default pack", "choice-pack"])
 def test_a_program_in_float32_has_no_other_floats(name, tmp_path):
     cls, options, case = MODELS[name]
     make, X, y = CASES[case]

@@ -404,7 +404,7 @@ BROKEN = {
     "records": lambda item: np.zeros(2, dtype=[("a", float), ("b", float)]),
     "masked": masked,
     "masked rows": lambda item: list(masked(item)),
-    "sparse": sparse.csr_array,
+    "sparse row": lambda item: sparse.coo_array(np.ones(3)),
     "sparse tensor": lambda item: torch.tensor(item).to_sparse(),
     "bfloat16": lambda item: torch.tensor(item).bfloat16(),
     "complex tensor": lambda item: torch.tensor(item).to(torch.complex64).conj(),
