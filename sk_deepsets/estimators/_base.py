@@ -18,7 +18,7 @@ from sk_deepsets.estimators._ranges import column_ranges, columns_apart, size_ra
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
 from sk_deepsets.nn import Ensemble
 from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
-from sk_deepsets.sets import check_sets
+from sk_deepsets.sets import RaggedSets, check_sets
 from sk_deepsets.targets import check_groups, check_weight
 from sk_deepsets.training import (
     BestEpoch,
@@ -355,7 +355,9 @@ def _out_of_fold(outputs, target, encoded, weight, plan):
     """Out-of-fold predictions and their score, from outputs of the sets, or of their elements, (n, n_outputs)."""
     sets, predicted = encoded.sets, plan.fold >= 0
     rows = predicted[sets.segments] if target.per_element else predicted
-    part, part_outputs = sets[np.flatnonzero(predicted)], outputs[rows]
+    # of these sets, which element belongs to which is all that is needed: the elements may be larger than memory
+    offsets = np.concatenate([[0], sets.sizes[predicted].cumsum()])
+    part, part_outputs = RaggedSets(np.empty((offsets[-1], 0)), offsets), outputs[rows]
     answers = target.answers(part_outputs, part)
     prediction = np.full((len(outputs), *answers.shape[1:]), np.nan)
     prediction[rows] = answers

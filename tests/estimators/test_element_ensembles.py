@@ -6,7 +6,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 
-from sk_deepsets import DeepSetsElementClassifier, DeepSetsElementRegressor, RaggedSets, element_scorer
+from sk_deepsets import (
+    DeepSetsClassifier,
+    DeepSetsElementClassifier,
+    DeepSetsElementRegressor,
+    RaggedSets,
+    element_scorer,
+)
 from sk_deepsets.nn import DeepSetsEquivariant, ElementEnsemble
 
 PACK = {"n_members": 4, "hidden_dims": (8,), "lr": 0.02, "max_epochs": 10, "random_state": 0}
@@ -168,3 +174,26 @@ def test_context_and_categories_reach_the_members():
     plain = RaggedSets(elements, sets.offsets)
     without = DeepSetsElementRegressor(**options).fit(plain, y)
     assert without.oof_score_ < reg.oof_score_ - 0.2
+
+
+def test_out_of_fold_predictions_hold_no_copy_of_the_elements(monkeypatch):
+    """Elements may be larger than memory: they are read in batches alone."""
+    taken = []
+    take = RaggedSets.__getitem__
+    monkeypatch.setattr(RaggedSets, "__getitem__", lambda self, key: taken.append(key) or take(self, key))
+    sets = RaggedSets(np.concatenate(SETS), np.r_[0, np.cumsum([len(one) for one in SETS])])
+    chosen = RaggedSets(np.concatenate(LARGEST)[:, None], sets.offsets)
+    for model, y in (
+        (DeepSetsElementClassifier(target="one_per_set", **PACK), chosen),
+        (DeepSetsClassifier(n_members=4, max_epochs=2), sets.sizes > 4),
+    ):
+        assert model.fit(sets, y).oof_score_ > 0.4
+    assert taken == []
+
+
+def test_scalings_of_large_data_are_learned_from_sets_that_are_not_empty(monkeypatch):
+    monkeypatch.setattr("sk_deepsets.estimators._inputs.ENOUGH_ELEMENTS", 10)
+    sets = [RNG.normal(size=(4 * (number % 4 > 0), 2)) for number in range(16)]  # every fourth is empty
+    y = [(one[:, 0] > 0).astype(int) for one in sets]
+    clf = DeepSetsElementClassifier(n_members=4, max_epochs=2, random_state=0).fit(sets, y)
+    assert np.isfinite(clf.predict_proba(sets)[1]).all()
