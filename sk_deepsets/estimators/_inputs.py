@@ -132,8 +132,7 @@ def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
     plain, numbers = _element_columns((), sets, encoder, weight, standardize)
     relative = RelativeColumns(_units(plain, standardize), plain.n_numbers)
     some = np.arange(len(sets)) if weight is None or not weight.any() else np.flatnonzero(weight)
-    # of whole sets that are not empty, with about as many elements as scalings are learned from
-    some = some[sets.sizes[some] > 0]
+    # of whole sets, with about as many elements as scalings are learned from; an empty one has no target, and no weight
     some = some[:: max(1, int(sets.sizes[some].sum()) // ENOUGH_ELEMENTS)]
     table = _of_batches(relative, SetDataset(sets).subset(some))
     element_weight = None if weight is None else np.repeat(weight[some], sets.sizes[some])

@@ -189,11 +189,3 @@ def test_out_of_fold_predictions_hold_no_copy_of_the_elements(monkeypatch):
     ):
         assert model.fit(sets, y).oof_score_ > 0.4
     assert taken == []
-
-
-def test_scalings_of_large_data_are_learned_from_sets_that_are_not_empty(monkeypatch):
-    monkeypatch.setattr("sk_deepsets.estimators._inputs.ENOUGH_ELEMENTS", 10)
-    sets = [RNG.normal(size=(4 * (number % 4 > 0), 2)) for number in range(16)]  # every fourth is empty
-    y = [(one[:, 0] > 0).astype(int) for one in sets]
-    clf = DeepSetsElementClassifier(n_members=4, max_epochs=2, random_state=0).fit(sets, y)
-    assert np.isfinite(clf.predict_proba(sets)[1]).all()
