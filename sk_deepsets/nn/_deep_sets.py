@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._dropout import Dropout
-from sk_deepsets.nn._encoder import make_encoder
-from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows, share_rows
+from sk_deepsets.nn._layers import ONE_NET, Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
-from sk_deepsets.nn._losses import softmax_over_sets
-from sk_deepsets.nn._mlp import mlp
-from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
+from sk_deepsets.nn._mlp import mlp, read_out
+from sk_deepsets.nn._model import WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets, pack
-from sk_deepsets.nn._set_pooling import PoolType, SetPooling
+from sk_deepsets.nn._set_embedding import SetEmbedding
+from sk_deepsets.nn._set_pooling import PoolType
 
 
-class DeepSets(SetModel):
+class DeepSets(SetEmbedding):
     """f(X) = rho([pool_i phi(x_i, z), s, z]) with a context z and statistics s of the set, where there are any.
 
     Of a stack of K members each gives an output: those of member 0 for all sets come first, (K * b, output_dim).
@@ -37,8 +35,6 @@ class DeepSets(SetModel):
     layers : Layers
         Makes all layers with weights: those of one net, or of the members of a stack.
     """
-
-    pooling: SetPooling
 
     def __init__(
         self,
@@ -62,29 +58,24 @@ class DeepSets(SetModel):
         context_layer: nn.Module | None = None,
         layers: Layers = ONE_NET,
     ) -> None:
-        first_dim = phi_hidden_dims[0] if len(phi_hidden_dims) else None
-        super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer, layers)
-        self.layers = layers
-        # what is before phi's first layer, if anything, needs the elements of each member by themselves
-        first_is_linear = input_layer is None and encoder == "elementwise" and len(phi_hidden_dims) > 0
-        is_moved = context_dim is not None and fusion_type != "film"
-        self.shares_elements = layers.n_members is not None and first_is_linear and not is_moved
+        super().__init__(
+            input_dim,
+            phi_hidden_dims,
+            pool_type,
+            context_dim=context_dim,
+            fusion_type=fusion_type,
+            phi_dropout=phi_dropout,
+            activation=activation,
+            encoder=encoder,
+            sum_scale=sum_scale,
+            input_layer=input_layer,
+            context_layer=context_layer,
+            layers=layers,
+        )
         self.context_in_rho = context_in_rho
-        self.phi = make_encoder(encoder, self.fused_dim, phi_hidden_dims, activation, phi_dropout, layers)
-        self.pooling = SetPooling(pool_type, self.phi.output_dim, sum_scale, layers.linear)
         self.dropout = Dropout(pooled_dropout) if pooled_dropout else nn.Identity()
         rho_input_dims = (self.pooling.output_dim, statistics_dim, (context_dim or 0) * context_in_rho)
         self.rho = mlp(rho_input_dims, rho_hidden_dims, output_dim, activation, rho_dropout, layers)
-
-    @property
-    def n_members(self) -> int:
-        """How many nets run side by side; read from the weights, since a call may be given those of some members."""
-        return 1 if self.layers.n_members is None else next(self.rho.parameters()).shape[0]
-
-    @property
-    def is_elementwise(self) -> bool:
-        """See :class:`Model`."""
-        return self.phi.elementwise
 
     def forward(
         self,
@@ -110,14 +101,6 @@ class DeepSets(SetModel):
         context = self.member_context(context)
         return self.read_out(self.pool(pack(x, mask), self.encode(context)), context, statistics)
 
-    def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
-        return self.pool(pack(x, mask), self.encode(self.member_context(context)))
-
-    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
-        """See :class:`Model`."""
-        return packed._replace(elements=self.encode(self.member_context(context))(packed))
-
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`."""
         context, size = self.member_context(context), elements_at_once(self.width(), packed.sizes.device)
@@ -127,61 +110,12 @@ class DeepSets(SetModel):
             found.append(self.read_out(pooled, own))
         return torch.cat(found)
 
-    def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """See :class:`Model`."""
-        return self.member_attention(packed, self.encode(self.member_context(context)))[0]
-
-    def member_attention(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
-        """The weight of each element in the attention pool of its set, for each member: (K, n); of heads, the mean."""
-        n_elements, size = packed.elements.shape[0], elements_at_once(self.width(), packed.sizes.device)
-        # an encoder that sees one element at a time can take a set in parts
-        size = size if self.is_elementwise else max(1, n_elements)
-        parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
-        hidden = (phi(PackedSets(*part, packed.sizes)) for part in parts)
-        scores = [self.pooling.attention_scores(rows).unflatten(0, (self.n_members, -1)) for rows in hidden]
-        shares = softmax_over_sets(torch.cat(scores, dim=1).transpose(0, 1).flatten(1), packed)  # (n, K * h)
-        return shares.unflatten(1, (self.n_members, -1)).mean(dim=2).T
-
-    def member_context(self, context: Tensor | None) -> Tensor | None:
-        """The context behind its layer, once for each member: (K * b, c)."""
-        return None if context is None else self.context_layer(repeat_rows(context, self.n_members))
-
-    def encode(self, context: Tensor | None) -> Callable[[PackedSets], Tensor]:
-        """Phi for the elements of a batch, or of parts of it, given the context of each member's sets: (K * n, k)."""
-        n_members = self.n_members
-
-        def phi(part: PackedSets) -> Tensor:
-            rows = (share_rows if self.shares_elements else repeat_rows)(part.elements, n_members)
-            # which set an element belongs to matters to a context and to an encoder that sees the whole set
-            sees_sets = context is not None or not self.is_elementwise
-            members = part.repeated(n_members, rows) if sees_sets else part._replace(elements=rows)
-            return self.phi(*self.fuse(members, context))
-
-        return phi
-
-    def pool(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
-        """The pooled vectors, (K * b, k)."""
-        return embed(phi, self.phi, self.pooling, packed, self.n_members)
-
     def read_out(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None = None) -> Tensor:
         """The outputs (K * b, output_dim) for pooled vectors and contexts of as many rows; statistics are shared."""
-        inputs = [self.dropout(pooled)]
-        if statistics is not None:
-            one_net = self.layers.n_members is None
-            inputs.append(statistics if one_net else share_rows(statistics, self.n_members))
-        if context is not None and self.context_in_rho:
-            inputs.append(context)
-        first, *others = self.rho
-        hidden = self.layers.join(first, inputs) if len(inputs) > 1 else first(inputs[0])
-        for layer in others:
-            hidden = layer(hidden)
-        return hidden
+        context = context if self.context_in_rho else None
+        return read_out(self.rho, self.layers, [self.dropout(pooled)], statistics, context, self.n_members)
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""
         phi = count_weights(self.input_layer, self.fusion, self.phi)
         return WeightCounts(phi, count_weights(self.pooling), count_weights(self.context_layer, self.rho))
-
-    def width(self) -> int:
-        """See :class:`Model`."""
-        return self.phi.width * self.n_members
