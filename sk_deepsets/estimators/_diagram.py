@@ -2,6 +2,8 @@
 
 from sklearn.utils._repr_html.estimator import _VisualBlock
 
+from sk_deepsets.estimators._variants import equivariant_widths
+
 SEEN = {
     "elementwise": "each element by itself",
     "equivariant": "each element with the maximum over its set",
@@ -25,7 +27,8 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     if model.is_padded:
         parts = [(_class_name(parameters["module"]), "", sum(counts), "a module of your own")]
     elif model.pooling is None:
-        widths = _arrows([n_features, *parameters["hidden_dims"], n_outputs])
+        hidden_dims = equivariant_widths(parameters["hidden_dims"], model.n_folds)
+        widths = _arrows([n_features, *hidden_dims, n_outputs])
         parts = [("equivariant layers", widths, sum(counts), f"each sees the {parameters['pool_type']}")]
     else:
         parts = _set_model(model, parameters, n_features, n_outputs, has_context)

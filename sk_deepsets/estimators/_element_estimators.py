@@ -15,7 +15,7 @@ from sk_deepsets.estimators._folds import FEWEST_SETS
 from sk_deepsets.estimators._inputs import element_ensemble_inputs, input_layers, sum_scale
 from sk_deepsets.estimators._parameters import ElementParameters, check_widths
 from sk_deepsets.estimators._supervised import LOSS, SetClassifierMixin, SetRegressorMixin
-from sk_deepsets.estimators._variants import SINGLE_NET, adapted, layout
+from sk_deepsets.estimators._variants import SINGLE_NET, adapted, equivariant_widths, layout
 from sk_deepsets.nn import DeepSetsEquivariant, ElementEnsemble
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.targets import (
@@ -85,7 +85,7 @@ class ElementEstimator(DeepSetsBase):
     def _make_core(self, encoded, weight, target, encoder, layout):
         sets = encoded.sets
         dims = {
-            "hidden_dims": check_widths(self.hidden_dims, "hidden_dims"),
+            "hidden_dims": check_widths(equivariant_widths(self.hidden_dims, layout.n_folds), "hidden_dims"),
             "pool_type": self.pool_type,
             "activation": self.activation,
             "residual": self.residual,

@@ -92,12 +92,14 @@ class SetArchitecture:
 class ElementArchitecture:
     """The model of the estimators with one prediction per element."""
 
-    hidden_dims: Sequence[int] = parameter(
-        (64, 64),
-        "sequence of int",
-        "Widths between the equivariant layers. Empty: there is one layer.",
+    hidden_dims: Sequence[int] | str = parameter(
+        "auto",
+        'sequence of int or "auto"',
+        """Widths between the equivariant layers. Empty: there is one layer. ``"auto"``: (64, 64) for one net, and
+        (32, 32) for the members of an ensemble, which are as accurate and take six tenths of the time.""",
         "array-like",
         Integral,  # has an error of its own, which shows the sequence
+        StrOptions({"auto"}),
     )
     pool_type: str = parameter(
         "max", '{"max", "sum"}', "How the elements of a set are pooled in each layer.", StrOptions({"max", "sum"})

@@ -56,6 +56,13 @@ def layout(n_members, n_sets, n_elements):
     return Layout(VARIANTS[n_variants], n_members // n_variants)
 
 
+def equivariant_widths(hidden_dims, n_folds):
+    """The widths between equivariant layers: in an ensemble, half of those of one net are as accurate, and faster."""
+    if not isinstance(hidden_dims, str):
+        return hidden_dims
+    return (64, 64) if n_folds == 1 else (32, 32)
+
+
 def adapted(variants, *, dropout, standardize, pool_type="auto", additive=False):
     """The variants, with the user's parameters for all members.
 

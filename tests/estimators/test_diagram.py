@@ -81,6 +81,8 @@ def test_context_is_mentioned(bags, values, fusion_type, n_members):
 def test_equivariant_layers_and_modules_of_the_user(bags, values):
     each = DeepSetsElementRegressor(n_members=1, max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
     assert blocks(each)[0][0] == "equivariant layers: 3 → 64 → 64 → 1"
+    members = DeepSetsElementRegressor(n_members=4, max_epochs=1).fit(bags, [bag[:, 0] for bag in bags])
+    assert blocks(members)[0][0] == "equivariant layers: 3 → 32 → 32 → 1"
     for n_members in (1, 3):
         reg = DeepSetsRegressor(module=MeanNet, max_epochs=1, n_members=n_members).fit(bags, values)
         assert blocks(reg)[0][0] == "MeanNet"

@@ -13,6 +13,7 @@ from sk_deepsets import (
     RaggedSets,
     element_scorer,
 )
+from sk_deepsets.io import load, save
 from sk_deepsets.nn import DeepSetsEquivariant, ElementEnsemble
 
 PACK = {"n_members": 4, "hidden_dims": (8,), "lr": 0.02, "max_epochs": 10, "random_state": 0}
@@ -40,6 +41,26 @@ def test_the_default_is_an_ensemble_and_one_member_a_plain_net():
         assert count in (None, net.n_members)
     few = DeepSetsElementClassifier(max_epochs=1).fit(SETS[:3], ABOVE[:3])
     assert type(few.net_.module_) is DeepSetsEquivariant
+
+
+@pytest.mark.parametrize(("n_members", "widths"), [(1, (64, 64)), (4, (32, 32))])
+def test_widths_are_those_of_one_net_or_of_members(n_members, widths, tmp_path):
+    options = {**PACK, "n_members": n_members, "max_epochs": 1}
+    auto = DeepSetsElementRegressor(**{**options, "hidden_dims": "auto"}).fit(SETS, VALUES)
+    named = DeepSetsElementRegressor(**{**options, "hidden_dims": widths}).fit(SETS, VALUES)
+    wanted = flat(named.predict(SETS))
+    np.testing.assert_array_equal(flat(auto.predict(SETS)), wanted)
+    save(named, tmp_path / "named")  # as files were before there was "auto"
+    save(auto, tmp_path / "auto")
+    for name, hidden_dims in (("named", widths), ("auto", "auto")):
+        loaded = load(tmp_path / name)
+        assert loaded.hidden_dims == hidden_dims
+        np.testing.assert_array_equal(flat(loaded.predict(SETS)), wanted)
+
+
+def test_other_words_are_no_widths():
+    with pytest.raises(ValueError, match="hidden_dims"):
+        DeepSetsElementClassifier(hidden_dims="wide").fit(SETS, ABOVE)
 
 
 def test_out_of_fold_predictions_are_cut_like_the_sets(classifier):
