@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import to_pandas
+from sk_deepsets.sets._cutoffs import Window, as_cutoffs, cutoffs_and_context
 from sk_deepsets.sets._sequence import offsets_of
 
 
-def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any) -> tuple[dict[str, Any], np.ndarray]:
+class Grouping(NamedTuple):
+    """Which rows of a long frame are the elements of which set."""
+
+    ids: pd.Index  # all different
+    numbers: np.ndarray  # of the id of each row
+    sets: pd.Index  # the label of each set
+    owners: np.ndarray  # the number of the id of each set
+    places: np.ndarray  # the row of each element, set by set
+    offsets: np.ndarray
+    time_left: np.ndarray | None = None  # from each element to the cutoff of its set
+
+
+def group_rows(
+    frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: Any, before: Any, time: Any, within: Any
+) -> tuple[dict[str, Any], np.ndarray]:
     """The arguments of ``RaggedSets`` for a long frame, and where each element stood in it.
 
     The parameters are those of ``RaggedSets.from_frame``.
@@ -21,37 +36,100 @@ def group_rows(frame: pd.DataFrame, by: Any, columns: Any, ids: Any, context: An
         raise TypeError(f"frame must be a DataFrame, one row per element, but is {type(frame).__name__}.")
     if isinstance(by, pd.Series | np.ndarray):
         raise TypeError("by must name columns or index levels of the frame: make its values a column first.")
-    names, shared, columns = roles_of_columns(frame, by, columns, context)
+    times = [time, before] if isinstance(before, str) else [time]
+    before, context = cutoffs_and_context(before, context)
+    names, shared, columns = roles_of_columns(frame, by, columns, context, times)
+    if before is None:
+        if time is not None or within is not None:
+            raise ValueError("time and within choose the rows before the cutoff of a set: pass the cutoffs as before.")
+        grouping = _group_all(frame, names, ids)
+    else:
+        grouping = _group_before(frame, names, ids, before, time, within)
+    elements = _elements(frame, columns, grouping, time)
+    if shared:
+        context = constant_columns(frame[shared], grouping.numbers, grouping.ids)
+    elif context is not None:
+        context = rows_of(context, grouping.ids, names)
+    if context is not None:
+        context = context.iloc[grouping.owners].set_axis(grouping.sets)
+    parts = {"elements": elements, "offsets": grouping.offsets, "context": context, "index": grouping.sets}
+    return parts, grouping.places
+
+
+def _elements(frame: pd.DataFrame, columns: list[Any], grouping: Grouping, time: Any) -> pd.DataFrame:
+    """The features of the elements, of which the time, if it is one, is that to the cutoff."""
+    places, time_left = grouping.places, grouping.time_left
+    elements = frame[[name for name in columns if time_left is None or name != time]]
+    if not np.array_equal(places, np.arange(len(frame))):  # rows that are in order already are not moved
+        elements = elements.take(places)
+    if time_left is not None and time in columns:
+        elements = elements.copy(deep=False)
+        elements.insert(columns.index(time), time, time_left)
+    return elements
+
+
+def _group_all(frame: pd.DataFrame, names: list[Any], ids: Any) -> Grouping:
+    """All rows of each id."""
+    ids, numbers = _number_rows(frame, names, ids)
+    offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
+    # a stable sort of small integers takes linear time
+    return Grouping(ids, numbers, ids, np.arange(len(ids)), np.argsort(numbers, kind="stable"), offsets)
+
+
+def _group_before(frame: pd.DataFrame, names: list[Any], ids: Any, before: Any, time: Any, within: Any) -> Grouping:
+    """The rows of each id before its cutoff; where ``before`` is a DataFrame, a set for each of its rows."""
+    if time is None:
+        raise ValueError(f"before needs the time of each row: pass its column as time, one of {list(frame.columns)}.")
+    _check_known(frame, [time], "time", levels=True)
+    before = as_cutoffs(before, names)
+    if isinstance(before, pd.DataFrame):
+        if ids is not None:
+            raise ValueError("before is a DataFrame, which has a set for each of its rows; expected ids=None with it.")
+        of_sets = check_ids(before[names], names, "before", unique=False)
+        ids, numbers = _number_rows(frame, names, of_sets.unique(), "before")
+        sets, owners, cutoffs = before.index, ids.get_indexer(of_sets), before.drop(columns=names).iloc[:, 0]
+    else:
+        if ids is None and isinstance(before, pd.Series):
+            ids, numbers = _number_rows(frame, names, before.index, "before")
+        else:
+            ids, numbers = _number_rows(frame, names, ids)
+        sets, owners, cutoffs = ids, np.arange(len(ids)), before
+        if isinstance(before, pd.Series):
+            cutoffs = rows_of(before.to_frame(), ids, names, "before").iloc[:, 0]
+        elif isinstance(before, str) and before in frame.columns:
+            cutoffs = constant_columns(frame[[before]], numbers, ids)[before]
+    times = frame[time] if time in frame.columns else frame.index.get_level_values(time)
+    window = Window(times, time, cutoffs, sets, within)
+    places, offsets = window.rows(numbers, owners)
+    return Grouping(ids, numbers, sets, owners, places, offsets, window.time_left(places, offsets))
+
+
+def _number_rows(frame: pd.DataFrame, names: list[Any], ids: Any, what: str = "ids") -> tuple[pd.Index, np.ndarray]:
+    """The ids, by default those of the frame in their order, and the number of the id of each row."""
     keys = keys_of(frame, names)
     if ids is None:
         groups = keys.to_frame(index=False).groupby(keys.names, sort=True, observed=True)
-        numbers, ids = groups.ngroup().to_numpy(), groups.size().index
-    else:
-        ids = check_ids(ids, names)
-        numbers = number_keys(keys, ids)
-    # a stable sort of small integers takes linear time, and rows that are in order already are not moved
-    in_order = bool((np.diff(numbers) >= 0).all())
-    places = np.arange(len(frame)) if in_order else np.argsort(numbers, kind="stable")
-    elements = frame[columns] if in_order else frame[columns].take(places)
-    offsets = offsets_of(np.bincount(numbers, minlength=len(ids)))
-    if shared:
-        context = constant_columns(frame[shared], numbers, ids)
-    elif context is not None:
-        context = rows_of(context, ids, names)
-    return {"elements": elements, "offsets": offsets, "context": context, "index": ids}, places
+        return groups.size().index, groups.ngroup().to_numpy()
+    ids = check_ids(ids, names, what)
+    return ids, number_keys(keys, ids, what=what)
 
 
 def roles_of_columns(
-    frame: pd.DataFrame, by: Any, columns: Any, context: Any
+    frame: pd.DataFrame, by: Any, columns: Any, context: Any, times: Any = ()
 ) -> tuple[list[Any], list[Any], list[Any]]:
-    """The columns, or index levels, of the ids; the columns that are the same within a set; those of the elements."""
+    """The columns, or index levels, of the ids; the columns that are the same within a set; those of the elements.
+
+    Columns of ``times`` are features only where they are named.
+    """
     names = list(by) if isinstance(by, list | tuple) else [by]
     _check_known(frame, names, "by", levels=True)
     shared = list(context) if isinstance(context, list | tuple | pd.Index) else []
     _check_known(frame, shared, "context")
     columns = [columns] if isinstance(columns, str) else columns
-    columns = [c for c in frame.columns if c not in {*names, *shared}] if columns is None else list(columns)
-    _check_known(frame, columns, "columns")
+    if columns is None:
+        columns = [c for c in frame.columns if c not in {*names, *shared, *times}]
+    columns = list(columns)
+    _check_known(frame, [c for c in columns if c not in times or c in frame.columns], "columns")
     return names, shared, columns
 
 
@@ -97,15 +175,18 @@ def keys_of(frame: pd.DataFrame, names: list[Any], n_before: int = 0) -> pd.Inde
     return _without_categories(pd.Index(values[0], name=names[0]))
 
 
-def number_keys(keys: pd.Index, ids: pd.Index, n_rows: np.ndarray | None = None) -> np.ndarray:
-    """The number of the set of each key, of which ``n_rows`` have so many rows each; an error for a key not in ids."""
+def number_keys(keys: pd.Index, ids: pd.Index, n_rows: np.ndarray | None = None, what: str = "ids") -> np.ndarray:
+    """The number of the set of each key, of which ``n_rows`` have so many rows each; an error for a key not in ids.
+
+    ``what`` the user gave the ids as.
+    """
     numbers = ids.get_indexer(keys)
     unknown = numbers < 0
     if unknown.any():
         sets = keys[unknown].unique()
-        way_out = _other_types(keys, ids, "ids") or "Drop these rows, or add their sets to ids."
+        way_out = _other_types(keys, ids, what) or f"Drop these rows, or add their sets to {what}."
         raise ValueError(
-            f"The frame holds sets that are not in ids: {_first(sets)} (sets: {len(sets):,}, rows: "
+            f"The frame holds sets that are not in {what}: {_first(sets)} (sets: {len(sets):,}, rows: "
             f"{unknown.sum() if n_rows is None else n_rows[unknown].sum():,}). {way_out}"
         )
     return numbers
@@ -116,19 +197,23 @@ def _without_categories(index: pd.Index) -> pd.Index:
     return index.astype(index.categories.dtype) if isinstance(index, pd.CategoricalIndex) else index
 
 
-def check_ids(ids: Any, names: list[Any]) -> pd.Index:
+def check_ids(ids: Any, names: list[Any], what: str = "ids", unique: bool = True) -> pd.Index:
     if isinstance(ids, pd.DataFrame):
         if list(ids.columns) != names:
-            raise TypeError(f"ids is a DataFrame of {list(ids.columns)}: pass its index, or the columns {names} of it.")
+            raise TypeError(
+                f"{what} is a DataFrame of {list(ids.columns)}: pass its index, or the columns {names} of it."
+            )
         ids = ids.set_index(names).index
-    ids = _with_levels(ids if isinstance(ids, pd.Index) else pd.Index(ids), names, "ids")
+    ids = _with_levels(ids if isinstance(ids, pd.Index) else pd.Index(ids), names, what, unique)
     missing = ids.to_frame().isna().any(axis=1)
     if missing.any():
-        raise ValueError(f"{missing.sum():,} of {len(ids):,} ids {'is' if missing.sum() == 1 else 'are'} missing.")
+        raise ValueError(
+            f"{missing.sum():,} of {len(ids):,} ids {'is' if missing.sum() == 1 else 'are'} missing in {what}."
+        )
     return ids
 
 
-def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
+def _with_levels(index: pd.Index, names: list[Any], what: str, unique: bool = True) -> pd.Index:
     """Ids, all different, with the levels in the order of ``names``: by position where they have none of their own."""
     if index.nlevels != len(names):
         raise ValueError(f"{what} have {index.nlevels} levels, but by names {len(names)}: {names}.")
@@ -137,7 +222,7 @@ def _with_levels(index: pd.Index, names: list[Any], what: str) -> pd.Index:
             raise ValueError(f"The levels of {what} are called {list(index.names)}, but by names {names}.")
         index = index.reorder_levels(names)
     twice = index[index.duplicated()].unique()
-    if len(twice):
+    if unique and len(twice):
         raise ValueError(f"Ids occur more than once in {what}: {_first(twice)} (ids: {len(twice):,}).")
     return _without_categories(index).set_names(names)
 
@@ -161,18 +246,18 @@ def constant_columns(values: pd.DataFrame, numbers: np.ndarray, ids: pd.Index) -
     return context.set_axis(ids)
 
 
-def rows_of(context: Any, ids: pd.Index, names: list[Any]) -> pd.DataFrame:
-    """The rows of a frame of context in the order of the sets."""
+def rows_of(context: Any, ids: pd.Index, names: list[Any], what: str = "The context") -> pd.DataFrame:
+    """The rows of a frame of context, or of another one, in the order of the sets."""
     if not isinstance(context, pd.DataFrame):
         raise TypeError(
             "context must be a DataFrame whose index holds the ids of the sets, or a list of columns of the frame, "
             f"but is {type(context).__name__}."
         )
-    rows = _with_levels(context.index, names, "the ids of the context").get_indexer(ids)
+    rows = _with_levels(context.index, names, f"the ids of {what.lower()}").get_indexer(ids)
     if (rows < 0).any():
         raise ValueError(
-            f"The context lacks rows for the sets {_first(ids[rows < 0])} (sets: {(rows < 0).sum():,}). "
-            f"{_other_types(ids, context.index, 'the labels of the context')}".rstrip()
+            f"{what} lacks rows for the sets {_first(ids[rows < 0])} (sets: {(rows < 0).sum():,}). "
+            f"{_other_types(ids, context.index, f'the labels of {what.lower()}')}".rstrip()
         )
     return context.iloc[rows].set_axis(ids)
 

@@ -99,7 +99,15 @@ class RaggedSets(StoredSets, SetSequence):
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, by: Any, columns: Any = None, ids: Any = None, context: Any = None
+        cls,
+        frame: pd.DataFrame,
+        by: Any,
+        columns: Any = None,
+        ids: Any = None,
+        context: Any = None,
+        before: Any = None,
+        time: Any = None,
+        within: Any = None,
     ) -> RaggedSets:
         """Group the rows of a long table, one row per element, into sets.
 
@@ -112,12 +120,24 @@ class RaggedSets(StoredSets, SetSequence):
         by : str, or list of str
             The columns or index levels that tell which set a row belongs to.
         columns : list of str, optional
-            The features of an element, which keep their dtypes. None: all columns but those of ``by`` and ``context``.
+            The features of an element, which keep their dtypes. None: all columns but those of ``by``, ``context`` and
+            ``time``. Where ``time`` is named and there are cutoffs, the feature is the time left before the cutoff: in
+            days, or in the unit of times that are numbers.
         ids : Index or array-like, optional
-            The sets and their order. An id without rows is an empty set. None: the ids in ``frame``, sorted.
+            The sets and their order. An id without rows is an empty set. None: the ids of ``before``, if it has some,
+            else those in ``frame``, sorted.
         context : DataFrame or list of str, optional
             What is known about the sets: a frame whose index holds the ids, or columns of ``frame`` with one value
             per set.
+        before : Series, mapping, DataFrame, time, number or str, optional
+            The cutoff of each set: only rows before it are elements, so that no set sees what it is to predict. A
+            Series whose index holds the ids, or a mapping; one cutoff for all sets; or the name of a column of the
+            context or of the frame, which is then neither context nor feature. A DataFrame with the columns of ``by``
+            and one of cutoffs has one set for each row, and its index is that of the sets: an id may have several.
+        time : str, optional
+            The column or index level with the time of each row: times, lengths of time or numbers, as are the cutoffs.
+        within : str, Timedelta, DateOffset or number, optional
+            Only rows at most so long before the cutoff are elements: those of ``[cutoff - within, cutoff)``.
 
         Returns
         -------
@@ -127,8 +147,8 @@ class RaggedSets(StoredSets, SetSequence):
         Raises
         ------
         ValueError, KeyError
-            For rows whose id is missing or not in ``ids``, duplicate ids, unknown or duplicate columns: no row and
-            no set is ever dropped silently.
+            For rows whose id is missing or not in ``ids``, duplicate ids, unknown or duplicate columns, sets without
+            a cutoff and rows without a time: no set, and no row but by its time, is ever dropped silently.
 
         Examples
         --------
@@ -138,8 +158,20 @@ class RaggedSets(StoredSets, SetSequence):
         >>> sets = RaggedSets.from_frame(events, by="customer", ids=[3, 5, 7])
         >>> sets.sizes
         array([1, 0, 2])
+
+        Only what happened in the eight days before a day of their own; ``day`` becomes the number of days before it:
+
+        >>> events["day"] = pd.to_datetime(["2024-03-01", "2024-03-05", "2024-03-09"])
+        >>> today = pd.Series(pd.to_datetime(["2024-03-06", "2024-03-09"]), index=[3, 7])
+        >>> sets = RaggedSets.from_frame(
+        ...     events, by="customer", columns=["amount", "day"], before=today, time="day", within="8D"
+        ... )
+        >>> sets.to_frame()
+           customer  amount  day
+        1         3     2.0  1.0
+        0         7     1.0  8.0
         """
-        parts, places = group_rows(frame, by, columns, ids, context)
+        parts, places = group_rows(frame, by, columns, ids, context, before, time, within)
         sets = cls(**parts)
         sets._places = places
         return sets

@@ -107,6 +107,7 @@ class StoredSets:
             or a pattern such as ``"events/2024-*.parquet"``.
         by, columns, ids, context
             As for ``from_frame``. Columns that pandas wrote as the index are features only if they are named.
+            There are no cutoffs: filter the rows with pyarrow or another engine first.
         folder : str or Path, optional
             Where the sets are written as :meth:`save` does it, and are then opened from: for sets that are larger than
             memory. None: the elements are held in memory.
