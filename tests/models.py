@@ -103,8 +103,8 @@ def set_cases():
     for kind, options in (("single", SINGLE), ("pack", PACK)):
         yield f"{kind}-encoder", DeepSetsRegressor, {**options, "encoder": "attention"}, SETS, VALUE
     for loss in ("squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"):
-        options = {**SINGLE, "loss": loss, "quantile": 0.3 if loss == "quantile" else None}
-        yield loss, DeepSetsRegressor, options, SETS, np.exp(VALUE / 9)
+        several = {**PACK, "quantile": [0.9, 0.2, 0.9]} if loss == "quantile" else {}
+        yield loss, DeepSetsRegressor, {**SINGLE, **several, "loss": loss}, SETS, np.exp(VALUE / 9)
     yield "default", DeepSetsClassifier, TRAINED, SETS, CLASS
     yield "default-positive", DeepSetsRegressor, {**TRAINED, "loss": "poisson"}, SETS, np.exp(VALUE / 9)
     yield "deep", DeepSetsRegressor, {**SINGLE, "phi_hidden_dims": (8, 8), "activation": "gelu"}, SETS, VALUE
@@ -132,7 +132,7 @@ def element_cases():
     yield "element-values", DeepSetsElementRegressor, deep, SETS, GRADES
     of_frame = [np.arange(len(one)) for one in FRAME["sets"]]
     for loss in ("poisson", "gamma", "quantile"):
-        of_loss = {**options, "loss": loss, "quantile": 0.3 if loss == "quantile" else None}
+        of_loss = {**options, "loss": loss, "quantile": (0.6, 0.3)}
         yield f"element-{loss}", DeepSetsElementRegressor, of_loss, SETS, [np.exp(one / 9) for one in GRADES]
     yield "element-context", DeepSetsElementRegressor, {**options, "fusion_type": "film"}, FRAME, of_frame
     pack = {"n_members": 8, "hidden_dims": (8, 8), **TRAINED}

@@ -64,7 +64,7 @@ class ByElementMixin:
             One array per set.
         """
         target, outputs, sets = self._predict(X)
-        columns = outputs.argmax(axis=1) if output is None else np.broadcast_to(output, len(sets))
+        columns = target.largest(outputs) if output is None else np.broadcast_to(output, len(sets))
         whole = target.explained(outputs, columns)
         without = leave_one_out(self.net_, SetDataset(sets)).double().numpy()
         changes = whole[sets.segments] - target.explained(without, columns[sets.segments])

@@ -37,8 +37,8 @@ oof_prediction_ : ndarray of shape (n_sets, n_classes), (n_sets, n_labels), (n_s
     Out-of-fold predictions: the probabilities, or values, of each training set, predicted by the members that were not
     trained on it; NaN for sets of weight 0. Only of ensembles, and not with ``X_val`` or after ``partial_fit``.
 oof_score_ : float
-    Accuracy, or R², of ``oof_prediction_``. It is slightly optimistic, since the number of epochs and the weights of
-    the members were chosen on the same folds.
+    Accuracy, or R², of ``oof_prediction_``, as ``score`` has it. It is slightly optimistic, since the number of epochs
+    and the weights of the members were chosen on the same folds.
 """
 
 # Of the same with one prediction per element.

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,6 +21,7 @@ from sk_deepsets.targets import (
     ChosenElementTarget,
     ElementClassTarget,
     ElementPositiveTarget,
+    ElementQuantilesTarget,
     ElementValueTarget,
     RankingTarget,
     check_weight,
@@ -273,7 +273,11 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
         StrOptions({*REGRESSION_LOSSES, *RANKING_LOSSES}),
     )
 
-    _targets: ClassVar = {"identity": ElementValueTarget, "log": ElementPositiveTarget}
+    _targets: ClassVar = {
+        "identity": ElementValueTarget,
+        "log": ElementPositiveTarget,
+        "sorted": ElementQuantilesTarget,
+    }
 
     def predict(self, X):
         """The value, or with ``loss="listnet"`` or ``"lambdarank"`` the score, of each element.
@@ -286,14 +290,15 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
         Returns
         -------
         list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
-            One array per set, in the order of X; an array for a 3-D array.
+            One array per set, in the order of X; an array for a 3-D array. With several quantiles they have one more
+            dimension, in the order of ``quantile``.
         """
         target, outputs, sets = self._predict(X)
         return split_like(X, target.answers(outputs, sets), sets)
 
     def score(self, X, y, sample_weight=None):
-        """R² over all elements that have a target; with ``loss="listnet"`` or ``"lambdarank"`` the NDCG of the
-        sets, as ``"ndcg"`` in :func:`element_scorer`.
+        """R² over all elements that have a target; of several quantiles, the mean of their D²; with
+        ``loss="listnet"`` or ``"lambdarank"`` the NDCG of the sets, as ``"ndcg"`` in :func:`element_scorer`.
 
         Parameters
         ----------
@@ -306,8 +311,8 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
         """
         check_is_fitted(self)
         if self.loss not in RANKING_LOSSES:
-            r2 = lambda y, p, weight: r2_score(y.astype(np.float64), p, sample_weight=weight)  # noqa: E731
-            return self._score(X, y, sample_weight, self._fitted.target.answers, r2)
+            metric = lambda y, p, weight: self._compare(y.astype(np.float64), p, weight)  # noqa: E731
+            return self._score(X, y, sample_weight, self._fitted.target.answers, metric)
         if sample_weight is not None:
             raise ValueError(f'With loss="{self.loss}" score is an NDCG, which takes no sample_weight.')
         return element_scorer("ndcg")(self, X, y)

@@ -311,6 +311,7 @@ class DeepSetsRegressor(SetRegressorMixin, SetEstimator, SetParameters):
         Returns
         -------
         ndarray of shape (n_sets,), or (n_sets, n_outputs) if y had two dimensions; float64
+            With several quantiles, (n_sets, n_quantiles), each row in the order of ``quantile``.
         """
         target, outputs, sets = self._predict(X)
         return target.answers(outputs, sets)

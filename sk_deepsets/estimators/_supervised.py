@@ -1,14 +1,18 @@
 """What classifiers share, and regressors: partial_fit, one epoch for each call, and score."""
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import ClassVar
 
+import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.sets import check_labels, labels_of
-from sk_deepsets.targets import PositiveTarget, ValueTarget, check_one_for_each_set
+from sk_deepsets.targets import PositiveTarget, QuantilesTarget, ValueTarget, check_one_for_each_set, check_quantiles
 from sk_deepsets.training import REGRESSION_LOSSES
 
 LOSS = """``"squared_error"`` is on the target as ``standardize`` leaves it, with mean 0 and standard deviation 1.
@@ -19,10 +23,10 @@ constant; predictions are exponentials of the outputs."""
 
 
 class ScoreMixin:
-    """Estimators with the score of scikit-learn's mixins, which compare values by position."""
+    """Estimators with a score: ``_compare(y, answers, sample_weight)``, which compares values by position."""
 
     def score(self, X, y, sample_weight=None):
-        """Accuracy of a classifier, R² of a regressor.
+        """Accuracy of a classifier, R² of a regressor; of several quantiles, the mean of their D².
 
         Parameters
         ----------
@@ -33,10 +37,11 @@ class ScoreMixin:
         -------
         float
         """
+        check_is_fitted(self)
         check_one_for_each_set(y, "y", self._for_elements)
         check_labels(y, labels_of(X), "y")
         check_labels(sample_weight, labels_of(X), "sample_weight")
-        return super().score(X, y, sample_weight)
+        return self._compare(y, self.predict(X), sample_weight)
 
 
 class SetClassifierMixin(ScoreMixin, ClassifierMixin):
@@ -67,6 +72,9 @@ class SetClassifierMixin(ScoreMixin, ClassifierMixin):
             raise ValueError('class_weight="balanced" needs all sets at once: pass a dict of weights to partial_fit.')
         return self._partial_fit(X, y, sample_weight, classes)
 
+    def _compare(self, y, answers, sample_weight):
+        return accuracy_score(y, answers, sample_weight=sample_weight)
+
     def _class_weight(self):
         return self.class_weight
 
@@ -81,16 +89,21 @@ class SetRegressorMixin(ScoreMixin, RegressorMixin):
         LOSS,
         StrOptions(set(REGRESSION_LOSSES)),
     )
-    quantile: float | None = parameter(
+    quantile: float | Sequence[float] | None = parameter(
         None,
-        "float",
-        'Which quantile to predict with ``loss="quantile"``.',
+        "float or sequence of float",
+        """Which quantile to predict with ``loss="quantile"``. Several, such as ``[0.1, 0.5, 0.9]``, are learned at once
+        and never cross; predictions then have one column for each, in this order, and ``score`` is the mean of their D²
+        (:func:`sklearn.metrics.d2_pinball_score`).""",
         Interval(Real, 0, 1, closed="both"),
+        list,
+        tuple,
+        np.ndarray,
         None,
     )
 
     _for_elements = "DeepSetsElementRegressor"
-    _targets: ClassVar = {"identity": ValueTarget, "log": PositiveTarget}
+    _targets: ClassVar = {"identity": ValueTarget, "log": PositiveTarget, "sorted": QuantilesTarget}
     """The target for each link of a loss"""
 
     def partial_fit(self, X, y, sample_weight=None):
@@ -109,7 +122,12 @@ class SetRegressorMixin(ScoreMixin, RegressorMixin):
         """
         return self._partial_fit(X, y, sample_weight)
 
+    def _compare(self, y, answers, sample_weight):
+        return self._fitted.target.metric(y, answers, sample_weight)
+
     def _make_target(self, y):
         if self.loss == "quantile" and self.quantile is None:
             raise ValueError('loss="quantile" requires a quantile, such as quantile=0.9.')
+        if self.loss == "quantile" and not isinstance(self.quantile, Real):
+            return self._targets["sorted"]("quantiles", self.standardize, check_quantiles(self.quantile))
         return self._targets[REGRESSION_LOSSES[self.loss].link](self.loss, self.standardize, self.quantile)

@@ -17,7 +17,7 @@ from sk_deepsets.nn._fusion import Fusion
 from sk_deepsets.nn._invariant import DeepSetsConditional, DeepSetsInvariant
 from sk_deepsets.nn._layers import Layers, MemberEmbedding, MemberLinear, MemberNorm
 from sk_deepsets.nn._leave_one_out import elements_at_once
-from sk_deepsets.nn._links import LINKS, ChoiceDecoder, Decoder, even_weights, linked_mean
+from sk_deepsets.nn._links import LINKS, ChoiceDecoder, Decoder, QuantileDecoder, even_weights, linked_mean
 from sk_deepsets.nn._losses import (
     GammaNLLLoss,
     LambdaRank,
@@ -25,6 +25,7 @@ from sk_deepsets.nn._losses import (
     LossOfSets,
     OnePerSet,
     PinballLoss,
+    QuantilesLoss,
     log_softmax_over_sets,
     member_losses,
     output_losses,
@@ -81,6 +82,8 @@ __all__ = [
     "PackedSets",
     "PermutationEquivariantLayer",
     "PinballLoss",
+    "QuantileDecoder",
+    "QuantilesLoss",
     "RelativeColumns",
     "Scalings",
     "SetPooling",

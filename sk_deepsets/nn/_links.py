@@ -13,12 +13,14 @@ from sk_deepsets.nn._packed import PackedSets
 
 TINY = 1e-12  # a probability that is 0 to the last digit is not known that well
 
-# From outputs (..., o) to answers, and back: probabilities of classes, of labels, positive values, or values.
+# From outputs (..., o) to answers, and back: probabilities of classes, of labels, positive values, values, or values in
+# ascending order, such as quantiles.
 LINKS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
     "softmax": (lambda outputs: outputs.softmax(dim=-1), lambda answers: answers.clamp(min=TINY).log()),
     "sigmoid": (torch.sigmoid, lambda answers: answers.logit(eps=TINY)),
     "log": (torch.exp, lambda answers: answers.clamp(min=TINY).log()),
     "identity": (lambda outputs: outputs, lambda answers: answers),
+    "sorted": (lambda outputs: outputs.sort(dim=-1).values, lambda answers: answers),
 }
 
 
@@ -50,6 +52,28 @@ class Decoder(nn.Module):
         return answers * self.scale.to(outputs) + self.mean.to(outputs)
 
 
+class QuantileDecoder(Decoder):
+    """From outputs (n, q) to the quantiles of a value, (n, k), which never cross.
+
+    Parameters
+    ----------
+    places : Tensor of shape (k,)
+        The place of each quantile in ascending order.
+    mean, scale : Tensor of shape (1,)
+        What the values were standardised with.
+    """
+
+    places: Tensor
+
+    def __init__(self, places: Tensor, mean: Tensor, scale: Tensor) -> None:
+        super().__init__("sorted", mean, scale)
+        self.register_buffer("places", places)
+
+    def forward(self, outputs: Tensor, packed: PackedSets | None = None) -> Tensor:
+        """See :class:`Decoder`."""
+        return super().forward(outputs, packed).index_select(-1, self.places)
+
+
 class ChoiceDecoder(Decoder):
     """From scores of elements, (n, 1), to the probabilities, (n, 2), that an element is the chosen one of its set.
 
@@ -78,8 +102,8 @@ def even_weights(outputs: Tensor) -> Tensor:
 def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
     """The weighted mean of the answers that outputs (k, b, o) stand for, as an output: (b, o)."""
     weights = weights[:, None, None].to(outputs.dtype)
-    if link == "identity":
-        return (weights * outputs).sum(dim=0)
+    if link in ("identity", "sorted"):  # a mean of sorted values is sorted
+        return (weights * LINKS[link][0](outputs)).sum(dim=0)
     logs = weights.log()
     if link == "sigmoid":
         yes, no = (_log_of_sum(logs + logsigmoid(signed)) for signed in (outputs, -outputs))

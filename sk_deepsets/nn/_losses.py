@@ -30,8 +30,30 @@ class PinballLoss(nn.Module):
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Losses of the shape of ``output``."""
-        error = target - output
-        return torch.maximum(self.quantile * error, (self.quantile - 1) * error)
+        return pinball(self.quantile, target - output)
+
+
+class QuantilesLoss(nn.Module):
+    """The losses of several quantiles, of outputs (..., q) that are sorted first, as the link ``"sorted"`` does.
+
+    Quantiles that are sorted are never further from the true ones than those that cross (Chernozhukov, Fernández-Val
+    and Galichon, 2010, "Quantile and probability curves without crossing").
+    """
+
+    quantiles: Tensor
+
+    def __init__(self, quantiles: Sequence[float], reduction: str = "none") -> None:
+        super().__init__()
+        self.register_buffer("quantiles", torch.tensor(quantiles, dtype=torch.float64))
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Losses of the shape of ``output`` for targets (..., 1)."""
+        return pinball(self.quantiles.to(output), target - output.sort(dim=-1).values)
+
+
+def pinball(quantile: float | Tensor, error: Tensor) -> Tensor:
+    """The pinball losses of errors: targets minus outputs."""
+    return torch.maximum(quantile * error, (quantile - 1) * error)
 
 
 def log_softmax_over_sets(scores: Tensor, packed: PackedSets) -> Tensor:

@@ -6,16 +6,19 @@ from sk_deepsets.targets._elements import (
     ChosenElementTarget,
     ElementClassTarget,
     ElementPositiveTarget,
+    ElementQuantilesTarget,
     ElementValueTarget,
     RankingTarget,
 )
 from sk_deepsets.targets._ndcg import mean_ndcg
+from sk_deepsets.targets._quantiles import QuantilesTarget, check_quantiles
 from sk_deepsets.targets._target import Encoded, Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 
 TARGETS = (
-    *(ClassTarget, LabelsTarget, ValueTarget, PositiveTarget),
-    *(ElementClassTarget, ChosenElementTarget, ElementValueTarget, ElementPositiveTarget, RankingTarget),
+    *(ClassTarget, LabelsTarget, ValueTarget, PositiveTarget, QuantilesTarget),
+    *(ElementClassTarget, ChosenElementTarget, RankingTarget),
+    *(ElementValueTarget, ElementPositiveTarget, ElementQuantilesTarget),
 )
 
 __all__ = [
@@ -24,15 +27,18 @@ __all__ = [
     "ClassTarget",
     "ElementClassTarget",
     "ElementPositiveTarget",
+    "ElementQuantilesTarget",
     "ElementValueTarget",
     "Encoded",
     "LabelsTarget",
     "PositiveTarget",
+    "QuantilesTarget",
     "RankingTarget",
     "Target",
     "ValueTarget",
     "check_groups",
     "check_one_for_each_set",
+    "check_quantiles",
     "check_weight",
     "has_several_labels",
     "mean_ndcg",

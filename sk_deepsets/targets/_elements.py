@@ -14,6 +14,7 @@ from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.targets._class_weights import class_weights, weigh_by_class
 from sk_deepsets.targets._classes import ClassTarget
 from sk_deepsets.targets._ndcg import mean_ndcg
+from sk_deepsets.targets._quantiles import QuantilesTarget
 from sk_deepsets.targets._target import Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 from sk_deepsets.training import SetDataset
@@ -205,6 +206,11 @@ class ElementValueTarget(ElementTarget, ValueTarget):
 @dataclass
 class ElementPositiveTarget(ElementValueTarget, PositiveTarget):
     """A count, or a positive number, for each element."""
+
+
+@dataclass
+class ElementQuantilesTarget(ElementValueTarget, QuantilesTarget):
+    """Several quantiles of one number for each element."""
 
 
 @dataclass

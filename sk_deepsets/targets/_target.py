@@ -149,6 +149,10 @@ class Target:
             packed = PackedSets(outputs, torch.from_numpy(sets.segments), torch.from_numpy(sets.sizes))
         return self.decoder(outputs, packed).numpy()
 
+    def largest(self, outputs):
+        """The column of the largest answer in each row, (n,)."""
+        return outputs.argmax(axis=1)
+
     def explained(self, outputs, columns):
         """What explanations of one column of each row are in, (n,): log-odds, which keep all digits, or values."""
         return outputs[np.arange(len(outputs)), columns]

@@ -28,19 +28,19 @@ class ValueTarget(Target):
     loss : str
         Of ``REGRESSION_LOSSES``.
     standardize : bool
-    quantile : float, optional
-        Which one to predict, with ``loss="quantile"``.
+    quantile : float, or tuple of float, optional
+        Which to predict, with ``loss="quantile"``.
 
     Attributes
     ----------
     is_flat : bool
         Whether y has one dimension.
-    mean, scale : ndarray of shape (output_dim,)
+    mean, scale : ndarray of shape (n_targets,)
     """
 
     loss: str
     standardize: bool
-    quantile: float | None = None
+    quantile: float | tuple[float, ...] | None = None
     output_dim: int | None = None
     is_flat: bool = True
     mean: np.ndarray | None = None
@@ -86,8 +86,8 @@ class ValueTarget(Target):
         self.learn_scale(encoded.values, weight)
 
     def learn_scale(self, values, weight):
-        """Learn them from values (n, output_dim)."""
-        self.mean, self.scale = np.zeros(self.output_dim), np.ones(self.output_dim)
+        """Learn them from values (n, n_targets)."""
+        self.mean, self.scale = np.zeros(values.shape[1]), np.ones(values.shape[1])
         if self.standardize:
             self.mean, self.scale = (median_and_scale if self.robust else mean_and_scale)(values, weight)
 
@@ -96,7 +96,7 @@ class ValueTarget(Target):
         scaled = self.scaled(encoded.values)
         if self.loss == "squared_error":
             return np.average(scaled, axis=0, weights=weight)
-        share = 0.5 if self.quantile is None else self.quantile
+        share = self.quantile if self.loss == "quantile" else 0.5
         return weighted_quantiles(scaled, [share], weight)[0]
 
     def dataset(self, encoded):
@@ -123,8 +123,12 @@ class ValueTarget(Target):
         return super().explained(self.answers(outputs).reshape(len(outputs), -1), columns)
 
     def score(self, values, outputs, weight, sets):
-        """R²."""
-        return r2_score(values, self.answers(outputs).reshape(values.shape), sample_weight=weight)
+        """The metric of what the outputs stand for."""
+        return self.metric(values, self.answers(outputs), weight)
+
+    def metric(self, values, answers, weight):
+        """R² of what ``predict`` gives."""
+        return r2_score(values, answers, sample_weight=weight)
 
 
 @dataclass

@@ -24,7 +24,7 @@ def test_of_sets_that_are_all_the_same_the_prediction_is_the_mean(make_regressor
 
 
 @pytest.mark.parametrize("n_members", [1, 4])
-@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("quantile", [0.8])  # others in test_quantiles.py
 def test_of_sets_that_are_all_the_same_the_prediction_is_the_quantile(make_regressor, quantile, n_members):
     reg = make_regressor(loss="quantile", quantile=quantile, n_members=n_members, **LONG).fit(SAME, POSITIVE)
     (predicted,) = set(reg.predict(SAME).round(3))

@@ -115,7 +115,11 @@ MODELS = {
         {**SINGLE, "fusion_type": "add", "encoder": "equivariant"},
         "single-context-add",
     ),
-    "attention pack": (DeepSetsRegressor, {**PACK, "encoder": "attention"}, "pack-mean"),
+    "attention pack of quantiles": (
+        DeepSetsRegressor,
+        {**PACK, "encoder": "attention", "loss": "quantile", "quantile": [0.9, 0.2, 0.9]},
+        "pack-mean",
+    ),
     "default pack": (DeepSetsClassifier, {"max_epochs": 10, "random_state": 0}, "default"),
     "pack of counts": (
         DeepSetsRegressor,
@@ -124,7 +128,7 @@ MODELS = {
     ),
     "labels": (DeepSetsClassifier, SINGLE, "single-labels"),
     "several outputs": (DeepSetsRegressor, SINGLE, "several-outputs"),
-    **{name: (None, {}, name) for name in ("each", "one-per-set", "element-values", "element-context")},
+    **{name: (None, {}, name) for name in ("each", "one-per-set", "element-quantile", "element-context")},
     **{name: (None, {}, name) for name in ("element-poisson", "choice-pack")},
 }
 

@@ -7,15 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from sk_deepsets.nn import LINKS, linked_mean
+from sk_deepsets.nn import LINKS, QuantileDecoder, linked_mean
 
 TO_ANSWERS = {
     "softmax": lambda outputs: special.softmax(outputs, axis=-1),
     "sigmoid": special.expit,
     "log": np.exp,
     "identity": lambda outputs: outputs,
+    "sorted": lambda outputs: np.sort(outputs, axis=-1),
 }
-TO_OUTPUTS = {"softmax": np.log, "sigmoid": special.logit, "log": np.log, "identity": lambda answers: answers}
+TO_OUTPUTS = {"softmax": np.log, "sigmoid": special.logit, "log": np.log} | dict.fromkeys(
+    ("identity", "sorted"), lambda answers: answers
+)
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2**32 - 1))
 
 
@@ -80,3 +83,14 @@ def test_the_dtype_is_that_of_the_outputs():
         assert linked_mean(torch.zeros(2, 1, 1), torch.tensor([0.5, 0.5], dtype=torch.float64), link).dtype is (
             torch.float32
         )
+
+
+@given(shape=SHAPES, places=st.lists(st.integers(0, 2), min_size=1, max_size=5))
+def test_quantiles_do_not_cross_and_come_in_the_order_that_is_asked_for(shape, places):
+    outputs, weights = drawn((*shape[:2], 3, shape[3]))
+    mean = linked_mean(torch.from_numpy(outputs).float(), torch.from_numpy(weights), "sorted")
+    one = torch.ones(1, dtype=torch.float64)
+    found = QuantileDecoder(torch.tensor(places), 1000 * one, 0.1 * one)(mean).numpy()
+    wanted = 1000 + 0.1 * np.einsum("k,kbo->bo", weights, np.sort(outputs, axis=2))[:, places]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert (np.diff(found[:, np.argsort(places)], axis=1) >= 0).all()

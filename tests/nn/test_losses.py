@@ -20,6 +20,7 @@ from sk_deepsets.nn import (
     OnePerSet,
     PackedSets,
     PinballLoss,
+    QuantilesLoss,
     log_softmax_over_sets,
     member_losses,
     softmax_over_sets,
@@ -45,7 +46,16 @@ def test_pinball_is_scikit_learns(seed, quantile):
     assert losses.mean().item() == pytest.approx(mean_pinball_loss(target, output, alpha=quantile), rel=1e-9)
 
 
-@pytest.mark.parametrize("loss", [GammaNLLLoss(), PinballLoss(0.3)])
+@given(SEEDS, st.lists(st.floats(0.01, 0.99), min_size=1, max_size=4, unique=True).map(sorted))
+def test_of_several_quantiles_the_outputs_are_sorted_first(seed, quantiles):
+    random = np.random.default_rng(seed)
+    target, outputs = random.normal(size=20), random.normal(size=(20, len(quantiles)))
+    losses = QuantilesLoss(quantiles)(torch.from_numpy(outputs), torch.from_numpy(target)[:, None])
+    for quantile, output, found in zip(quantiles, np.sort(outputs, axis=1).T, losses.T, strict=True):
+        assert found.mean().item() == pytest.approx(mean_pinball_loss(target, output, alpha=quantile), rel=1e-9)
+
+
+@pytest.mark.parametrize("loss", [GammaNLLLoss(), PinballLoss(0.3), QuantilesLoss([0.2, 0.3, 0.4, 0.5, 0.6, 0.7])])
 def test_gradients_are_those_of_differences(loss):
     output = torch.randn(6, dtype=torch.float64, requires_grad=True)
     target = torch.rand(6, dtype=torch.float64) + 0.1

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, RaggedSets, check_sets
-from sk_deepsets.targets import ValueTarget
+from sk_deepsets.targets import QuantilesTarget, ValueTarget
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame({"id": RNG.integers(0, 200, 3000), "x": RNG.normal(size=3000)})
@@ -74,7 +74,9 @@ def test_whole_numbers_and_booleans_of_pandas_stay_what_they_are(dtype, kind):
         ("squared_error", None, lambda y, w: np.average(y, weights=w)),
         ("absolute_error", None, lambda y, w: np.median(np.repeat(y, w))),
         ("huber", None, lambda y, w: np.median(np.repeat(y, w))),
+        ("huber", 0.9, lambda y, w: np.median(np.repeat(y, w))),
         ("quantile", 0.9, lambda y, w: np.quantile(np.repeat(y, w), 0.9, method="inverted_cdf")),
+        ("quantile", (0.9, 0.1), lambda y, w: [np.quantile(np.repeat(y, w), (0.9, 0.1), method="inverted_cdf")]),
     ],
 )
 def test_the_prior_of_values_is_what_the_loss_asks_of_a_constant(loss, quantile, wanted, standardize):
@@ -82,7 +84,8 @@ def test_the_prior_of_values_is_what_the_loss_asks_of_a_constant(loss, quantile,
     y, weight = rng.gamma(2, 30, 41), rng.integers(1, 3, 41)
     weight[0] += 1 - weight.sum() % 2  # an odd number has a middle
     sets = check_sets([[0.0]] * 41)
-    target = ValueTarget(loss, standardize, quantile)
+    cls = QuantilesTarget if isinstance(quantile, tuple) else ValueTarget
+    target = cls(loss, standardize, quantile)
     encoded = target.fit_encode(y, sets)
     target.fit(encoded, weight.astype(float))
     prior = target.prior(encoded, weight.astype(float))

@@ -15,6 +15,7 @@ from sk_deepsets.nn import (
     ListNet,
     OnePerSet,
     PinballLoss,
+    QuantilesLoss,
 )
 from sk_deepsets.training import OPTIMIZERS, ClassifierNet, RegressorNet, SetNet, build_net
 
@@ -45,11 +46,12 @@ def test_the_net_is_a_skorch_net_of_the_kind_of_its_loss():
         ("poisson", nn.PoissonNLLLoss),
         ("gamma", GammaNLLLoss),
         ("quantile", PinballLoss),
+        ("quantiles", QuantilesLoss),
         ("label_loss", nn.BCEWithLogitsLoss),
     ],
 )
 def test_each_loss_has_its_criterion_with_one_value_per_set(loss, criterion):
-    net = built(loss, loss_options={"quantile": 0.5} if loss == "quantile" else None)
+    net = built(loss, loss_options={"quantile": {"quantile": 0.5}, "quantiles": {"quantiles": [0.2, 0.8]}}.get(loss))
     assert type(net.criterion_) is criterion
     output = torch.rand(5, 2)
     target = torch.randint(2, (5,) if loss == "log_loss" else (5, 2))
