@@ -10,6 +10,7 @@ from sklearn.base import is_classifier, is_regressor
 
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 from sk_deepsets.inspection._feature_importance import feature_importance
+from sk_deepsets.inspection._predictions import last_step
 
 COLOR_OF_KIND = dict(zip(("element", "context", "size"), COLORS, strict=False))
 
@@ -131,4 +132,9 @@ def _name_of_score(estimator: Any, scoring: Any) -> str:
         return scoring
     if scoring is not None:
         return getattr(scoring, "__name__", repr(scoring))
-    return "accuracy" if is_classifier(estimator) else "R²" if is_regressor(estimator) else "score"
+    if is_classifier(estimator):
+        return "accuracy"
+    params = last_step(estimator).get_params(deep=False)
+    if params.get("loss") == "quantile" and np.ndim(params.get("quantile")):
+        return "D²"
+    return "R²" if is_regressor(estimator) else "score"

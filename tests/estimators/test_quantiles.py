@@ -8,7 +8,7 @@ from sklearn.metrics import d2_pinball_score
 from sklearn.model_selection import GridSearchCV
 
 from sk_deepsets import DeepSetsElementRegressor
-from sk_deepsets.inspection import feature_importance
+from sk_deepsets.inspection import FeatureImportanceDisplay
 
 QUANTILES = [0.9, 0.1, 0.5, 0.9]
 ORDER = [1, 2, 0]  # ascending
@@ -82,7 +82,8 @@ def test_further_training_clones_searches_and_importance(make, bags, values):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.predict(bags).ndim in (1, 2)
     assert clone(reg).get_params()["quantile"] == [0.1, 0.9]
-    assert len(feature_importance(reg.set_params(quantile=QUANTILES), bags, values).importances_mean) == 4
+    shown = FeatureImportanceDisplay.from_estimator(reg.set_params(quantile=QUANTILES), bags, values, n_repeats=1)
+    assert (shown.importances.shape, shown.score_name) == ((4, 1), "D²")
 
 
 def test_occlusion_is_of_the_highest_quantile_unless_another_is_named(make, bags, values):
