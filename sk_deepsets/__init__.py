@@ -5,6 +5,7 @@ from sk_deepsets.estimators import (
     DeepSetsElementClassifier,
     DeepSetsElementRegressor,
     DeepSetsRegressor,
+    DeepSetsSurvival,
     element_scorer,
 )
 from sk_deepsets.preprocessing import ElementTransformer, SetAggregator, SetPadder
@@ -17,6 +18,7 @@ __all__ = [
     "DeepSetsElementClassifier",
     "DeepSetsElementRegressor",
     "DeepSetsRegressor",
+    "DeepSetsSurvival",
     "ElementTransformer",
     "PaddedSets",
     "RaggedSets",

@@ -6,7 +6,8 @@ from sk_deepsets.estimators._element_scorer import element_scorer
 from sk_deepsets.estimators._fitted import Fitted, SetReader
 from sk_deepsets.estimators._ranges import FarSetWarning
 from sk_deepsets.estimators._same_model import comparable
-from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor, SetEstimator
+from sk_deepsets.estimators._survival import DeepSetsSurvival
 from sk_deepsets.estimators._variants import Layout
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "DeepSetsElementClassifier",
     "DeepSetsElementRegressor",
     "DeepSetsRegressor",
+    "DeepSetsSurvival",
     "FarSetWarning",
     "Fitted",
     "Layout",
+    "SetEstimator",
     "SetReader",
     "comparable",
     "element_scorer",

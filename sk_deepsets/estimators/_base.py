@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ class DeepSetsBase(BaseEstimator):
             Any form that :func:`check_sets` takes.
         y : array-like of shape (n_sets,), (n_sets, n_labels) or (n_sets, n_outputs)
             Targets: one class or number per set; for a classifier with several labels, a column of zeros and ones for
-            each label; for a regressor with several outputs, a column for each output. For the element-wise estimators,
+            each label; for a regressor with several outputs, a column for each output; for survival, a structured array
+            or a DataFrame of events and times. For the element-wise estimators,
             one target for each element: sets of one feature, such as a list with one array per set; a flat Series,
             which is matched to the rows of the frame that the sets were made from; or a flat array in the order of
             the elements, set by set.
@@ -151,6 +153,8 @@ class DeepSetsBase(BaseEstimator):
             validation_fraction=self.validation_fraction,
             trains_all=partly or X_val is not None,
         )
+        if not target.can_evaluate(encoded, plan.held_out):
+            plan = replace(plan, held_out=plan.held_out[:0])
         if before is None:
             weight = plan.training_weight(encoded.weight)
             target.fit(encoded, weight)
@@ -166,7 +170,7 @@ class DeepSetsBase(BaseEstimator):
         selector = self._make_selector(net, data, target)
         checkpoint = None if partly else checkpoint_of(self, data, parameters, before)
         try:
-            training = self._train(net, data, random_numbers, selector, epochs, checkpoint, partly)
+            training = self._train(net, data, target, random_numbers, selector, epochs, checkpoint, partly)
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
             check_losses(net, target, sets, advice_for(self), encoded.weight)
@@ -188,6 +192,8 @@ class DeepSetsBase(BaseEstimator):
             has_seen_all=plan.fold is None or (before is not None and before.has_seen_all),
         )
         out_of_fold = {}
+        if target.learns_from_outputs:
+            target.learn_from(_training_outputs(fitted, selector.out_of_fold_, encoded), encoded)
         if not fitted.has_seen_all:
             prediction, score = _out_of_fold(selector.out_of_fold_.numpy(), target, encoded, sample_weight, plan)
             out_of_fold = {"oof_prediction_": self._split(X, prediction, sets), "oof_score_": score}
@@ -199,7 +205,7 @@ class DeepSetsBase(BaseEstimator):
         self._keep(fitted, training, [] if before is None else self.history_, out_of_fold)
         return training, note
 
-    def _train(self, net, data, random_numbers, selector, epochs, checkpoint, partly):
+    def _train(self, net, data, target, random_numbers, selector, epochs, checkpoint, partly):
         """Train the net with the parameters of the training."""
         training = train(
             net,
@@ -207,7 +213,7 @@ class DeepSetsBase(BaseEstimator):
             random_numbers,
             selector,
             lr=self.lr,
-            batch_size=batch_size(data.train) if self.batch_size == "auto" else self.batch_size,
+            batch_size=batch_size(data.train, target.least_in_batch) if self.batch_size == "auto" else self.batch_size,
             epochs=epochs,
             callbacks=self.callbacks,
             verbose=int(self.verbose),
@@ -351,6 +357,17 @@ class DeepSetsBase(BaseEstimator):
         return tags
 
 
+def _training_outputs(fitted, out_of_fold, encoded):
+    """Outputs for the training sets that have a weight, as far as possible of members that were not trained on them."""
+    outputs = np.full((len(encoded.sets), fitted.target.output_dim), np.nan)
+    if not fitted.has_seen_all:
+        outputs = out_of_fold.numpy().copy()
+    missing = np.isnan(outputs[:, 0]) & (True if encoded.weight is None else encoded.weight > 0)
+    if missing.any():
+        outputs[missing] = fitted.net.forward(SetDataset(encoded.sets).subset(np.flatnonzero(missing))).numpy()
+    return outputs
+
+
 def _out_of_fold(outputs, target, encoded, weight, plan):
     """Out-of-fold predictions and their score, from outputs of the sets, or of their elements, (n, n_outputs)."""
     sets, predicted = encoded.sets, plan.fold >= 0
@@ -365,8 +382,8 @@ def _out_of_fold(outputs, target, encoded, weight, plan):
     return prediction, target.score(encoded.values[rows], part_outputs, part_weight, part)
 
 
-def batch_size(dataset):
-    """Sets in a mini-batch: about a sixteenth of them, 32 to 256; fewer where these have very many elements."""
+def batch_size(dataset, least=32):
+    """Sets in a mini-batch: about a sixteenth, ``least`` to 256; down to a quarter where they have many elements."""
     n_sets = len(dataset)
-    most = max(8, MOST_ELEMENTS * n_sets // max(int(dataset.sizes.sum()), 1))
-    return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), 32, 256), most))
+    most = max(least // 4, MOST_ELEMENTS * n_sets // max(int(dataset.sizes.sum()), 1))
+    return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), least, max(least, 256)), most))

@@ -12,6 +12,8 @@ from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.nn import ACTIVATIONS, ENCODERS, POOL_TYPES
 from sk_deepsets.training import OPTIMIZERS
 
+BATCH_SIZE = (Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}))
+
 
 @with_parameters
 class SetArchitecture:
@@ -224,8 +226,7 @@ class TrainingParameters:
         'int or "auto"',
         """Number of sets in a mini-batch. ``"auto"``: about a sixteenth of the sets, 32 to 256; fewer, down to 8, if
         these have more than 16,384 elements in total.""",
-        Interval(Integral, 1, None, closed="left"),
-        StrOptions({"auto"}),
+        *BATCH_SIZE,
     )
     max_epochs: int = parameter(200, "int", "Maximum number of epochs.", Interval(Integral, 1, None, closed="left"))
     early_stopping: bool | str = parameter(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators import SetEstimator
 from sk_deepsets.inspection._predictions import read_sets, regroup, unwrap
 
 
@@ -80,7 +80,7 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
 
 def _why_not(model: Any) -> str | None:
     """What the predictions of a model depend on besides the maximum; None if on nothing else."""
-    if not isinstance(model, DeepSetsClassifier | DeepSetsRegressor):
+    if not isinstance(model, SetEstimator):
         return f"{type(model).__name__} has no pool"
     if model.module is not None:
         return "nothing is known of a module of your own"

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators import SetEstimator
 from sk_deepsets.inspection._predictions import (
     has_probabilities,
     is_element_wise,
@@ -118,7 +118,7 @@ def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
     sets = read_sets(X)
     check_is_fitted(estimator)
     model, inputs = unwrap(estimator, X)
-    is_ours = isinstance(model, DeepSetsClassifier | DeepSetsRegressor)
+    is_ours = isinstance(model, SetEstimator)
     # an earlier step of a pipeline may take elements away
     is_ours = is_ours and np.array_equal(read_sets(inputs).sizes, sets.sizes)
     has_attention = is_ours and hasattr(model, "attention")

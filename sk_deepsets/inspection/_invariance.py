@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators import SetEstimator
 from sk_deepsets.inspection._predictions import (
     has_probabilities,
     is_element_wise,
@@ -110,7 +110,7 @@ def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_
     True
     """
     sets, model = read_sets(X), last_step(estimator)
-    limit = model.max_set_size if isinstance(model, DeepSetsClassifier | DeepSetsRegressor) else None
+    limit = model.max_set_size if isinstance(model, SetEstimator) else None
     changes = _Changes(estimator, X, sets)
     numbers, rows = np.arange(len(sets)), np.arange(len(sets.elements))
     shuffled = np.lexsort((check_random_state(random_state).random_sample(len(rows)), sets.segments))

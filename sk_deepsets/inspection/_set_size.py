@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators import DeepSetsClassifier, DeepSetsRegressor
+from sk_deepsets.estimators import DeepSetsSurvival, SetEstimator
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 from sk_deepsets.inspection._predictions import is_element_wise, last_step, read_known_targets, read_sets
 
@@ -79,6 +79,9 @@ class SetSizeDisplay:
         check_is_fitted(estimator)
         if is_element_wise(estimator):
             raise TypeError("SetSizeDisplay is for one prediction per set, but the estimator gives one per element.")
+        model = last_step(estimator)
+        if isinstance(model, DeepSetsSurvival):
+            raise TypeError("SetSizeDisplay is for classes and values, but a censored time has no error.")
         sets = read_sets(X)
         sizes, predicted = sets.sizes, np.asarray(estimator.predict(X))
         expected = read_known_targets(y, sets, predicted.shape)
@@ -87,8 +90,7 @@ class SetSizeDisplay:
         else:
             errors, name = np.abs(predicted - expected.astype(np.float64)), "mean absolute error"
         errors = errors.reshape(len(sizes), -1).mean(axis=1)
-        model = last_step(estimator)
-        size_range = model.size_range_ if isinstance(model, DeepSetsClassifier | DeepSetsRegressor) else None
+        size_range = model.size_range_ if isinstance(model, SetEstimator) else None
         display = cls(sizes, errors, name, size_range)
         return display.plot(ax, n_bins=n_bins, **errorbar_kwargs)
 

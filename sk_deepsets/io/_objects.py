@@ -40,6 +40,7 @@ from sk_deepsets.estimators import (
     DeepSetsElementClassifier,
     DeepSetsElementRegressor,
     DeepSetsRegressor,
+    DeepSetsSurvival,
     Fitted,
     Layout,
     SetReader,
@@ -66,7 +67,7 @@ SCIKIT_LEARN = (
 )
 ESTIMATORS = by_name(
     [
-        *(DeepSetsClassifier, DeepSetsRegressor, DeepSetsElementClassifier, DeepSetsElementRegressor),
+        *(DeepSetsClassifier, DeepSetsRegressor, DeepSetsSurvival, DeepSetsElementClassifier, DeepSetsElementRegressor),
         *(ElementTransformer, SetAggregator, SetPadder, *SCIKIT_LEARN),
     ]
 )

@@ -22,6 +22,7 @@ from sk_deepsets.nn._losses import (
     GammaNLLLoss,
     LambdaRank,
     ListNet,
+    LossAcrossSets,
     LossOfSets,
     OnePerSet,
     PinballLoss,
@@ -30,11 +31,13 @@ from sk_deepsets.nn._losses import (
     member_losses,
     output_losses,
     row_losses,
+    set_losses,
     softmax_over_sets,
 )
 from sk_deepsets.nn._mlp import ACTIVATIONS
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack, pad, unpack
+from sk_deepsets.nn._partial_likelihood import PartialLikelihood
 from sk_deepsets.nn._pools import POOL_TYPES, POOLS
 from sk_deepsets.nn._relative_columns import RelativeColumns
 from sk_deepsets.nn._scaled_ensemble import Variant
@@ -75,11 +78,13 @@ __all__ = [
     "LambdaRank",
     "Layers",
     "ListNet",
+    "LossAcrossSets",
     "LossOfSets",
     "MixedColumns",
     "Model",
     "OnePerSet",
     "PackedSets",
+    "PartialLikelihood",
     "PermutationEquivariantLayer",
     "PinballLoss",
     "QuantileDecoder",
@@ -104,6 +109,7 @@ __all__ = [
     "pad",
     "random_generator",
     "row_losses",
+    "set_losses",
     "softmax_over_sets",
     "unpack",
 ]

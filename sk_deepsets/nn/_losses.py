@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -74,6 +75,23 @@ class LossOfSets(nn.Module):
     """A loss with one value for each set, (b,), from outputs and targets of its elements."""
 
 
+class LossAcrossSets(nn.Module):
+    """A loss that compares the sets of a batch with one another: what it is for one depends on the weights of all."""
+
+    @abstractmethod
+    def forward(self, outputs: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The share of each set in the loss, times its weight, (k, b).
+
+        Parameters
+        ----------
+        outputs : Tensor of shape (k, b, o)
+            Of k models, which share the targets.
+        target : Tensor of shape (b, ...)
+        weight : Tensor of shape (b,) or (k, b), optional
+            Of the sets, or those that they have for each model; one of weight 0 is not there.
+        """
+
+
 class OnePerSet(LossOfSets):
     """Minus the log of the softmax over the set at the chosen element: the conditional logit (McFadden, 1974); (b,)."""
 
@@ -144,6 +162,15 @@ def output_losses(criterion: nn.Module, outputs: Tensor, target: Tensor, packed:
         assert packed is not None
         return criterion(rows, repeated, packed.repeated(len(outputs), rows)).view(len(outputs), -1, 1)
     return criterion(rows, repeated).view(*outputs.shape[:2], -1)
+
+
+def set_losses(
+    criterion: nn.Module, outputs: Tensor, target: Tensor, weight: Tensor | None, packed: PackedSets | None
+) -> Tensor:
+    """The losses of rows, or of whole sets, times their weights, (k, b), of outputs (k, b, o)."""
+    if isinstance(criterion, LossAcrossSets):
+        return criterion(outputs, target, weight)
+    return row_losses(output_losses(criterion, outputs, target, packed), weight)
 
 
 def member_losses(

@@ -12,11 +12,13 @@ from sk_deepsets.targets._elements import (
 )
 from sk_deepsets.targets._ndcg import mean_ndcg
 from sk_deepsets.targets._quantiles import QuantilesTarget, check_quantiles
+from sk_deepsets.targets._survival import SurvivalTarget
 from sk_deepsets.targets._target import Encoded, Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 
 TARGETS = (
     *(ClassTarget, LabelsTarget, ValueTarget, PositiveTarget, QuantilesTarget),
+    SurvivalTarget,
     *(ElementClassTarget, ChosenElementTarget, RankingTarget),
     *(ElementValueTarget, ElementPositiveTarget, ElementQuantilesTarget),
 )
@@ -34,6 +36,7 @@ __all__ = [
     "PositiveTarget",
     "QuantilesTarget",
     "RankingTarget",
+    "SurvivalTarget",
     "Target",
     "ValueTarget",
     "check_groups",

@@ -47,6 +47,10 @@ class Target:
         Whether there is one target for each element.
     robust : bool
         Whether outliers among the targets must not count much.
+    learns_from_outputs : bool
+        Whether ``learn_from`` is to be called after training.
+    least_in_batch : int
+        Of sets, where their number in a mini-batch is not given.
     needs_classes : bool
         Whether part of the targets may not tell which classes there are.
     classes : ndarray or None
@@ -56,6 +60,8 @@ class Target:
     link: ClassVar[str] = "identity"
     per_element: ClassVar[bool] = False
     needs_classes: ClassVar[bool] = False
+    learns_from_outputs: ClassVar[bool] = False
+    least_in_batch = 32
     robust = False
     loss_options = None
     classes = None
@@ -113,6 +119,13 @@ class Target:
         weight : ndarray of shape (n_sets,) or None
             0 for sets that are not trained on.
         """
+
+    def can_evaluate(self, encoded, numbers):
+        """Whether these of the training sets are enough to evaluate a model on."""
+        return True
+
+    def learn_from(self, outputs, encoded):
+        """Learn what predictions need beside outputs, from those for the training sets, (n_sets, output_dim)."""
 
     def prior(self, encoded, weight):
         """The outputs of the constant prediction that fits the training sets best, (output_dim,).

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from sk_deepsets.nn import GammaNLLLoss, LambdaRank, ListNet, OnePerSet, PinballLoss, QuantilesLoss
+from sk_deepsets.nn import GammaNLLLoss, LambdaRank, ListNet, OnePerSet, PartialLikelihood, PinballLoss, QuantilesLoss
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
@@ -44,6 +44,7 @@ LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
     "label_loss": (RegressorNet, nn.BCEWithLogitsLoss),
     "quantiles": (RegressorNet, QuantilesLoss),
     "one_per_set": (SetNet, OnePerSet),
+    "partial_likelihood": (SetNet, PartialLikelihood),
     **{name: (SetNet, criterion) for name, criterion in RANKING_LOSSES.items()},
 }
 
@@ -67,7 +68,8 @@ def build_net(
         The class of the module, which takes packed sets; or a module, with its ``output_dim`` in ``dims``.
     dims : dict
         Its arguments.
-    loss : {"log_loss", "label_loss", "quantiles", "one_per_set"} or of ``RANKING_LOSSES`` or ``REGRESSION_LOSSES``
+    loss : str
+        Of ``LOSSES`` or ``REGRESSION_LOSSES``.
     loss_options : dict, optional
         Arguments of the loss.
     optimizer, lr, weight_decay, device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn import LINKS, LossOfSets, PackedSets, output_losses, row_losses
+from sk_deepsets.nn import LINKS, LossOfSets, PackedSets, set_losses
 from sk_deepsets.training._dataset import SetDataset
 
 MOST_ROUNDS, MOST_EVALUATED = 30, 20_000
@@ -40,7 +41,7 @@ class EvaluationLoss:
     """
 
     def __init__(self, criterion: nn.Module, evaluated: SetDataset, robust: bool) -> None:
-        self.criterion, self.robust = criterion, robust
+        self.criterion, self.robust = copy.deepcopy(criterion).eval(), robust
         self._all = self._every(1, evaluated)
         # of very many, a part is enough to compare candidates
         step = max(1, len(self._all.targets) // MOST_EVALUATED)
@@ -76,7 +77,7 @@ class EvaluationLoss:
     def _losses(self, outputs: Tensor, part: _Part) -> Tensor:
         """The losses of a part times their weights, (c, n), of outputs (c, n, o)."""
         targets = part.targets.to(outputs.dtype) if part.targets.is_floating_point() else part.targets
-        return row_losses(output_losses(self.criterion, outputs, targets, part.packed), part.weights)
+        return set_losses(self.criterion, outputs, targets, part.weights, part.packed)
 
     def choose(self, outputs: list[Tensor], prior: Tensor, link: str) -> tuple[np.ndarray, float, float]:
         """Weights of the prior and of candidates by greedy selection, the loss of their mean, and its size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -9,10 +10,11 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
-from sk_deepsets.nn import Ensemble, LossOfSets, member_losses, row_losses
+from sk_deepsets.nn import Ensemble, LossAcrossSets, member_losses, set_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatches, scaled
 from sk_deepsets.training._dataset import SetBatch, SetDataset
+from sk_deepsets.training._greedy_selection import EvaluationLoss
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -93,19 +95,23 @@ class SetNet(NeuralNet):
             return self._loss_of_members(y_pred, y_true, X)
         if not training:  # beside an outlier in y, float32 has no digits for the others
             y_pred, y_true = (t.double() if t.is_floating_point() else t for t in (y_pred, y_true))
-        compares_elements = isinstance(self.criterion_, LossOfSets)
-        losses = self.criterion_(y_pred, y_true, X.packed) if compares_elements else self.criterion_(y_pred, y_true)
-        losses = row_losses(losses.view(1, len(losses), -1), X.weight)
+        losses = set_losses(self.criterion_, y_pred.unsqueeze(0), y_true, X.weight, X.packed)
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
         return losses.mean() if X.weight is None else losses.sum() / max(X.n_terms, 1)
 
     def _loss_of_members(self, outputs: Tensor, target: Tensor, batch: SetBatch) -> Tensor:
         """The sum over members of the mean loss of the sets, or elements, that are not of a member's own fold."""
         n_folds, smoothing = self.module_.n_folds, self.module_.label_smoothing
-        losses = member_losses(self.criterion_, outputs, target, smoothing, batch.weight, batch.packed)  # (K, b)
+        share = None  # (K, b) of each set, or element, in the loss of each member
         if batch.fold is not None:
             own = batch.fold == torch.arange(len(outputs), device=outputs.device)[:, None] % n_folds
-            losses = losses * ~own * (n_folds / (n_folds - 1))
+            share = ~own * (n_folds / (n_folds - 1))
+        if isinstance(self.criterion_, LossAcrossSets):  # of which each member has its own at risk
+            weights = [weight for weight in (batch.weight, share) if weight is not None]
+            losses = self.criterion_(outputs, target, math.prod(weights) if weights else None)
+        else:
+            losses = member_losses(self.criterion_, outputs, target, smoothing, batch.weight, batch.packed)  # (K, b)
+            losses = losses if share is None else losses * share
         return losses.sum() / max(batch.n_terms, 1)
 
     def train_step(self, batch: tuple[SetBatch, Tensor], **fit_params: Any) -> dict[str, Tensor]:
@@ -130,12 +136,15 @@ class SetNet(NeuralNet):
             if self.selector.evaluates_epoch():
                 self._evaluate_members(iterator)
             return
-        losses, sizes = [], []
+        compared = isinstance(self.criterion_, LossAcrossSets) and not training  # with all others of the data set
+        losses, sizes, outputs = [], [], []
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
             sizes.append(batch[0].n_terms)
+            if compared:
+                outputs.append(step["y_pred"].double().cpu())
             if self.has_batch_callbacks_:
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
@@ -145,7 +154,10 @@ class SetNet(NeuralNet):
             self.history.record_batch(prefix + "_batch_size", sizes[-1])
         # one transfer per epoch: on a GPU, reading the loss of each batch would wait for that batch
         total = torch.stack(losses).double().cpu() @ torch.tensor(sizes, dtype=torch.float64)
-        self.history.record(prefix + "_loss", float(total) / max(sum(sizes), 1))
+        loss = float(total) / max(sum(sizes), 1)
+        if compared:
+            loss = EvaluationLoss(self.criterion_, iterator.dataset, robust=False)(torch.cat(outputs)[None]).item()
+        self.history.record(prefix + "_loss", loss)
         self.history.record(prefix + "_batch_count", len(sizes))
 
     def _evaluate_members(self, iterator: SetBatches) -> None:
