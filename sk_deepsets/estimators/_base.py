@@ -75,6 +75,9 @@ class DeepSetsBase(BaseEstimator):
     def _class_weight(self):
         """Weights of classes; None of a regressor."""
 
+    def _part_size(self):
+        """Of larger sets, how many elements are trained on in each epoch; None: all."""
+
     @abstractmethod
     def _choose_layout(self, n_sets, n_elements):
         """The members to train on so many sets, or groups, and elements."""
@@ -165,6 +168,7 @@ class DeepSetsBase(BaseEstimator):
             net, random_numbers, parameters = before.net, before.random_numbers, before.parameters
 
         data = plan.split(target.dataset(encoded))
+        data = data._replace(train=data.train.with_parts(self._part_size()))
         if X_val is not None:
             data = data._replace(valid=self._validation_set(X_val, y_val, reader, target))
         selector = self._make_selector(net, data, target)
@@ -270,7 +274,7 @@ class DeepSetsBase(BaseEstimator):
     def _learn_sets(self, X):
         """How sets like X are read, and X as sets of numbers."""
         sets = check_sets(X, dtype=None, missing_sets=self.missing_sets)
-        padder = SetPadder(max_set_size=self.max_set_size)
+        padder = SetPadder(max_set_size=self.max_set_size if self._part_size() is None else None)
         # what its fit does, without looking at every value once more
         sets = check_features(padder, sets, reset=True)
         self._check_sizes(sets, padder)
@@ -296,7 +300,8 @@ class DeepSetsBase(BaseEstimator):
         return reader.encoder.transform(sets)
 
     def _check_sizes(self, sets, padder):
-        padder.check_sizes(sets)
+        if self._part_size() is None:
+            padder.check_sizes(sets)
         if self.empty_sets == "error" and not sets.sizes.all():
             empty = np.flatnonzero(sets.sizes == 0)
             raise ValueError(
@@ -385,5 +390,5 @@ def _out_of_fold(outputs, target, encoded, weight, plan):
 def batch_size(dataset, least=32):
     """Sets in a mini-batch: about a sixteenth, ``least`` to 256; down to a quarter where they have many elements."""
     n_sets = len(dataset)
-    most = max(least // 4, MOST_ELEMENTS * n_sets // max(int(dataset.sizes.sum()), 1))
+    most = max(least // 4, MOST_ELEMENTS * n_sets // max(int(dataset.trained_sizes.sum()), 1))
     return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), least, max(least, 256)), most))

@@ -200,6 +200,22 @@ class Data:
 
 
 @with_parameters
+class SetData(Data):
+    """What the sets of the estimators with one prediction per set may be."""
+
+    resample: bool = parameter(
+        False,
+        "bool",
+        """Whether ``max_set_size`` is the size of a part of larger sets that is trained on: a new random one in each
+        epoch. Evaluation, as that of held-out sets, and predictions are of all elements, in any number, as are
+        scalings, and statistics of the set. A sum is of as many elements as the set has, each of the part standing for
+        several; the maximum of a part may be less than that of the set, and a ``module`` of your own sees the part
+        alone.""",
+        "boolean",
+    )
+
+
+@with_parameters
 class TrainingParameters:
     """How the model is trained."""
 
@@ -310,7 +326,7 @@ class Run:
 
 
 @with_parameters
-class SetParameters(Run, TrainingParameters, Data, SharedArchitecture, SetArchitecture):
+class SetParameters(Run, TrainingParameters, SetData, SharedArchitecture, SetArchitecture):
     """The parameters of the estimators with one prediction per set (dataclass fields begin with the last base)."""
 
 

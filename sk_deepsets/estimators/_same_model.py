@@ -23,6 +23,7 @@ OF_THE_TRAINING = {
     "checkpoint",
     "class_weight",
     "max_set_size",
+    "resample",
     "empty_sets",
     "missing_sets",
     "random_state",

@@ -86,6 +86,16 @@ class SetEstimator(
         one = RaggedSets(np.zeros((1, self.n_features_in_), dtype=np.float32), [0, 1], context=context)
         return self.net_.embed(SetDataset(one)).shape[1]
 
+    def _part_size(self):
+        if not self.resample:
+            return None
+        if self.max_set_size is None:
+            raise ValueError(
+                "resample=True trains on a new random part of larger sets in each epoch, but max_set_size, which is "
+                "the size of a part, is None: set one, such as max_set_size=1000."
+            )
+        return self.max_set_size
+
     def _choose_layout(self, n_sets, n_elements):
         phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
         if self.n_members == "auto" and (self.module is not None or not phi or n_sets < FEWEST_SETS):

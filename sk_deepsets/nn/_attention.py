@@ -54,7 +54,7 @@ class InducedAttention(nn.Module):
         """
         packed = pack(x, mask)
         hidden = self.Lambda(packed.elements)  # (n, k)
-        scores = self.score(hidden)
+        scores = packed.weighted_scores(self.score(hidden))
         # a softmax over each set: the largest score cancels out, and needs no gradient
         weights = (scores - packed.spread(packed.max(scores.detach()))).exp()
         totals = packed.sum(weights)  # (b, p)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,8 +26,23 @@ CHUNK_VALUES, CHUNK_VALUES_ON_GPU = 1_048_576, 67_108_864
 KEPT_ELEMENTS = 524_288
 
 Phi = Callable[[PackedSets], Tensor]
-Chunk = tuple[Tensor, Tensor, Tensor]
-"""Elements (n, d), the set of each of them (n,), and the sizes (p,) of the parts of sets that they make up."""
+
+
+class Chunk(NamedTuple):
+    """Some elements that follow one another."""
+
+    elements: Tensor
+    """(n, d)"""
+    segments: Tensor
+    """(n,) the set of each of them"""
+    counts: Tensor
+    """(p,) the sizes of the parts of sets that they make up"""
+    weight: Tensor | None = None
+    """(n, 1), as of packed sets"""
+
+    def parts(self) -> PackedSets:
+        """The same, with parts in place of sets."""
+        return PackedSets(self.elements, torch.repeat_interleave(self.counts), self.counts, self.weight)
 
 
 def chunk_size(width: int, device: torch.device) -> int:
@@ -50,31 +66,31 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
         if 2 * n_holders < packed.elements.shape[0]:
             packed = _holders(phi, extremes, packed, size)
 
-    def pool_chunk(elements: Tensor, segments: Tensor, counts: Tensor, seed: int | None) -> Tensor:
+    def pool_chunk(chunk: Chunk, seed: int | None) -> Tensor:
         # with a generator of its own, a chunk that is computed again drops the same units as before
-        generator = None if seed is None else torch.Generator(elements.device).manual_seed(seed)
+        generator = None if seed is None else torch.Generator(chunk.elements.device).manual_seed(seed)
         with random_generator(generator):
             # phi looks up the context of a set by its number in the batch, whereas the pools number the parts
-            hidden = phi(PackedSets(elements, segments, packed.sizes))
-        parts_of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
+            hidden = phi(PackedSets(chunk.elements, chunk.segments, packed.sizes))
+        parts_of_chunk = chunk.parts().repeated(n_members, hidden)
         known = torch.cat([values for pool in pooling.pools for values in pool.part(parts_of_chunk)], dim=1)
-        return known.view(n_members, len(counts), -1).transpose(0, 1)  # (p, K, w)
+        return known.view(n_members, len(chunk.counts), -1).transpose(0, 1)  # (p, K, w)
 
     chunks, parts = cut(packed, size)
     seeds = _draw_seeds(len(chunks)) if encoder.is_stochastic else [None] * len(chunks)
     run: Callable[..., Tensor] = pool_chunk
     if torch.is_grad_enabled() and packed.elements.shape[0] > KEPT_ELEMENTS:
         run = partial(checkpoint, pool_chunk, use_reentrant=False, preserve_rng_state=False)
-    results = (run(*chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True))
+    results = (run(chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True))
     known = torch.cat(list(results)) if torch.is_grad_enabled() else _concatenate(results, len(parts.elements))
     known = known.transpose(0, 1).flatten(0, 1)  # (K * p, w)
     parts = parts.repeated(n_members, parts.elements.repeat(n_members, 1))
-    sizes = packed.sizes.repeat(n_members)
+    totals = packed.total.repeat(n_members)
     columns = iter(known.split([width for pool in pooling.pools for width in pool.widths], dim=1))
     pooled = []
     for pool in pooling.pools:
         joined = pool.join(parts, tuple(islice(columns, len(pool.widths))))
-        pooled.append(pool.finish(joined, sizes))
+        pooled.append(pool.finish(joined, totals))
     return torch.cat(pooled, dim=-1)
 
 
@@ -86,17 +102,20 @@ def _draw_seeds(count: int) -> list[int]:
 
 
 def cut(packed: PackedSets, size: int) -> tuple[list[Chunk], PackedSets]:
-    """Chunks of a size, and the parts that they cut sets into: a set's elements are the sizes of its parts."""
+    """Chunks of a size, and the parts that they cut sets into: a set's elements are the totals of its parts."""
     n_elements = packed.elements.shape[0]
     chunk_starts = torch.arange(0, n_elements, size, device=packed.sizes.device)
     set_starts = (packed.sizes.cumsum(0) - packed.sizes)[packed.sizes > 0]
     starts = torch.cat([chunk_starts, set_starts]).unique()
     counts = starts.diff(append=starts.new_tensor([n_elements]))
     counts_of_chunks = counts.split(torch.bincount(starts // size).tolist())
-    chunks = zip(packed.elements.split(size), packed.segments.split(size), counts_of_chunks, strict=True)
+    weights = repeat(None) if packed.weight is None else packed.weight.split(size)
+    # an error for unequal lengths is not to be had with the endless one
+    pieces = zip(packed.elements.split(size), packed.segments.split(size), counts_of_chunks, weights, strict=False)
     segments = packed.segments[starts]
     n_parts = torch.bincount(segments, minlength=len(packed.sizes))
-    return list(chunks), PackedSets(counts.unsqueeze(1), segments, n_parts)
+    parts = PackedSets(packed.elements, torch.repeat_interleave(counts), counts, packed.weight)
+    return [Chunk(*piece) for piece in pieces], PackedSets(parts.total.unsqueeze(1), segments, n_parts)
 
 
 def _concatenate(results: Iterable[Tensor], n_parts: int) -> Tensor:
@@ -114,9 +133,10 @@ def _concatenate(results: Iterable[Tensor], n_parts: int) -> Tensor:
 def _holders(phi: Phi, extremes: list[Max], packed: PackedSets, size: int) -> PackedSets:
     """The elements that hold an extreme of their set's part in a chunk: no other has a gradient."""
     held = torch.zeros(packed.elements.shape[0], dtype=torch.bool, device=packed.elements.device)
-    for number, (elements, segments, counts) in enumerate(cut(packed, size)[0]):
-        hidden = PackedSets(phi(PackedSets(elements, segments, packed.sizes)), segments, counts)
+    for number, chunk in enumerate(cut(packed, size)[0]):
+        hidden = chunk.parts()._replace(elements=phi(PackedSets(chunk.elements, chunk.segments, packed.sizes)))
         for pool in extremes:
             held[number * size + pool.holders(hidden)] = True
     segments = packed.segments[held]
-    return PackedSets(packed.elements[held], segments, torch.bincount(segments, minlength=len(packed.sizes)))
+    weight = None if packed.weight is None else packed.weight[held]
+    return PackedSets(packed.elements[held], segments, torch.bincount(segments, minlength=len(packed.sizes)), weight)

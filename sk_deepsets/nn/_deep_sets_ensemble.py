@@ -181,9 +181,12 @@ class DeepSetsEnsemble(ScaledEnsemble):
         """See :class:`Model`."""
         return self.stacks[0].net.is_elementwise
 
-    def inputs(self, packed: PackedSets, context: Tensor | None = None) -> Inputs:
+    def inputs(
+        self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None
+    ) -> Inputs:
         """Scaled elements, statistics and context."""
-        context, statistics = self.scaled_sets(packed, context)
+        context = self.scaled_context(context)
+        statistics = self.set_statistics(packed) if statistics is None else statistics
         # an export knows no sizes, which come last therefore
         if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)

@@ -126,9 +126,18 @@ class Ensemble(Model):
         """How many values ``inputs`` makes of an element; 0: it leaves the elements as they are."""
         return 0
 
-    def inputs(self, packed: PackedSets, context: Tensor | None = None) -> Inputs:
-        """What the stacks take of a batch: of each set, which it alone determines, and nothing that is trained."""
+    def inputs(
+        self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None
+    ) -> Inputs:
+        """What the stacks take of a batch: of each set, which it alone determines, and nothing that is trained.
+
+        ``statistics`` are those that ``set_statistics`` gave of the sets before.
+        """
         return Inputs(packed, context)
+
+    def set_statistics(self, packed: PackedSets) -> Tensor | None:
+        """What the stacks take of the statistics of packed sets, (b, s); None for nothing."""
+        return None
 
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """The mean of the members' outputs, (b, output_dim).

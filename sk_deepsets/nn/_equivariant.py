@@ -79,7 +79,7 @@ class PermutationEquivariantLayer(nn.Module):
         """What Gamma takes of each set, (b, input_dim)."""
         if self.pool_type == "max":
             return packed.max(packed.elements)
-        return packed.sum(packed.elements) * self.sum_scale
+        return packed.sum(packed.weighted(packed.elements)) * self.sum_scale
 
     def extra_repr(self) -> str:
         """What ``print(module)`` shows of the pool."""

@@ -35,7 +35,7 @@ class Level(NamedTuple):
     """The nodes of all trees at one height: two for each parent, one of which may stand for no element."""
 
     counts: Tensor
-    """(2 p, 1) how many elements a node stands for"""
+    """(2 p, 1) the total of the elements that a node stands for"""
     places: Tensor
     """(q,) which of them stand for some"""
 
@@ -67,58 +67,56 @@ def leave_one_out(
     pooled : Tensor of shape (n_members * len(rows), output_dim)
     """
     if packed.elements.shape[0] <= size:
-        counts, rows = packed.sizes[packed.sizes > 0], slice(0, packed.elements.shape[0])
-        hidden, none = phi(packed), counts.new_zeros(len(counts) * n_members, 1)
-        outside = [pool.nothing(hidden, len(none)) for pool in pooling.pools]
-        yield rows, _without_each(pooling, hidden, counts.repeat(n_members), outside, none)
+        hidden = packed.repeated(n_members, phi(packed))
+        none = hidden.total[hidden.sizes > 0].unsqueeze(1) * 0
+        outside = [pool.nothing(hidden.elements, len(none)) for pool in pooling.pools]
+        yield slice(0, packed.elements.shape[0]), _without_each(pooling, hidden, outside, none)
         return
     chunks, parts = cut(packed, size)
-    outside_parts = _outside_of_parts(phi, pooling, packed, chunks, parts, n_members)
-    left = packed.sizes[parts.segments].unsqueeze(1) - parts.elements
+    outside_parts, left = _outside_of_parts(phi, pooling, packed, chunks, parts, n_members)
     first_row = first_part = 0
-    for elements, segments, counts in chunks:
-        rows, own = slice(first_row, first_row + len(elements)), slice(first_part, first_part + len(counts))
+    for chunk in chunks:
+        rows, own = slice(first_row, first_row + len(chunk.elements)), slice(first_part, first_part + len(chunk.counts))
         first_row, first_part = rows.stop, own.stop
-        hidden = phi(PackedSets(elements, segments, packed.sizes))
+        hidden = chunk.parts().repeated(n_members, phi(PackedSets(chunk.elements, chunk.segments, packed.sizes)))
         outside = [tuple(values[:, own].flatten(0, 1) for values in known) for known in outside_parts]
-        sizes = counts.repeat(n_members)
-        yield rows, _without_each(pooling, hidden, sizes, outside, left[own].repeat(n_members, 1))
+        yield rows, _without_each(pooling, hidden, outside, left[:, own].flatten(0, 1))
 
 
-def _without_each(pooling: SetPooling, hidden: Tensor, sizes: Tensor, outside: list[Known], left: Tensor) -> Tensor:
-    """The pools of sets without each of the elements ``hidden (n, k)``, which make up parts of these sizes.
+def _without_each(pooling: SetPooling, hidden: PackedSets, outside: list[Known], left: Tensor) -> Tensor:
+    """The pools of sets without each of the elements (n, k) of some of their parts.
 
-    Of the sets, ``outside`` of their parts, each pool knows something of ``left`` elements.
+    Of the sets, ``outside`` of these parts, each pool knows something of elements that count ``left (p, 1)``.
     """
-    levels = _levels(sizes, torch.ones(len(hidden), 1, dtype=torch.int64, device=sizes.device))
+    counts = torch.ones(len(hidden.elements), 1, dtype=torch.int64, device=left.device)
+    levels = _levels(hidden.sizes, counts if hidden.weight is None else hidden.weight)
     found = []
     for pool, outside_pool in zip(pooling.pools, outside, strict=True):
         known, counts = _descend(pool, levels, pool.known_elements(hidden), outside_pool, left)
-        pooled = pool.finish(known, counts[:, 0])
-        found.append(pooled if counts.all() else torch.where(counts > 0, pooled, 0))
+        found.append(pool.finish(known, counts[:, 0]))
     return torch.cat(found, dim=1)
 
 
 def _outside_of_parts(
     phi: Phi, pooling: SetPooling, packed: PackedSets, chunks: list[Chunk], parts: PackedSets, n_members: int
-) -> list[Known]:
-    """What each pool knows of all elements of its set that are not in a part, (n_members, p, w)."""
+) -> tuple[list[Known], Tensor]:
+    """What each pool knows of all elements of its set that are not in a part, (n_members, p, w), and their totals."""
     known_chunks: list[list[Known]] = []
-    for elements, segments, counts in chunks:
-        hidden = phi(PackedSets(elements, segments, packed.sizes))
-        parts_of_chunk = PackedSets(elements, torch.repeat_interleave(counts), counts).repeated(n_members, hidden)
+    for chunk in chunks:
+        hidden = phi(PackedSets(chunk.elements, chunk.segments, packed.sizes))
+        parts_of_chunk = chunk.parts().repeated(n_members, hidden)
         found = (pool.part(parts_of_chunk) for pool in pooling.pools)
         known_chunks.append([_by_member(known, n_members) for known in found])
     sizes, counts = parts.sizes.repeat(n_members), parts.elements.repeat(n_members, 1)
     levels = _levels(sizes, counts)
     n_roots = int((sizes > 0).sum())
-    outside = []
+    outside, left = [], counts
     for pool, *pool_chunks in zip(pooling.pools, *known_chunks, strict=True):
         known = tuple(torch.cat(values, dim=1).flatten(0, 1) for values in zip(*pool_chunks, strict=True))
         nothing = pool.nothing(known[0], n_roots)
-        without, _ = _descend(pool, levels, known, nothing, counts.new_zeros(n_roots, 1))
+        without, left = _descend(pool, levels, known, nothing, counts.new_zeros(n_roots, 1))
         outside.append(_by_member(without, n_members))
-    return outside
+    return outside, _by_member((left,), n_members)[0]
 
 
 def _by_member(known: Known, n_members: int) -> Known:
@@ -127,7 +125,7 @@ def _by_member(known: Known, n_members: int) -> Known:
 
 
 def _levels(sizes: Tensor, counts: Tensor) -> list[Level]:
-    """The levels below the roots, leaves first, of trees of these numbers of leaves, which stand for some elements."""
+    """The levels below the roots, leaves first, of trees of these numbers of leaves, which stand for these totals."""
     levels, sizes = [], sizes[sizes > 0]
     while len(sizes) and int(sizes.max()) > 1:
         odd = sizes % 2
@@ -140,7 +138,7 @@ def _levels(sizes: Tensor, counts: Tensor) -> list[Level]:
 
 
 def _descend(pool: Pool, levels: list[Level], known: Known, outside: Known, left: Tensor) -> tuple[Known, Tensor]:
-    """What a pool knows of all but each leaf, and of how many elements.
+    """What a pool knows of all but each leaf, and their total.
 
     Parameters
     ----------
@@ -151,7 +149,7 @@ def _descend(pool: Pool, levels: list[Level], known: Known, outside: Known, left
     outside : Known
         What there is outside of the trees.
     left : Tensor of shape (n_roots, 1)
-        How many elements that is.
+        The total of that.
     """
     known_levels = []
     for level in levels:

@@ -24,6 +24,22 @@ class PackedSets(NamedTuple):
     """(n,) int64: the set of each element, never falling"""
     sizes: Tensor
     """(b,) int64: the number of elements of each set"""
+    weight: Tensor | None = None
+    """(n, 1): how much each element counts in the pools, not negative; None: 1. Two equal elements count as one of
+    their weights together, and an element of weight 0 as none."""
+
+    @property
+    def total(self) -> Tensor:
+        """How much all elements of each set count, (b,): without weights, its size."""
+        return self.sizes if self.weight is None else self.sum(self.weight)[:, 0]
+
+    def weighted(self, values: Tensor) -> Tensor:
+        """Values of the elements (n, k), times their weights."""
+        return values if self.weight is None else values * self.weight
+
+    def weighted_scores(self, scores: Tensor) -> Tensor:
+        """Scores of the elements (n, h) before a softmax, in which each element takes part by its weight."""
+        return scores if self.weight is None else scores + self.weight.log()
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of values of the elements (n, k) over each set: (b, k)."""
@@ -51,20 +67,27 @@ class PackedSets(NamedTuple):
         return values.new_zeros(n_sets, values.shape[1]).index_add(0, segments, values)
 
     def max(self, values: Tensor) -> Tensor:
-        """The largest of the values of the elements (n, k) over each set: (b, k), 0 for an empty set."""
+        """The largest of the values of the elements (n, k) over each set: (b, k), 0 where no element counts."""
+        return torch.where(self.total.unsqueeze(1) > 0, self.largest(values), 0)
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The same, but -inf where elements have no weight, and any value for an empty set."""
+        if self.weight is not None:
+            values = values.masked_fill(self.weight == 0, -torch.inf)
         if torch.compiler.is_compiling():  # in an exported program, embedding_bag is a loop over the sets
             rows = self.segments.unsqueeze(1).expand_as(values)
             lowest = values.new_full((self.sizes.shape[0], values.shape[1]), -torch.inf)
-            largest = lowest.scatter_reduce(0, rows, values, "amax")
-            return torch.where(self.sizes.unsqueeze(1) > 0, largest, 0)
+            return lowest.scatter_reduce(0, rows, values, "amax")
         if values.shape[0] == 0:
             return self.sum(values)
         # a gather, which has a gradient of its gradient, too; scatter_reduce(amax) is several times slower
-        largest = values.gather(0, self.holders(values))
-        return torch.where(self.sizes.unsqueeze(1) > 0, largest, 0)
+        return values.gather(0, self.holders(values))
 
     def holders(self, values: Tensor) -> Tensor:
-        """The elements that hold the largest of the values (n, k) over each set: (b, k), any for an empty set."""
+        """The elements that hold the largest of the values (n, k) over each set: (b, k), any for an empty set.
+
+        Whatever their weights.
+        """
         rows = torch.arange(values.shape[0], device=values.device)
         starts = self.sizes.cumsum(0) - self.sizes
         # embedding_bag with each element as its own row; its fourth result are the rows that hold the maxima
@@ -82,7 +105,8 @@ class PackedSets(NamedTuple):
             return self._replace(elements=elements)
         n_sets = self.sizes.shape[0]
         before = torch.arange(times, device=self.sizes.device)[:, None] * n_sets
-        return PackedSets(elements, (self.segments + before).flatten(), self.sizes.repeat(times))
+        weight = None if self.weight is None else self.weight.repeat(times, 1)
+        return PackedSets(elements, (self.segments + before).flatten(), self.sizes.repeat(times), weight)
 
 
 def pack(x: Tensor | PackedSets, mask: Tensor | None = None) -> PackedSets:
@@ -155,7 +179,7 @@ def unpack(elements: Tensor, x: Tensor | PackedSets, mask: Tensor | None = None)
 
 def pad(packed: PackedSets) -> tuple[Tensor, Tensor]:
     """Fill the sets of a packed batch up with zeros: x (b, m, d) and mask (b, m)."""
-    elements, _, sizes = packed
+    elements, sizes = packed.elements, packed.sizes
     width = int(sizes.max()) if sizes.shape[0] else 0
     mask = torch.arange(width, device=sizes.device) < sizes[:, None]
     x = elements.new_zeros(*mask.shape, elements.shape[1])

@@ -2,7 +2,8 @@
 
 Each pool defines what to know of a part of a set, how to join what is known of several parts, and how the pool follows
 from what is known of the whole set. A set that is pooled in one go is a single part. For every pool, an empty set gives
-0 with a finite gradient.
+0 with a finite gradient; so does one whose elements all have weight 0. Below, the *total* of a part, or of a set, is
+that of the weights of its elements: without weights, their number.
 """
 
 from __future__ import annotations
@@ -29,26 +30,26 @@ class Pool(nn.Module):
 
     def part(self, packed: PackedSets) -> Known:
         """What to know of each part; ``packed`` holds parts in place of sets."""
-        return (packed.sum(packed.elements),)
+        return (packed.sum(packed.weighted(packed.elements)),)
 
     def join(self, parts: PackedSets, known: Known) -> Known:
-        """What is known of each set; its elements are its parts, and ``parts`` holds their sizes, (p, 1)."""
+        """What is known of each set; its elements are its parts, and ``parts`` holds their totals, (p, 1)."""
         return self.part(parts._replace(elements=known[0]))
 
-    def known_elements(self, elements: Tensor) -> Known:
+    def known_elements(self, packed: PackedSets) -> Known:
         """What to know of parts of one element each."""
-        return (elements,)
+        return (packed.weighted(packed.elements),)
 
     def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
-        """What is known of two parts together, with so many elements, (p, 1); of no element, ``nothing`` is known."""
+        """What is known of two parts together, of these totals, (p, 1); of no element, ``nothing`` is known."""
         return (first[0] + second[0],)
 
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """What is known of parts without elements, for ``merge``."""
         return tuple(like.new_zeros(n_parts, width) for width in self.widths)
 
-    def finish(self, known: Known, sizes: Tensor) -> Tensor:
-        """The pool of each set, (b, k)."""
+    def finish(self, known: Known, totals: Tensor) -> Tensor:
+        """The pool of each set, (b, k), of these totals, (b,)."""
         return known[0]
 
 
@@ -59,17 +60,17 @@ class Sum(Pool):
         super().__init__(input_dim)
         self.scale = sum_scale
 
-    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+    def finish(self, known: Known, totals: Tensor) -> Tensor:
         """See :class:`Pool`."""
         return known[0] if self.scale == 1.0 else known[0] * self.scale
 
 
 class Mean(Pool):
-    """The sum over the number of elements."""
+    """The sum over the number of elements, or over their total weight."""
 
-    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+    def finish(self, known: Known, totals: Tensor) -> Tensor:
         """See :class:`Pool`."""
-        return known[0] / divisor(sizes)
+        return known[0] / divisor(totals)
 
 
 class Max(Pool):
@@ -77,7 +78,13 @@ class Max(Pool):
 
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
-        return (packed.max(packed.elements),)
+        return (packed.largest(packed.elements),)
+
+    def known_elements(self, packed: PackedSets) -> Known:
+        """See :class:`Pool`."""
+        if packed.weight is None:
+            return (packed.elements,)
+        return (torch.where(packed.weight > 0, packed.elements, self.nothing(packed.elements, 1)[0]),)
 
     def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
@@ -86,6 +93,10 @@ class Max(Pool):
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """See :class:`Pool`."""
         return (like.new_full((n_parts, *self.widths), -torch.inf),)
+
+    def finish(self, known: Known, totals: Tensor) -> Tensor:
+        """See :class:`Pool`."""
+        return torch.where(totals.unsqueeze(1) > 0, known[0], 0)
 
     def holders(self, packed: PackedSets) -> Tensor:
         """The numbers of the elements that hold the extreme of a feature over their set; no set may be empty."""
@@ -97,7 +108,7 @@ class Min(Max):
 
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
-        return (-packed.max(-packed.elements),)
+        return (-packed.largest(-packed.elements),)
 
     def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
@@ -113,7 +124,7 @@ class Min(Max):
 
 
 class Std(Pool):
-    """The standard deviation; the divisor is the number of elements.
+    """The standard deviation; the divisor is the number of elements, or their total weight.
 
     Known of a part are a value near its mean, and the sums of the elements' differences from it and of their squares:
     far from zero, these keep the digits that sums of the elements themselves would lose. The value cancels out, so it
@@ -126,27 +137,27 @@ class Std(Pool):
 
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
-        near = packed.sum(packed.elements.detach()) / divisor(packed.sizes)
+        near = packed.sum(packed.weighted(packed.elements.detach())) / divisor(packed.total)
         rest = packed.elements - packed.spread(near)
-        return near, packed.sum(rest), packed.sum(rest.square())
+        return near, packed.sum(packed.weighted(rest)), packed.sum(packed.weighted(rest.square()))
 
     def join(self, parts: PackedSets, known: Known) -> Known:
         """See :class:`Pool`."""
         (nears, sums, squares), counts = known, parts.elements
-        near = parts.sum(nears.detach() * counts) / parts.sum(counts).clamp(min=1)
+        near = parts.sum(nears.detach() * counts) / positive(parts.sum(counts))
         moved = nears.detach() - parts.spread(near)
         squares = squares + 2 * moved * sums + counts * moved.square()
         return near, parts.sum(sums + counts * moved), parts.sum(squares)
 
-    def known_elements(self, elements: Tensor) -> Known:
+    def known_elements(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
-        nears = elements.detach()
-        rest = elements - nears
-        return nears, rest, rest.square()
+        nears = packed.elements.detach()
+        rest = packed.elements - nears
+        return nears, packed.weighted(rest), packed.weighted(rest.square())
 
     def merge(self, first: Known, second: Known, n_first: Tensor, n_second: Tensor) -> Known:
         """See :class:`Pool`."""
-        near = (n_first * first[0] + n_second * second[0]) / (n_first + n_second).clamp(min=1)
+        near = (n_first * first[0] + n_second * second[0]) / positive(n_first + n_second)
         sums, squares = torch.zeros_like(near), torch.zeros_like(near)
         for (own, part_sums, part_squares), count in ((first, n_first), (second, n_second)):
             moved = own - near
@@ -154,10 +165,10 @@ class Std(Pool):
             squares = squares + part_squares + moved * (2 * part_sums + count * moved)
         return near, sums, squares
 
-    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+    def finish(self, known: Known, totals: Tensor) -> Tensor:
         """See :class:`Pool`."""
         _, sums, squares = known
-        variance = (squares - sums.square() / divisor(sizes)).clamp(min=0) / divisor(sizes)
+        variance = (squares - sums.square() / divisor(totals)).clamp(min=0) / divisor(totals)
         # the slope of the root is infinite at 0, where the standard deviation itself has a kink: 0 there
         positive = variance != 0  # not > 0, which would take a NaN for 0
         return torch.where(positive, torch.where(positive, variance, 1).sqrt(), 0)
@@ -189,21 +200,23 @@ class SoftmaxMean(Pool):
     def part(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
         values, scores = self.read(packed.elements)
-        largest = packed.max(scores.detach())
+        scores = packed.weighted_scores(scores)
+        largest = packed.largest(scores.detach()).clamp(min=lowest(scores))
         weights = (scores - packed.spread(largest)).exp()
         return packed.sum(self.weigh(values, weights)), packed.sum(weights), largest
 
     def join(self, parts: PackedSets, known: Known) -> Known:
         """See :class:`Pool`."""
         sums, totals, largest = known[0], known[1], known[2].detach()
-        largest_of_set = parts.max(largest)
+        largest_of_set = parts.largest(largest)
         shrink = (largest - parts.spread(largest_of_set)).exp()
         return parts.sum(self.weigh(sums, shrink)), parts.sum(totals * shrink), largest_of_set
 
-    def known_elements(self, elements: Tensor) -> Known:
+    def known_elements(self, packed: PackedSets) -> Known:
         """See :class:`Pool`."""
-        values, scores = self.read(elements)
-        largest = scores.detach()
+        values, scores = self.read(packed.elements)
+        scores = packed.weighted_scores(scores)
+        largest = scores.detach().clamp(min=lowest(scores))
         weights = (scores - largest).exp()  # 1, with a gradient
         return self.weigh(values, weights), weights, largest
 
@@ -217,12 +230,12 @@ class SoftmaxMean(Pool):
     def nothing(self, like: Tensor, n_parts: int) -> Known:
         """See :class:`Pool`."""
         sums, totals, largest = super().nothing(like, n_parts)
-        return sums, totals, largest + torch.finfo(like.dtype).min / 2  # finite: the difference of two is a number
+        return sums, totals, largest + lowest(like)
 
-    def finish(self, known: Known, sizes: Tensor) -> Tensor:
+    def finish(self, known: Known, totals: Tensor) -> Tensor:
         """See :class:`Pool`."""
-        sums, totals, _ = known
-        return self.weigh(sums, 1 / torch.where(sizes.unsqueeze(1) > 0, totals, 1))
+        sums, shares, _ = known
+        return self.weigh(sums, 1 / torch.where(totals.unsqueeze(1) > 0, shares, 1))
 
 
 class Attention(SoftmaxMean):
@@ -253,9 +266,19 @@ class MultiheadAttention(SoftmaxMean):
         return values, scores
 
 
-def divisor(sizes: Tensor) -> Tensor:
-    """Sizes to divide by, (b, 1): the sums of an empty set are 0 whatever they are divided by."""
-    return sizes.clamp(min=1).unsqueeze(1)
+def positive(totals: Tensor) -> Tensor:
+    """Totals to divide by: the sums of a set without any weight are 0 whatever they are divided by."""
+    return torch.where(totals > 0, totals, 1)
+
+
+def divisor(totals: Tensor) -> Tensor:
+    """The same for totals (b,) of sets, (b, 1)."""
+    return positive(totals).unsqueeze(1)
+
+
+def lowest(scores: Tensor) -> float:
+    """A score below all others, whose difference from any is a number."""
+    return torch.finfo(scores.dtype).min / 2
 
 
 POOLS: dict[str, type[Pool]] = {

@@ -107,7 +107,10 @@ class ScaledEnsemble(Ensemble):
         """See :class:`Model`."""
         return any(stack.variant.statistics for stack in self.stacks)
 
-    def scaled_sets(self, packed: PackedSets, context: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """The context and the statistics of sets, as the stacks take them."""
-        statistics = self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
-        return None if context is None or self.context is None else self.context(context), statistics
+    def scaled_context(self, context: Tensor | None) -> Tensor | None:
+        """The context of sets, as the stacks take it."""
+        return None if context is None or self.context is None else self.context(context)
+
+    def set_statistics(self, packed: PackedSets) -> Tensor | None:
+        """See :class:`Ensemble`."""
+        return self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None

@@ -92,7 +92,8 @@ class SetEmbedding(SetModel):
         parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
         hidden = (phi(PackedSets(*part, packed.sizes)) for part in parts)
         scores = [self.pooling.attention_scores(rows).unflatten(0, (self.n_members, -1)) for rows in hidden]
-        shares = softmax_over_sets(torch.cat(scores, dim=1).transpose(0, 1).flatten(1), packed)  # (n, K * h)
+        rows = packed.weighted_scores(torch.cat(scores, dim=1).transpose(0, 1).flatten(1))  # (n, K * h)
+        shares = softmax_over_sets(rows, packed)
         return shares.unflatten(1, (self.n_members, -1)).mean(dim=2).T
 
     def member_context(self, context: Tensor | None) -> Tensor | None:

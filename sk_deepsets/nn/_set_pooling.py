@@ -54,7 +54,7 @@ class SetPooling(nn.Module):
     def forward(self, x: Tensor | PackedSets, mask: Tensor | None = None) -> Tensor:
         """Pool ``x (b, m, k)`` under ``mask (b, m)``, or packed sets: ``(b, output_dim)``."""
         packed = pack(x, mask)
-        return torch.cat([pool.finish(pool.part(packed), packed.sizes) for pool in self.pools], dim=-1)
+        return torch.cat([pool.finish(pool.part(packed), packed.total) for pool in self.pools], dim=-1)
 
     def attention_scores(self, elements: Tensor) -> Tensor:
         """The scores of the first attention pool, before the softmax, of what it takes of elements (n, k): (n, h)."""

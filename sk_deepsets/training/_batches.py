@@ -63,8 +63,11 @@ class SetBatches:
         generator = current_generator()
         device = None if generator is None else generator.device
         order = torch.randperm(len(self.dataset), generator=generator, device=device).cpu()
-        for places in self.dataset.reading(order.split(self.batch_size)):
-            yield self.dataset.take(places)
+        batches, seeds = order.split(self.batch_size), [0] * len(self)
+        if self.dataset.part_size is not None:
+            seeds = torch.randint(2**63 - 1, (len(self),), generator=generator, device=device).tolist()
+        for places, seed in self.dataset.reading(batches, seeds):
+            yield self.dataset.take_parts(places, seed)
 
     def _in_order(self) -> Iterator[tuple[SetBatch, Tensor | int]]:
         for first, last in pairwise(self._bounds()):
@@ -88,12 +91,13 @@ def scaled(dataset: SetDataset, ensemble: Ensemble) -> SetDataset:
     """The data set with what the stacks of an ensemble take, computed once.
 
     It is itself where that would be too much memory, and where each batch moves to the device of the ensemble: there is
-    less to move of the elements as they came.
+    less to move of the elements as they came. But where sets are trained on in part, the statistics are always computed,
+    since they are those of the whole sets.
     """
     whole, device = dataset.whole(), ensemble.prior.device
     n_elements = int(whole.sizes.sum())
     if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or dataset.device != device:
-        return dataset
+        return dataset if dataset.part_size is None else dataset.with_statistics(_statistics(whole, ensemble))
     table, n_done = ensemble.prior.new_empty(n_elements, ensemble.scaled_width), 0
     contexts, statistics = [], []
     for batch, _ in SetBatches(whole, 1, max_elements=ELEMENTS_AT_ONCE):
@@ -103,6 +107,13 @@ def scaled(dataset: SetDataset, ensemble: Ensemble) -> SetDataset:
         contexts.append(context)
         statistics.append(set_statistics)
     return dataset.with_inputs(table, _joined(contexts), _joined(statistics))
+
+
+def _statistics(dataset: SetDataset, ensemble: Ensemble) -> Tensor | None:
+    """The statistics of all sets, as the stacks of an ensemble take them."""
+    batches = SetBatches(dataset, 1, max_elements=ELEMENTS_AT_ONCE, device=ensemble.prior.device)
+    found = _joined([ensemble.set_statistics(batch.packed) for batch, _ in batches])
+    return None if found is None else found.to(dataset.device)
 
 
 def _joined(pieces: list[Tensor | None]) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sk_deepsets.nn import Ensemble, Inputs, PackedSets
 from sk_deepsets.sets import RaggedSets, ScatteredReads
+from sk_deepsets.training._random_parts import random_places
 
 
 @dataclass
@@ -43,13 +44,13 @@ class SetBatch:
         """What the stacks of an ensemble take of the batch."""
         if self.is_scaled:
             return Inputs(self.packed, self.context, self.statistics)
-        return ensemble.inputs(self.packed, self.context)
+        return ensemble.inputs(self.packed, self.context, self.statistics)
 
     def to(self, device: torch.device) -> SetBatch:
         """The batch on another device."""
         parts = (self.context, self.weight, self.fold, self.statistics)
         move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
-        packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed))
+        packed = PackedSets(*(None if t is None else t.to(device, non_blocking=True) for t in self.packed))
         context, weight, fold, statistics = move
         return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
 
@@ -93,7 +94,11 @@ class SetDataset(Dataset):
     ----------
     numbers : Tensor of shape (n_chosen,) or None
         Which of the sets belong to the data set, on the CPU; None: all.
+    part_size : int or None
+        Of larger sets, ``take_parts`` takes so many elements at random.
     """
+
+    part_size: int | None = None
 
     def __init__(
         self,
@@ -136,6 +141,16 @@ class SetDataset(Dataset):
     def with_folds(self, fold: np.ndarray | None) -> SetDataset:
         """The data set with the fold, which a member holds out, of each set, (n_sets,), also outside ``numbers``."""
         return self._with_tables(self._tables._replace(fold=None if fold is None else torch.from_numpy(fold)))
+
+    def with_statistics(self, statistics: Tensor | None) -> SetDataset:
+        """The data set with the statistics, as the stacks of an ensemble take them, of all its sets."""
+        return self._with_tables(self._tables._replace(statistics=statistics))
+
+    def with_parts(self, part_size: int | None) -> SetDataset:
+        """The data set of which larger sets are trained on in part, see ``part_size``."""
+        other = copy.copy(self)
+        other.part_size = part_size
+        return other
 
     def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> SetDataset:
         """The data set on a device, where batches are then cut without waiting for it.
@@ -216,6 +231,11 @@ class SetDataset(Dataset):
         """How many elements each set has."""
         return self._sizes if self.numbers is None else self._sizes[self.numbers]
 
+    @property
+    def trained_sizes(self) -> Tensor:
+        """How many elements of each set are trained on in an epoch."""
+        return self.sizes if self.part_size is None else self.sizes.clamp(max=self.part_size)
+
     def arrays(self) -> list[np.ndarray]:
         """All arrays of the data set that training depends on."""
         X, numbers = self.X, slice(None) if self.numbers is None else self.numbers
@@ -223,18 +243,36 @@ class SetDataset(Dataset):
         found = [X.elements, X.offsets, X.context, *(None if tensor is None else tensor.numpy() for tensor in tensors)]
         return [array for array in found if array is not None]
 
-    def reading(self, batches: Sequence[Tensor]) -> Iterator[Tensor]:
-        """The places of each batch, whose sets are being read ahead where the elements are in a large file."""
+    def reading(self, batches: Sequence[Tensor], seeds: Sequence[int]) -> Iterator[tuple[Tensor, int]]:
+        """The places and the seed of each batch, which is being read ahead where the elements are in a large file."""
         reads = None if self._is_scaled else ScatteredReads.of(self._sets.elements)
+        each = list(zip(batches, seeds, strict=True))
         if reads is None:
-            yield from batches
+            yield from each
             return
         with reads:
-            for number, places in enumerate(batches):
-                for ahead in batches[:2] if number == 0 else batches[number + 1 : number + 2]:
-                    numbers = (ahead if self.numbers is None else self.numbers[ahead]).numpy()
-                    reads.fetch(self._sets.offsets[numbers], self._sets.offsets[numbers + 1])
+            for number, places in enumerate(each):
+                for ahead in each[:2] if number == 0 else each[number + 1 : number + 2]:
+                    reads.fetch(*self._ranges(*ahead))
                 yield places
+
+    def _ranges(self, places: Tensor, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Where the rows of the batch ``take_parts`` begin and end."""
+        numbers = places if self.numbers is None else self.numbers[places]
+        begins, ends = self._sets.offsets[numbers.numpy()], self._sets.offsets[numbers.numpy() + 1]
+        is_large = self._is_large(numbers)
+        if is_large is None:
+            return begins, ends
+        assert self.part_size is not None
+        parts = random_places(self._sizes[numbers][is_large], self.part_size, seed).numpy()
+        rows = (begins[is_large.numpy(), None] + parts).ravel()
+        whole = ~is_large.numpy()
+        return np.concatenate([begins[whole], rows]), np.concatenate([ends[whole], rows + 1])
+
+    def _is_large(self, numbers: Tensor) -> Tensor | None:
+        """Which of these sets are trained on in part; None: none."""
+        is_large = None if self.part_size is None else self._sizes[numbers] > self.part_size
+        return None if is_large is None or not is_large.any() else is_large
 
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at these places."""
@@ -242,6 +280,34 @@ class SetDataset(Dataset):
         key, segments, rows = self._find(numbers)
         elements = self._tables.elements.index_select(0, rows)
         return self._batch(elements, segments, key, rows, None if self._terms is None else self._terms[numbers])
+
+    def take_parts(self, places: Tensor, seed: int) -> tuple[SetBatch, Tensor | int]:
+        """The same of random parts of large sets, see ``part_size``.
+
+        Each element of a part stands for as many as the set has for each of them: that is its weight.
+        """
+        numbers = places if self.numbers is None else self.numbers[places]
+        is_large = self._is_large(numbers)
+        if is_large is None:
+            return self.take(places)
+        assert self.part_size is not None and self.weight_of == self.y_of == "set"
+        sizes = self._sizes[numbers]
+        taken = sizes.clamp(max=self.part_size)
+        segments = torch.repeat_interleave(taken)
+        within = torch.arange(len(segments)) - (taken.cumsum(0) - taken)[segments]
+        within[is_large[segments]] = random_places(sizes[is_large], self.part_size, seed).flatten()
+        rows = (torch.from_numpy(self._sets.offsets)[numbers][segments] + within).to(self.device, non_blocking=True)
+        weight = (sizes / taken.clamp(min=1)).to(torch.get_default_dtype())[segments, None]
+        key = numbers.to(self.device, non_blocking=True)
+        batch, y = self._batch(
+            self._tables.elements.index_select(0, rows),
+            segments.to(self.device, non_blocking=True),
+            key,
+            rows,
+            None if self._terms is None else self._terms[numbers],
+        )
+        packed = batch.packed._replace(sizes=taken.to(self.device), weight=weight.to(self.device))
+        return replace(batch, packed=packed), y
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at the places ``first`` to ``last``; of a whole data set with no copy of elements."""

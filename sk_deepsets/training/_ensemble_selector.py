@@ -147,7 +147,7 @@ class EnsembleSelector(EpochSelector):
             # not the weights of the parts, each of which has a mean of 1
             evaluation_set = train.subset(np.concatenate(list(parts.values())))
         loss = EvaluationLoss(net.criterion_, evaluation_set, self.robust)
-        n_elements = int(train.sizes.sum())
+        n_elements = int(train.trained_sizes.sum())
         sizes = len(train), n_elements, net.max_epochs
         self._data = FitData(evaluated, evaluation_set, loss, [*average], train.fold, *sizes)
 

@@ -109,7 +109,7 @@ def _multiplications(net: SetNet, dataset: SetDataset) -> float:
     """How much work a mini-batch is, forward: most weights meet every element, those behind the pool every set."""
     n_sets = len(dataset)
     sets_in_batch = min(net.batch_size, n_sets)
-    elements_in_batch = int(dataset.sizes.sum()) / n_sets * sets_in_batch
+    elements_in_batch = int(dataset.trained_sizes.sum()) / n_sets * sets_in_batch
     counts = net.module_.weight_counts()
     return (counts.phi + counts.pool) * elements_in_batch + counts.rho * sets_in_batch
 

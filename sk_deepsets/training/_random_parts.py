@@ -1,0 +1,50 @@
+"""random_places: which elements of large sets to train on for an epoch, in time and memory linear in what is taken."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def random_places(sizes: Tensor, most: int, seed: int) -> Tensor:
+    """Different places in sets of more than ``most`` elements: so many in each, rising; any are as likely as any others.
+
+    Parameters
+    ----------
+    sizes : Tensor of shape (b,)
+        All larger than ``most``.
+    most : int
+    seed : int
+
+    Returns
+    -------
+    Tensor of shape (b, most)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    places = torch.empty(len(sizes), most, dtype=torch.int64)
+    is_large = sizes > 2 * most
+    places[is_large] = _few_of(sizes[is_large], most, generator)
+    places[~is_large] = _first_of_all(sizes[~is_large], most, generator)
+    return places.sort(dim=1).values
+
+
+def _first_of_all(sizes: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """The first of all places in random order; of sets of at most ``2 * most`` elements."""
+    keys = torch.rand(len(sizes), 2 * most, dtype=torch.float64, generator=generator)
+    keys = keys.masked_fill(torch.arange(2 * most) >= sizes.unsqueeze(1), torch.inf)
+    return keys.topk(most, dim=1, largest=False, sorted=False).indices
+
+
+def _few_of(sizes: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """The first ``most`` places that differ in a long series of draws with replacement; of larger sets."""
+    draws, is_new = torch.empty(len(sizes), 0, dtype=torch.int64), torch.empty(len(sizes), 0, dtype=torch.bool)
+    while len(sizes) and int(is_new.sum(dim=1).min()) < most:  # nearly always once: twice as many draws as are needed
+        numbers = torch.rand(len(sizes), 2 * most, dtype=torch.float64, generator=generator)
+        numbers = (numbers * sizes.unsqueeze(1)).long()
+        draws = torch.cat([draws, torch.minimum(numbers, sizes.unsqueeze(1) - 1)], dim=1)  # 1 - 2 ** -53 may round up
+        ordered, order = draws.sort(dim=1, stable=True)
+        differs = torch.ones_like(ordered, dtype=torch.bool)
+        differs[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        is_new = torch.zeros_like(differs).scatter(1, order, differs)
+    chosen = is_new & (is_new.cumsum(dim=1) <= most)
+    return draws[chosen].view(len(sizes), most)
