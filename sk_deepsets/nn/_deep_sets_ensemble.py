@@ -181,9 +181,7 @@ class DeepSetsEnsemble(ScaledEnsemble):
         """See :class:`Model`."""
         return self.stacks[0].net.is_elementwise
 
-    def inputs(
-        self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None
-    ) -> Inputs:
+    def inputs(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Inputs:
         """Scaled elements, statistics and context."""
         context = self.scaled_context(context)
         statistics = self.set_statistics(packed) if statistics is None else statistics

@@ -118,9 +118,7 @@ class ElementEnsemble(ScaledEnsemble):
         super().__init__(stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context)
         self.relative = relative
 
-    def inputs(
-        self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None
-    ) -> Inputs:
+    def inputs(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Inputs:
         """Scaled elements, statistics and context."""
         context = self.scaled_context(context)
         statistics = self.set_statistics(packed) if statistics is None else statistics

@@ -126,9 +126,7 @@ class Ensemble(Model):
         """How many values ``inputs`` makes of an element; 0: it leaves the elements as they are."""
         return 0
 
-    def inputs(
-        self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None
-    ) -> Inputs:
+    def inputs(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Inputs:
         """What the stacks take of a batch: of each set, which it alone determines, and nothing that is trained.
 
         ``statistics`` are those that ``set_statistics`` gave of the sets before.
