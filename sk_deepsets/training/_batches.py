@@ -91,8 +91,8 @@ def scaled(dataset: SetDataset, ensemble: Ensemble) -> SetDataset:
     """The data set with what the stacks of an ensemble take, computed once.
 
     It is itself where that would be too much memory, and where each batch moves to the device of the ensemble: there is
-    less to move of the elements as they came. But where sets are trained on in part, the statistics are always computed,
-    since they are those of the whole sets.
+    less to move of the elements as they came. The statistics of sets that are trained on in part are always computed
+    before, since they are those of the whole sets.
     """
     whole, device = dataset.whole(), ensemble.prior.device
     n_elements = int(whole.sizes.sum())

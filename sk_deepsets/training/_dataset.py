@@ -290,7 +290,7 @@ class SetDataset(Dataset):
         is_large = self._is_large(numbers)
         if is_large is None:
             return self.take(places)
-        assert self.part_size is not None and self.weight_of == self.y_of == "set"
+        assert self.part_size is not None
         sizes = self._sizes[numbers]
         taken = sizes.clamp(max=self.part_size)
         segments = torch.repeat_interleave(taken)

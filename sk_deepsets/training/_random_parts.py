@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def random_places(sizes: Tensor, most: int, seed: int) -> Tensor:
-    """Different places in sets of more than ``most`` elements: so many in each, rising; any are as likely as any others.
+    """So many different places, rising, in each of larger sets: any are as likely as any others.
 
     Parameters
     ----------

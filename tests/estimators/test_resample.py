@@ -1,5 +1,7 @@
 """resample: a new random part of large sets in each epoch, and all elements everywhere else."""
 
+from itertools import chain, pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -56,7 +58,7 @@ def test_each_epoch_takes_new_elements_of_large_sets_and_predictions_all():
             assert epoch[number] == list(range(*SETS.offsets[number : number + 2]))
     large = np.flatnonzero(SIZES > 2 * MOST)
     taken = [[one for number in large for one in epoch[number]] for epoch in epochs]
-    assert not any(first == second for first, second in zip(taken, taken[1:], strict=False))
+    assert not any(first == second for first, second in pairwise(taken))
 
 
 def test_the_parts_follow_from_the_seed():
@@ -66,7 +68,7 @@ def test_the_parts_follow_from_the_seed():
 
 def test_without_it_nothing_is_drawn():
     epochs, _ = recorded(max_set_size=30, resample=False)
-    assert [sorted(sum(epoch, [])) for epoch in epochs] == [list(range(SIZES.sum()))] * 3
+    assert [sorted(chain(*epoch)) for epoch in epochs] == [list(range(SIZES.sum()))] * 3
     plain = DeepSetsRegressor(n_members=1, random_state=0, **SMALL).fit(SETS, Y)
     whole = DeepSetsRegressor(n_members=1, random_state=0, max_set_size=30, resample=False, **SMALL).fit(SETS, Y)
     np.testing.assert_array_equal(whole.predict(SETS), plain.predict(SETS))

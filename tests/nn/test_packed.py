@@ -63,7 +63,7 @@ def test_unpack_puts_elements_back_where_the_mask_had_them(make_batch):
 @pytest.mark.parametrize("shape", [(2, 4, 3), (0, 4, 3), (2, 0, 3), (0, 0, 3)])
 def test_no_mask_means_all_ones(shape):
     x = torch.randn(shape)
-    for one, other in zip(pack(x), pack(x, torch.ones(shape[:2])), strict=True):
+    for one, other in zip(pack(x)[:3], pack(x, torch.ones(shape[:2]))[:3], strict=True):
         assert torch.equal(one, other)
         assert one.dtype == other.dtype
     assert torch.equal(unpack(pack(x).elements, x), x)
@@ -72,7 +72,7 @@ def test_no_mask_means_all_ones(shape):
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.float32, torch.float64])
 def test_a_mask_of_zeros_and_ones_reads_as_bool(make_batch, dtype):
     x, mask = make_batch([3, 0, 1])
-    for one, other in zip(pack(x, mask.to(dtype)), pack(x, mask), strict=True):
+    for one, other in zip(pack(x, mask.to(dtype))[:3], pack(x, mask)[:3], strict=True):
         assert torch.equal(one, other)
 
 
@@ -143,9 +143,10 @@ def test_gradients_of_pack_and_pad_are_right(make_batch):
     assert torch.autograd.gradcheck(lambda x: pad(pack(x, mask))[0], x)
 
 
-def test_packed_sets_unpack_into_elements_segments_and_sizes():
+def test_packed_sets_unpack_into_elements_segments_sizes_and_weight():
     packed = PackedSets(torch.ones(1, 2), torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64))
-    elements, segments, sizes = packed
+    elements, segments, sizes, weight = packed
+    assert weight is None
     assert (elements, segments, sizes) == (packed.elements, packed.segments, packed.sizes)
 
 
