@@ -48,10 +48,10 @@ class SetBatch:
 
     def to(self, device: torch.device) -> SetBatch:
         """The batch on another device."""
-        parts = (self.context, self.weight, self.fold, self.statistics)
+        parts = (self.context, self.weight, self.fold, self.statistics, self.packed.weight)
         move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
-        packed = PackedSets(*(None if t is None else t.to(device, non_blocking=True) for t in self.packed))
-        context, weight, fold, statistics = move
+        context, weight, fold, statistics, element_weight = move
+        packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed[:3]), element_weight)
         return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
 
 
