@@ -48,10 +48,12 @@ class SetBatch:
 
     def to(self, device: torch.device) -> SetBatch:
         """The batch on another device."""
+        elements, segments, sizes, _ = self.packed
         parts = (self.context, self.weight, self.fold, self.statistics, self.packed.weight)
         move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
         context, weight, fold, statistics, element_weight = move
-        packed = PackedSets(*(t.to(device, non_blocking=True) for t in self.packed[:3]), element_weight)
+        move_all = (t.to(device, non_blocking=True) for t in (elements, segments, sizes))
+        packed = PackedSets(*move_all)._replace(weight=element_weight)
         return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
 
 
