@@ -324,12 +324,17 @@ class DeepSetsBase(BaseEstimator):
 
     def _predict(self, X, stacklevel=3):
         """The target, the outputs of the net for X, and X as sets of numbers."""
+        sets = self._sets_to_predict(X, stacklevel + 1)  # 3 is whoever calls predict
+        return self._fitted.target, self._outputs(sets), sets
+
+    def _sets_to_predict(self, X, stacklevel):
+        """X as sets of numbers, with a warning for what is far outside the range of training."""
         check_is_fitted(self)
         sets, fitted = self._read_sets(X), self._fitted
         sizes = None if self._is_right_for_any_size() else fitted.size_range
         names = fitted.reader.encoder.number_names(sets)
-        warn_of_far_sets(sets, sizes, fitted.column_ranges, names, stacklevel)  # 3 is whoever calls predict
-        return fitted.target, self._outputs(sets), sets
+        warn_of_far_sets(sets, sizes, fitted.column_ranges, names, stacklevel)
+        return sets
 
     def _is_right_for_any_size(self):
         """Whether predictions carry over to sets of any size."""

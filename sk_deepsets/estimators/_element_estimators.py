@@ -279,20 +279,28 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
         "sorted": ElementQuantilesTarget,
     }
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """The value, or with ``loss="listnet"`` or ``"lambdarank"`` the score, of each element.
 
         Parameters
         ----------
         X : sets
             Any form that :func:`check_sets` takes.
+        return_std : bool, default=False
+            Whether to return the spread of the members of an ensemble, too.
 
         Returns
         -------
-        list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
+        predicted : list of ndarray of shape (n_i,), or ndarray of shape (n_sets, set_size)
             One array per set, in the order of X; an array for a 3-D array. With several quantiles they have one more
             dimension, in the order of ``quantile``.
+        std : the same
+            Only with ``return_std``: the standard deviation of what the members predict, as in
+            :meth:`DeepSetsRegressor.predict`.
         """
+        if return_std:
+            predicted, std, sets = self._predict_with_std(X)
+            return split_like(X, predicted, sets), split_like(X, std, sets)
         target, outputs, sets = self._predict(X)
         return split_like(X, target.answers(outputs, sets), sets)
 

@@ -310,19 +310,28 @@ class DeepSetsRegressor(SetRegressorMixin, SetEstimator, SetParameters):
     array([150.])
     """
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """The value or values of each set.
 
         Parameters
         ----------
         X : sets
             Any form that :func:`check_sets` takes.
+        return_std : bool, default=False
+            Whether to return the spread of the members of an ensemble, too.
 
         Returns
         -------
-        ndarray of shape (n_sets,), or (n_sets, n_outputs) if y had two dimensions; float64
+        predicted : ndarray of shape (n_sets,), or (n_sets, n_outputs) if y had two dimensions; float64
             With several quantiles, (n_sets, n_quantiles), each row in the order of ``quantile``.
+        std : ndarray of that shape
+            Only with ``return_std``: the standard deviation of what the members predict, in the unit of y and with the
+            weights that they have in the prediction; the constant prediction counts as a member. It tells how far the
+            members agree, not how far y may be from the prediction.
         """
+        if return_std:
+            predicted, std, _ = self._predict_with_std(X)
+            return predicted, std
         target, outputs, sets = self._predict(X)
         return target.answers(outputs, sets)
 

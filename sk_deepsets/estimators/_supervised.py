@@ -11,9 +11,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._documented import parameter, with_parameters
+from sk_deepsets.estimators._outcome import advice_for, check_finite
+from sk_deepsets.nn import Ensemble
 from sk_deepsets.sets import check_labels, labels_of
 from sk_deepsets.targets import PositiveTarget, QuantilesTarget, ValueTarget, check_one_for_each_set, check_quantiles
-from sk_deepsets.training import REGRESSION_LOSSES
+from sk_deepsets.training import REGRESSION_LOSSES, SetDataset
 
 LOSS = """``"squared_error"`` is on the target as ``standardize`` leaves it, with mean 0 and standard deviation 1.
 ``"absolute_error"``, ``"huber"`` and ``"quantile"`` are for targets with outliers: there the median is 0, and the
@@ -121,6 +123,18 @@ class SetRegressorMixin(ScoreMixin, RegressorMixin):
         self : estimator
         """
         return self._partial_fit(X, y, sample_weight)
+
+    def _predict_with_std(self, X):
+        """Predictions of an ensemble, the spread of its members, and X as sets of numbers."""
+        sets, target = self._sets_to_predict(X, stacklevel=4), self._fitted.target  # 4 is whoever calls predict
+        if not isinstance(self.net_.module_, Ensemble):
+            raise ValueError(
+                f"return_std=True is the spread of the members of an ensemble, but this is a single net (n_members="
+                f"{self.n_members!r}): fit it anew with several, such as n_members=5."
+            )
+        mean, std = (tensor.double().numpy() for tensor in self.net_.mean_and_std(SetDataset(sets)))
+        mean = check_finite(mean, sets, advice_for(self), target.per_element)
+        return target.answers(mean, sets), target.spread(std), sets
 
     def _compare(self, y, answers, sample_weight):
         return self._fitted.target.metric(y, answers, sample_weight)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from sk_deepsets.nn._links import even_weights, linked_mean
+from sk_deepsets.nn._links import even_weights, linked_mean, linked_std
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack
 
@@ -164,7 +164,14 @@ class Ensemble(Model):
 
     def mean_of(self, outputs: Tensor) -> Tensor:
         """The mean of outputs (K, b, o) and of the prior: (b, o)."""
-        return linked_mean(torch.cat([outputs, self.prior.expand(1, *outputs.shape[1:])]), self.weights, self.link)
+        return linked_mean(self._with_prior(outputs), self.weights, self.link)
+
+    def std_of(self, outputs: Tensor) -> Tensor:
+        """The standard deviation of the answers of the members and of the prior, of which ``mean_of`` is the mean."""
+        return linked_std(self._with_prior(outputs), self.weights, self.link)
+
+    def _with_prior(self, outputs: Tensor) -> Tensor:
+        return torch.cat([outputs, self.prior.expand(1, *outputs.shape[1:])])
 
     def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         """The pooled vectors of all members side by side, (b, K * k); arguments as in ``forward``."""

@@ -51,6 +51,10 @@ class Decoder(nn.Module):
             return answers
         return answers * self.scale.to(outputs) + self.mean.to(outputs)
 
+    def spread(self, std: Tensor) -> Tensor:
+        """Standard deviations of values, (n, o), in their own unit."""
+        return std if self.scale is None else std * self.scale.to(std)
+
 
 class QuantileDecoder(Decoder):
     """From outputs (n, q) to the quantiles of a value, (n, k), which never cross.
@@ -72,6 +76,10 @@ class QuantileDecoder(Decoder):
     def forward(self, outputs: Tensor, packed: PackedSets | None = None) -> Tensor:
         """See :class:`Decoder`."""
         return super().forward(outputs, packed).index_select(-1, self.places)
+
+    def spread(self, std: Tensor) -> Tensor:
+        """See :class:`Decoder`."""
+        return super().spread(std).index_select(-1, self.places)
 
 
 class ChoiceDecoder(Decoder):
@@ -109,6 +117,14 @@ def linked_mean(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
         yes, no = (_log_of_sum(logs + logsigmoid(signed)) for signed in (outputs, -outputs))
         return yes - no
     return _log_of_sum(logs + (outputs.log_softmax(dim=2) if link == "softmax" else outputs))
+
+
+def linked_std(outputs: Tensor, weights: Tensor, link: str) -> Tensor:
+    """The weighted standard deviation of the answers that outputs (k, b, o) stand for, (b, o) in float64."""
+    answers, weights = LINKS[link][0](outputs.double()), weights[:, None, None].double()
+    weights = weights / weights.sum()  # 1 in float32 only
+    mean = (weights * answers).sum(dim=0)
+    return (weights * (answers - mean) ** 2).sum(dim=0).sqrt()
 
 
 def _log_of_sum(logs: Tensor) -> Tensor:

@@ -118,6 +118,11 @@ class ValueTarget(Target):
         values = super().answers(outputs, sets)
         return values[:, 0] if self.is_flat else values
 
+    def spread(self, std):
+        """Standard deviations of outputs, (n, output_dim), in the unit and the form of answers."""
+        values = self.decoder.spread(torch.from_numpy(std)).numpy()
+        return values[:, 0] if self.is_flat else values
+
     def explained(self, outputs, columns):
         """One of the values of each row, (n,)."""
         return super().explained(self.answers(outputs).reshape(len(outputs), -1), columns)

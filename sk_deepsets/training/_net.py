@@ -89,6 +89,17 @@ class SetNet(NeuralNet):
             batches = (batch for batch, _ in self.get_iterator(self.get_dataset(X)))
             return torch.cat([self.module_.embed(batch.packed, **_context(batch)) for batch in batches]).cpu()
 
+    def mean_and_std(self, X: Any) -> tuple[Tensor, Tensor]:
+        """The output of an ensemble for each set, or element, and the spread of its members, (n, o), on the CPU."""
+        self._set_training(False)
+        ensemble, means, stds = self.module_, [], []
+        with torch.no_grad():
+            for batch, _ in self.get_iterator(self.get_dataset(X)):
+                outputs = ensemble.outputs_of(batch.inputs(ensemble))
+                means.append(ensemble.mean_of(outputs))
+                stds.append(ensemble.std_of(outputs))
+        return torch.cat(means).cpu(), torch.cat(stds).cpu()
+
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
         """The weighted mean of the losses of the sets, or elements; of several outputs, their mean."""
         if self._trains_members:
