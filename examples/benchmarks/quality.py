@@ -87,7 +87,7 @@ def measure(name, task, options, done):
             make = element_tasks.models if options.elements else models
             for model, estimator in make(task, len(train), options.ours, seed).items():
                 key = {"set": name, "seed": seed, "fold": fold, "model": model}
-                if tuple(key.values()) in done:
+                if tuple(key.values()) in done or model not in (options.models or [model]):
                     continue
                 groups = {"groups": task.groups[train]} if model == OURS and task.groups is not None else {}
                 start = time.process_time()
@@ -157,6 +157,7 @@ def main():
     parser.add_argument("--sets", nargs="+", default=["all"], help='names, or "all", "small", "large"')
     parser.add_argument("--elements", action="store_true", help="the tasks with one answer for each element")
     parser.add_argument("--folds", type=int, help="only the first ones")
+    parser.add_argument("--models", nargs="+", help="only these")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--ours", nargs="*", default=[], help="parameters other than the defaults: n_members=1 lr=0.01")
     parser.add_argument("--out", type=Path, default=Path("quality.jsonl"))
