@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from sk_deepsets.estimators._projection import project
 from sk_deepsets.nn import Columns, MixedColumns, RelativeColumns, Scalings, Standardize, Statistics
 from sk_deepsets.preprocessing import mean_and_scale
 from sk_deepsets.training import SetBatches, SetDataset
@@ -123,13 +124,16 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
 
 def ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The arguments of an ensemble that depend on the data: scalings of elements, of statistics and of the context."""
-    elements, numbers = _element_columns(variants, sets, encoder, weight, standardize)
-    return {"elements": elements, **_set_inputs(variants, sets, encoder, weight, standardize, elements, numbers)}
+    projection, sets, weight = project(sets, encoder, weight, standardize)
+    elements, numbers = _element_columns(variants, sets, encoder, weight, standardize, projection)
+    found = _set_inputs(variants, sets, encoder, weight, standardize, elements, numbers)
+    return {"projection": projection, "elements": elements, **found}
 
 
 def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The same for an ensemble whose elements are seen beside the others of their set."""
-    plain, numbers = _element_columns((), sets, encoder, weight, standardize)
+    projection, sets, weight = project(sets, encoder, weight, standardize)
+    plain, numbers = _element_columns((), sets, encoder, weight, standardize, projection)
     relative = RelativeColumns(_units(plain, standardize), plain.n_numbers)
     some = np.arange(len(sets)) if weight is None or not weight.any() else np.flatnonzero(weight)
     # of whole sets, with about as many elements as scalings are learned from; an empty one has no target, and no weight
@@ -142,14 +146,15 @@ def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
     resolution = max(RESOLUTION, rounding)
     elements = learn_columns(table, encoder.n_categories, element_weight, names, standardize, resolution)
     set_inputs = _set_inputs(variants, sets, encoder, weight, standardize, plain, numbers)
-    return {"relative": relative, "elements": elements, **set_inputs}
+    return {"projection": projection, "relative": relative, "elements": elements, **set_inputs}
 
 
-def _element_columns(variants, sets, encoder, weight, standardize):
+def _element_columns(variants, sets, encoder, weight, standardize, projection):
     """The scalings of the elements, and the sets that they are learned from, see ``learned_from``."""
+    resolution = 0.0 if projection is None else RESOLUTION
     rows, row_weight, numbers = learned_from(sets, weight)
     names = {name for variant in variants for name in variant.elements} or {"standard"}
-    return learn_columns(rows, encoder.n_categories, row_weight, names, standardize), numbers
+    return learn_columns(rows, encoder.n_categories, row_weight, names, standardize, resolution), numbers
 
 
 def _units(elements, standardize):

@@ -78,7 +78,10 @@ class SetArchitecture:
         'int or "auto"',
         """Number of nets in the *ensemble*; they are trained at the same time and averaged. The members differ in the
         scaling of the elements (standardised, mapped to normal quantiles, or piecewise linear between quantiles), in
-        statistics of the set beside the pooled vector, in dropout and in the pool. Each member holds out one fold of
+        statistics of the set beside the pooled vector, in dropout and in the pool. Of elements with more than 500
+        columns of numbers, such as word counts, they see the main directions alone, those in which the elements of
+        other sets differ, too: a truncated singular value decomposition, of counts after ``log1p`` and a scaling of
+        each element to length 1; with ``standardize=False`` all columns. Each member holds out one fold of
         the sets; the out-of-fold predictions determine the number of epochs, the weights of the members in the
         average, ``oof_prediction_`` and ``oof_score_``. A group of more than two thirds of the sets, or with the only
         sets of a class, is held out by no member. Where too little is left to hold out, or there are fewer than four
@@ -126,10 +129,13 @@ class ElementArchitecture:
         """Number of nets in the *ensemble*; they are trained at the same time and averaged. A member sees each element
         with its deviation from the mean of its set, its rank in the set, and statistics of the set; members differ in
         the scaling of these (standardised, mapped to normal quantiles, or piecewise linear between quantiles) and in
-        dropout. Each holds out one fold of the sets; the out-of-fold predictions determine the number of epochs, the
-        weights of the members in the average, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with
-        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one with fewer than four sets. 1: one plain net,
-        exactly as in the formula, which sees the elements as they are.""",
+        dropout. Of elements with more than 500 columns of numbers they see the main directions alone, those in which
+        the elements of other sets differ, too: a truncated singular value decomposition, of counts after ``log1p`` and
+        a scaling of each element to length 1; with ``standardize=False`` all columns. Each holds out one fold of the
+        sets; the out-of-fold predictions determine the number of epochs, the weights of the members in the average,
+        ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with 5,000 sets or 50,000 elements; 6 with
+        1,000,000 elements; one with fewer than four sets. 1: one plain net, exactly as in the formula, which sees the
+        elements as they are.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )

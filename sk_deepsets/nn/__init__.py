@@ -39,6 +39,7 @@ from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack, pad, unpack
 from sk_deepsets.nn._partial_likelihood import PartialLikelihood
 from sk_deepsets.nn._pools import POOL_TYPES, POOLS
+from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._relative_columns import RelativeColumns
 from sk_deepsets.nn._scaled_ensemble import Variant
 from sk_deepsets.nn._scalings import PiecewiseLinear, Quantiles, Scalings, SmoothClip, Standardize
@@ -48,7 +49,7 @@ from sk_deepsets.nn._statistics import Statistics
 # What a model of this package consists of, and a file may hold.
 MODULES = (
     *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
-    *(ElementEnsemble, ElementStack, RelativeColumns),
+    *(ElementEnsemble, ElementStack, RelativeColumns, Projection),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
     *(MemberLinear, MemberEmbedding, MemberNorm, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
     *ENCODERS.values(),
@@ -87,6 +88,7 @@ __all__ = [
     "PartialLikelihood",
     "PermutationEquivariantLayer",
     "PinballLoss",
+    "Projection",
     "QuantileDecoder",
     "QuantilesLoss",
     "RelativeColumns",

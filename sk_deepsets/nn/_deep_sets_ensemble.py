@@ -16,6 +16,7 @@ from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, input_options
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 from sk_deepsets.nn._statistics import Statistics
@@ -136,6 +137,8 @@ class DeepSetsEnsemble(ScaledEnsemble):
     statistic_columns : Columns
         Of the statistics.
     context : Columns, optional
+    projection : Projection, optional
+        As in :class:`ScaledEnsemble`.
     output_dim : int
     link, prior
         As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
@@ -155,6 +158,7 @@ class DeepSetsEnsemble(ScaledEnsemble):
         output_dim: int,
         *,
         context: Columns | None = None,
+        projection: Projection | None = None,
         link: str = "identity",
         prior: Sequence[float] | None = None,
         pool_type: PoolType = ("mean", "max"),
@@ -164,7 +168,9 @@ class DeepSetsEnsemble(ScaledEnsemble):
         columns = (elements, statistic_columns, context)
         arguments = (n_folds, *columns, output_dim, start, pool_type)
         stacks = [DeepSetsStack(variant, *arguments, **options) for variant in variants]
-        super().__init__(stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context)
+        super().__init__(
+            stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context, projection
+        )
 
     @property
     def pooling(self) -> SetPooling:  # type: ignore[override]  # stacks may come and go
@@ -183,8 +189,11 @@ class DeepSetsEnsemble(ScaledEnsemble):
 
     def inputs(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Inputs:
         """Scaled elements, statistics and context."""
+        return self._scaled_inputs(self.projected(packed), context, statistics)
+
+    def _scaled_inputs(self, packed: PackedSets, context: Tensor | None, statistics: Tensor | None = None) -> Inputs:
         context = self.scaled_context(context)
-        statistics = self.set_statistics(packed) if statistics is None else statistics
+        statistics = self.scaled_statistics(packed) if statistics is None else statistics
         # an export knows no sizes, which come last therefore
         if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)
@@ -198,7 +207,8 @@ class DeepSetsEnsemble(ScaledEnsemble):
 
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`."""
-        inputs, size = self.inputs(packed, context), elements_at_once(self.width(), packed.sizes.device)
+        packed = self.projected(packed)
+        inputs, size = self._scaled_inputs(packed, context), elements_at_once(self.width(), packed.sizes.device)
         set_statistics = self.statistics.leave_one_out(packed, size) if self.reads_statistics else repeat(None)
         stack_pieces = zip(*(stack.leave_one_out(inputs, size) for stack in self.stacks), strict=True)
         found = []
@@ -217,10 +227,6 @@ class DeepSetsEnsemble(ScaledEnsemble):
         # all weight may be on the prior
         weights = weights / weights.sum() if weights.sum() > 0 else torch.full_like(weights, 1 / len(weights))
         return weights @ torch.cat([stack.attention(inputs) for stack in self.stacks])
-
-    def mean_element(self) -> Tensor:
-        """See :class:`Model`."""
-        return self.elements.scalings.standardize.mean  # type: ignore[return-value]
 
     def width(self) -> int:
         """See :class:`Model`."""

@@ -14,6 +14,7 @@ from sk_deepsets.nn._equivariant import DeepSetsEquivariant
 from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._relative_columns import RelativeColumns
 from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, input_options
 from sk_deepsets.nn._statistics import Statistics
@@ -88,6 +89,8 @@ class ElementEnsemble(ScaledEnsemble):
     statistic_columns : Columns
         Of the statistics.
     context : Columns, optional
+    projection : Projection, optional
+        As in :class:`ScaledEnsemble`.
     output_dim : int
     link, prior
         As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
@@ -108,6 +111,7 @@ class ElementEnsemble(ScaledEnsemble):
         output_dim: int,
         *,
         context: Columns | None = None,
+        projection: Projection | None = None,
         link: str = "identity",
         prior: Sequence[float] | None = None,
         **options: Any,
@@ -115,16 +119,18 @@ class ElementEnsemble(ScaledEnsemble):
         start = torch.tensor([0.0] * output_dim if prior is None else prior)
         arguments = (n_folds, elements, statistic_columns, context, output_dim, start)
         stacks = [ElementStack(variant, *arguments, **options) for variant in variants]
-        super().__init__(stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context)
+        super().__init__(
+            stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context, projection
+        )
         self.relative = relative
 
     def inputs(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Inputs:
         """Scaled elements, statistics and context."""
-        context = self.scaled_context(context)
-        statistics = self.set_statistics(packed) if statistics is None else statistics
+        packed, context = self.projected(packed), self.scaled_context(context)
+        statistics = self.scaled_statistics(packed) if statistics is None else statistics
         return Inputs(packed._replace(elements=self.elements(self.relative(packed))), context, statistics)
 
     def mean_element(self) -> Tensor:
         """See :class:`Model`."""
-        mean: Tensor = self.elements.scalings.standardize.mean  # type: ignore[assignment]
-        return mean[: self.relative.n_numbers]
+        # the scaled columns are the numbers, their deviations and their ranks
+        return super().mean_element()[: self.relative.n_numbers if self.projection is None else None]

@@ -60,6 +60,11 @@ class Model(nn.Module):
         return False
 
     @property
+    def projected_dim(self) -> int | None:
+        """To how many columns elements are reduced first; None: they are not."""
+        return None
+
+    @property
     def is_padded(self) -> bool:
         """Whether a batch takes memory in proportion to its largest set."""
         return False

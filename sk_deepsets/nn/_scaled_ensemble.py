@@ -11,6 +11,7 @@ from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._ensemble import Ensemble, Stack
 from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._statistics import Statistics
 
 
@@ -78,6 +79,8 @@ class ScaledEnsemble(Ensemble):
     statistic_columns : Columns
         Of the statistics.
     context : Columns or None
+    projection : Projection or None
+        What elements go through first, of which the statistics and the scalings are then.
     """
 
     stacks: Sequence[VariantStack]
@@ -92,10 +95,31 @@ class ScaledEnsemble(Ensemble):
         statistics: Statistics,
         statistic_columns: Columns,
         context: Columns | None,
+        projection: Projection | None = None,
     ) -> None:
         super().__init__(stacks, n_folds, link, prior)
+        if projection is not None:
+            self.add_module("project", projection)
         self.elements, self.statistics = elements, statistics
         self.statistic_columns, self.context = statistic_columns, context
+
+    @property
+    def projection(self) -> Projection | None:
+        """What elements go through first."""
+        return self._modules.get("project")  # type: ignore[return-value]  # of few columns there is none
+
+    @property
+    def projected_dim(self) -> int | None:
+        """See :class:`Model`."""
+        return None if self.projection is None else self.projection.output_dim
+
+    def projected(self, packed: PackedSets) -> PackedSets:
+        """The sets with elements as the scalings take them."""
+        return packed if self.projection is None else packed._replace(elements=self.projection(packed.elements))
+
+    def mean_element(self) -> Tensor:
+        """See :class:`Model`."""
+        return (self.elements.scalings.standardize if self.projection is None else self.projection).mean  # type: ignore
 
     @property
     def scaled_width(self) -> int:
@@ -113,4 +137,8 @@ class ScaledEnsemble(Ensemble):
 
     def set_statistics(self, packed: PackedSets) -> Tensor | None:
         """See :class:`Ensemble`."""
+        return self.scaled_statistics(self.projected(packed))
+
+    def scaled_statistics(self, packed: PackedSets) -> Tensor | None:
+        """The statistics of sets whose elements are projected, as the stacks take them."""
         return self.statistic_columns(self.statistics(packed)) if self.reads_statistics else None
