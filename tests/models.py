@@ -14,6 +14,7 @@ from sk_deepsets import (
     DeepSetsElementClassifier,
     DeepSetsElementRegressor,
     DeepSetsRegressor,
+    DeepSetsSurvival,
     RaggedSets,
 )
 
@@ -109,6 +110,8 @@ def set_cases():
     yield "default-positive", DeepSetsRegressor, {**TRAINED, "loss": "poisson"}, SETS, np.exp(VALUE / 9)
     yield "deep", DeepSetsRegressor, {**SINGLE, "phi_hidden_dims": (8, 8), "activation": "gelu"}, SETS, VALUE
     yield "unscaled", DeepSetsRegressor, {**PACK, "standardize": False}, SETS, VALUE
+    censored = pd.DataFrame({"event": CLASS > 0, "time": np.exp(VALUE / 9)})
+    yield "survival", DeepSetsSurvival, PACK, SETS, censored
     yield "several-outputs", DeepSetsRegressor, PACK, SETS, np.c_[VALUE, -VALUE]
     labels = np.c_[CLASS, 1 - CLASS, VALUE > 0].astype(int)
     yield "single-labels", DeepSetsClassifier, SINGLE, SETS, labels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -61,43 +59,25 @@ class Times:
     """
 
     def __init__(self, time: Tensor) -> None:
-        is_first = torch.ones_like(time, dtype=torch.bool)
-        is_first[1:] = time[1:] != time[:-1]
-        self.number = is_first.cumsum(0) - 1
-        """(b,) which of the times is that of each row"""
-        self.last = is_first.roll(-1).nonzero()[:, 0]
-        """(n_times,) the last row of each: at risk are the rows up to there"""
+        self.first = torch.searchsorted(-time, -time)
+        """(b,) for each row, the first row of its time"""
+        self.last = torch.searchsorted(-time, -time, right=True) - 1
+        """(b,) the last one: at risk are the rows up to there"""
 
     def efron_terms(self, log_scores: Tensor, has_event: Tensor) -> Tensor:
         """The means over l < d of log(S - l / d D), of scores exp(log_scores) (b, k), in the rows with events."""
-        log_sums = self._at_last(log_cumulative_sums(log_scores))
+        log_sums = log_scores.logcumsumexp(dim=0).index_select(0, self.last)
         events = has_event.to(log_scores.dtype)
         n_tied = self._sum(events)
-        if n_tied.max() <= 1:
-            return log_sums
         # which of the events of its time each is, in any order
         places = events.cumsum(dim=0)
-        places = places - 1 - (self._at_last(places) - n_tied)
+        places = places - 1 - (places.index_select(0, self.last) - n_tied)
         n_tied = n_tied.clamp(min=1)
         tied_share = self._sum(events * (log_scores - log_sums).exp())  # D / S
         # at least 1 / d is left, but for rounding
         terms = log_sums + torch.log1p(-(events * places / n_tied * tied_share).clamp(max=1 - 1e-7))
         return self._sum(events * terms) / n_tied
 
-    def _at_last(self, values: Tensor) -> Tensor:
-        """The values in the last row of the time of each row, (b, k)."""
-        return values.index_select(0, self.last.index_select(0, self.number))
-
     def _sum(self, values: Tensor) -> Tensor:
         """The sums over the rows of the time of each row, (b, k)."""
-        sums = values.new_zeros(len(self.last), values.shape[1]).index_add(0, self.number, values)
-        return sums.index_select(0, self.number)
-
-
-def log_cumulative_sums(logs: Tensor) -> Tensor:
-    """Logarithms of the cumulative sums over the rows of what logarithms (b, k) are of; ``NEVER`` is that of 0."""
-    largest, tiny = logs.detach().amax(dim=0), torch.finfo(logs.dtype).tiny
-    spread = (largest - logs.detach()).masked_fill(logs <= NEVER / 2, 0).max()
-    if spread > -math.log(tiny):
-        return logs.logcumsumexp(dim=0)  # takes four times as long
-    return (logs - largest).exp().cumsum(dim=0).clamp(min=tiny).log() + largest
+        return torch.zeros_like(values).index_add(0, self.first, values).index_select(0, self.first)
