@@ -5,6 +5,8 @@ True or 1 where there is an element. Phi runs on real elements only, however muc
 """
 
 from sk_deepsets.nn._attention import InducedAttention
+from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections
+from sk_deepsets.nn._collections_ensemble import CollectionsEnsemble, CollectionsStack
 from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack
@@ -43,13 +45,15 @@ from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._relative_columns import RelativeColumns
 from sk_deepsets.nn._scaled_ensemble import Variant
 from sk_deepsets.nn._scalings import PiecewiseLinear, Quantiles, Scalings, SmoothClip, Standardize
+from sk_deepsets.nn._set_embedding import SetEmbedding
 from sk_deepsets.nn._set_pooling import SetPooling, masked_pool
 from sk_deepsets.nn._statistics import Statistics
 
 # What a model of this package consists of, and a file may hold.
 MODULES = (
     *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
-    *(ElementEnsemble, ElementStack, RelativeColumns, Projection),
+    *(ElementEnsemble, ElementStack, RelativeColumns, SetEmbedding, Projection),
+    *(DeepSetsCollections, CollectionsEnsemble, CollectionsStack, CollectionColumns, CollectionStatistics),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
     *(MemberLinear, MemberEmbedding, MemberNorm, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
     *ENCODERS.values(),
@@ -63,9 +67,13 @@ __all__ = [
     "MODULES",
     "POOL_TYPES",
     "ChoiceDecoder",
+    "CollectionColumns",
+    "CollectionStatistics",
+    "CollectionsEnsemble",
     "Columns",
     "Decoder",
     "DeepSets",
+    "DeepSetsCollections",
     "DeepSetsConditional",
     "DeepSetsEnsemble",
     "DeepSetsEquivariant",

@@ -42,6 +42,11 @@ class Columns(nn.Module):
         codes = table[:, self.n_numbers :]
         return torch.cat([numbers, codes.to(numbers.dtype)], dim=1) if self.n_categories else numbers
 
+    @property
+    def means(self) -> list[Tensor]:
+        """The mean of the numbers, (d,) in float64."""
+        return [self.scalings.standardize.mean]  # type: ignore[list-item]
+
     def places(self, names: Sequence[str]) -> list[slice]:
         """Where some scalings, and the codes, are in what ``forward`` gives."""
         ends = accumulate((self.scalings.dims[name] for name in self.scalings.names), initial=0)

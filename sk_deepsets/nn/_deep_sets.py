@@ -117,5 +117,5 @@ class DeepSets(SetEmbedding):
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""
-        phi = count_weights(self.input_layer, self.fusion, self.phi)
-        return WeightCounts(phi, count_weights(self.pooling), count_weights(self.context_layer, self.rho))
+        counts = super().weight_counts()
+        return counts._replace(rho=counts.rho + count_weights(self.rho))

@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._ensemble import Inputs
 from sk_deepsets.nn._layers import Layers
-from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
+from sk_deepsets.nn._leave_one_out import elements_at_once, in_order, leave_one_out
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._projection import Projection
-from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, input_options
+from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, element_options, set_options
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 from sk_deepsets.nn._statistics import Statistics
 
@@ -55,25 +56,20 @@ class DeepSetsStack(VariantStack):
         pool_type: PoolType,
         **options: Any,
     ) -> None:
-        super().__init__(variant, elements, statistics)
+        super().__init__(variant, statistics)
+        self.element_places = elements.places(variant.elements)
         layers = Layers(n_folds)
-        pools = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
-        if variant.sums:
-            pools = tuple("sum" if name == "mean" else name for name in pools)
         self.net = DeepSets(
             output_dim=output_dim,
-            pool_type=pools,
+            pool_type=variant_pools(variant, pool_type),
             pooled_dropout=variant.dropout,
             rho_dropout=variant.dropout,
             layers=layers,
-            **input_options(variant, layers, elements, statistics, context),
+            **element_options(variant, layers, elements),
+            **set_options(variant, layers, statistics, context),
             **options,
         )
-        last: Any = self.net.rho[-1]
-        with torch.no_grad():  # training starts from what is known without the set
-            for weight in last.weights:
-                weight.mul_(0.3)
-            last.bias.copy_(prior)
+        self.start_from(prior, self.net.rho[-1])
 
     def forward(self, inputs: Inputs) -> Tensor:
         """See :class:`Stack`."""
@@ -91,10 +87,12 @@ class DeepSetsStack(VariantStack):
         hidden = self._phi(inputs, self.net.member_context(inputs.context))(inputs.packed)
         return inputs.packed.repeated(self.net.n_members, hidden)
 
-    def leave_one_out(self, inputs: Inputs, size: int) -> Iterator[tuple[slice, Tensor]]:
-        """Pooled vectors (K * n, k) of its set without it, for each element of chunks of a size, and their rows."""
+    def leave_one_out(self, inputs: Inputs, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows of elements, in chunks of a size, and the pooled vectors (K * n, k) of their sets without them."""
         phi = self._phi(inputs, self.net.member_context(inputs.context))
-        return leave_one_out(phi, self.net.pooling, inputs.packed, size, self.net.n_members)
+        places = torch.arange(inputs.packed.elements.shape[0], device=inputs.packed.elements.device)
+        for rows, pooled in leave_one_out(phi, self.net.pooling, inputs.packed, size, self.net.n_members):
+            yield places[rows], pooled
 
     def read_out(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None) -> Tensor:
         """Outputs (K, b, o) for pooled vectors (K * b, k), and for context and statistics that the members share."""
@@ -124,6 +122,12 @@ class DeepSetsStack(VariantStack):
         return outputs.view(self.net.n_members, -1, outputs.shape[1])
 
 
+def variant_pools(variant: Variant, pool_type: PoolType) -> tuple[str, ...]:
+    """The pools of a variant: with sums in the place of means, if it has sums."""
+    pools = (pool_type,) if isinstance(pool_type, str) else tuple(pool_type)
+    return tuple("sum" if name == "mean" and variant.sums else name for name in pools)
+
+
 class DeepSetsEnsemble(ScaledEnsemble):
     """The weighted mean of Deep Sets that see the sets in several ways.
 
@@ -146,14 +150,15 @@ class DeepSetsEnsemble(ScaledEnsemble):
         As in :class:`DeepSetsConditional`; there must be a layer in phi.
     """
 
+    stack_type: Callable[..., VariantStack] = DeepSetsStack
     stacks: Sequence[DeepSetsStack]
 
     def __init__(
         self,
         variants: Sequence[Variant],
         n_folds: int,
-        elements: Columns,
-        statistics: Statistics,
+        elements: Columns | CollectionColumns,
+        statistics: Statistics | CollectionStatistics,
         statistic_columns: Columns,
         output_dim: int,
         *,
@@ -167,7 +172,7 @@ class DeepSetsEnsemble(ScaledEnsemble):
         start = torch.tensor([0.0] * output_dim if prior is None else prior)
         columns = (elements, statistic_columns, context)
         arguments = (n_folds, *columns, output_dim, start, pool_type)
-        stacks = [DeepSetsStack(variant, *arguments, **options) for variant in variants]
+        stacks = [self.stack_type(variant, *arguments, **options) for variant in variants]
         super().__init__(
             stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context, projection
         )
@@ -180,7 +185,12 @@ class DeepSetsEnsemble(ScaledEnsemble):
     @property
     def pool_names(self) -> list[tuple[str, ...]]:
         """See :class:`Model`."""
-        return list(dict.fromkeys(stack.net.pooling.names for stack in self.stacks))
+        return list(dict.fromkeys(names for stack in self.stacks for names in stack.net.pool_names))
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """See :class:`Model`."""
+        return self.stacks[0].net.embedding_dim
 
     @property
     def is_elementwise(self) -> bool:
@@ -211,15 +221,16 @@ class DeepSetsEnsemble(ScaledEnsemble):
         inputs, size = self._scaled_inputs(packed, context), elements_at_once(self.width(), packed.sizes.device)
         set_statistics = self.statistics.leave_one_out(packed, size) if self.reads_statistics else repeat(None)
         stack_pieces = zip(*(stack.leave_one_out(inputs, size) for stack in self.stacks), strict=True)
-        found = []
+        found, rows = [], []
         for pieces, raw in zip(stack_pieces, set_statistics, strict=False):
+            rows.append(pieces[0][0])
             statistics = None if raw is None else self.statistic_columns(raw)
-            segments = packed.segments[pieces[0][0]]
+            segments = packed.segments.index_select(0, rows[-1])
             own = None if inputs.context is None else inputs.context.index_select(0, segments)
             stacks = zip(self.stacks, pieces, strict=True)
             outputs = [stack.read_out(pooled, own, statistics) for stack, (_, pooled) in stacks]
             found.append(self.mean_of(torch.cat(outputs)))
-        return torch.cat(found)
+        return in_order(found, rows)
 
     def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`; the mean by the weights of the members."""

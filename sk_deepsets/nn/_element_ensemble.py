@@ -16,7 +16,7 @@ from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._relative_columns import RelativeColumns
-from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, input_options
+from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, element_options, set_options
 from sk_deepsets.nn._statistics import Statistics
 
 
@@ -47,20 +47,19 @@ class ElementStack(VariantStack):
         prior: Tensor,
         **options: Any,
     ) -> None:
-        super().__init__(variant, elements, statistics)
+        super().__init__(variant, statistics)
+        self.element_places = elements.places(variant.elements)
         layers = Layers(n_folds)
         self.net = DeepSetsEquivariant(
             output_dim=output_dim,
             dropout=variant.dropout,
             member_layers=layers,
-            **input_options(variant, layers, elements, statistics, context),
+            **element_options(variant, layers, elements),
+            **set_options(variant, layers, statistics, context),
             **options,
         )
         last: Any = self.net.layers[-1]
-        with torch.no_grad():  # training starts from what is known without the set
-            for weight in (*last.Lambda.weights, *last.Gamma.weights):
-                weight.mul_(0.3)
-            last.Lambda.bias.copy_(prior)
+        self.start_from(prior, last.Lambda, last.Gamma)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Outputs of the members for each element, (K, n, o)."""
@@ -130,7 +129,8 @@ class ElementEnsemble(ScaledEnsemble):
         statistics = self.scaled_statistics(packed) if statistics is None else statistics
         return Inputs(packed._replace(elements=self.elements(self.relative(packed))), context, statistics)
 
-    def mean_element(self) -> Tensor:
+    def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
         # the scaled columns are the numbers, their deviations and their ranks
-        return super().mean_element()[: self.relative.n_numbers if self.projection is None else None]
+        n_numbers = self.relative.n_numbers if self.projection is None else None
+        return [mean[:n_numbers] for mean in super().mean_elements()]

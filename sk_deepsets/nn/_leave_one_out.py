@@ -10,7 +10,7 @@ each chunk, whose trees begin with what is outside of it. So memory is bounded b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -29,6 +29,12 @@ def elements_at_once(width: int, device: torch.device) -> int:
     """How many elements to take at once, of so many values each: a power of two, which has a tree without gaps."""
     chunks = CHUNKS_AT_ONCE if device.type == "cpu" else 1
     return 2 ** (int(chunks * chunk_size(width, device)).bit_length() - 1)
+
+
+def in_order(values: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+    """Values (n_i, k) of some rows each, in the order of the rows."""
+    table = torch.cat([*values])
+    return torch.empty_like(table).index_copy(0, torch.cat([*rows]), table)
 
 
 class Level(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._fusion import FUSION_TYPES, Fused, Fusion
@@ -73,9 +74,24 @@ class Model(nn.Module):
     def weight_counts(self) -> WeightCounts:
         """How many weights there are in each part."""
 
+    @property
+    def embedding_dim(self) -> int | None:
+        """How many values a member pools of a set; None where it does not."""
+        return None if self.pooling is None else self.pooling.output_dim
+
     @abstractmethod
-    def mean_element(self) -> Tensor:
-        """The mean of the columns of numbers, which are the first, (d,), where explanations begin; in float64."""
+    def mean_elements(self) -> list[Tensor]:
+        """Of each collection the mean of its columns of numbers, which are the first, (d,) in float64."""
+
+    def from_mean(self, elements: Tensor) -> Tensor:
+        """How far elements (n, d) in float64 are from the mean element, where explanations begin; 0 for codes."""
+        means = self.mean_elements()
+        difference = torch.zeros_like(elements)
+        for number, mean in enumerate(means):
+            own = elements[:, : len(mean)] - mean
+            is_own = None if len(means) == 1 else elements[:, -1:] == number
+            difference[:, : len(mean)] += own if is_own is None else torch.where(is_own, own, 0)
+        return difference
 
     def width(self) -> int:
         """The most values that a layer has for one element."""
@@ -126,9 +142,9 @@ class SetModel(Model):
         packed = packed._replace(elements=self.input_layer(packed.elements))
         return (packed, None) if self.fusion is None else self.fusion(packed, context)
 
-    def mean_element(self) -> Tensor:
+    def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`; of an input layer that standardises."""
-        return self.input_layer.mean  # type: ignore[return-value]  # a module's attributes may be anything
+        return [self.input_layer.mean]  # type: ignore[list-item]  # a module's attributes may be anything
 
 
 def count_weights(*modules: nn.Module | None) -> int:

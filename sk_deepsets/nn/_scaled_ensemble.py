@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
+from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._ensemble import Ensemble, Stack
 from sk_deepsets.nn._layers import Layers
@@ -36,13 +38,12 @@ class VariantStack(Stack):
     Parameters
     ----------
     variant : Variant
-    elements, statistics : Columns
+    statistics : Columns
     """
 
-    def __init__(self, variant: Variant, elements: Columns, statistics: Columns) -> None:
+    def __init__(self, variant: Variant, statistics: Columns) -> None:
         super().__init__()
         self.variant, self.label_smoothing = variant, variant.label_smoothing
-        self.element_places = elements.places(variant.elements)
         self.statistic_places = statistics.places(variant.statistics)
 
     def own_statistics(self, statistics: Tensor | None) -> Tensor | None:
@@ -52,14 +53,24 @@ class VariantStack(Stack):
         assert statistics is not None
         return take_columns(statistics, self.statistic_places)
 
+    @torch.no_grad()
+    def start_from(self, prior: Tensor, last: Any, *beside: Any) -> None:
+        """Let training start near the prior (output_dim,), given the last layer, and those that are added to it."""
+        for layer in (last, *beside):
+            for weight in layer.weights:
+                weight.mul_(0.3)
+        last.bias.copy_(prior)
 
-def input_options(
-    variant: Variant, layers: Layers, elements: Columns, statistics: Columns, context: Columns | None
-) -> dict[str, Any]:
-    """The arguments of a net that say what a variant takes of these columns."""
+
+def element_options(variant: Variant, layers: Layers, elements: Columns) -> dict[str, Any]:
+    """The arguments of a net that say what a variant takes of the elements."""
     input_layer, input_dim = elements.input_layer(variant.elements, layers)
-    statistics_dim = statistics.input_layer(variant.statistics, layers)[1]
-    options: dict[str, Any] = {"input_layer": input_layer, "input_dim": input_dim, "statistics_dim": statistics_dim}
+    return {"input_layer": input_layer, "input_dim": input_dim}
+
+
+def set_options(variant: Variant, layers: Layers, statistics: Columns, context: Columns | None) -> dict[str, Any]:
+    """The arguments of a net that say what a variant takes of the statistics and of the context."""
+    options: dict[str, Any] = {"statistics_dim": statistics.input_layer(variant.statistics, layers)[1]}
     if context is not None:
         context_layer, context_dim = context.input_layer(context.scalings.names, layers)
         options |= {"context_layer": context_layer, "context_dim": context_dim}
@@ -91,8 +102,8 @@ class ScaledEnsemble(Ensemble):
         n_folds: int,
         link: str,
         prior: Sequence[float],
-        elements: Columns,
-        statistics: Statistics,
+        elements: Columns | CollectionColumns,
+        statistics: Statistics | CollectionStatistics,
         statistic_columns: Columns,
         context: Columns | None,
         projection: Projection | None = None,
@@ -117,9 +128,9 @@ class ScaledEnsemble(Ensemble):
         """The sets with elements as the scalings take them."""
         return packed if self.projection is None else packed._replace(elements=self.projection(packed.elements))
 
-    def mean_element(self) -> Tensor:
+    def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
-        return (self.elements.scalings.standardize if self.projection is None else self.projection).mean  # type: ignore
+        return self.elements.means if self.projection is None else [self.projection.mean]
 
     @property
     def scaled_width(self) -> int:

@@ -12,7 +12,7 @@ from sk_deepsets.nn._encoder import make_encoder
 from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows, share_rows
 from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._losses import softmax_over_sets
-from sk_deepsets.nn._model import SetModel
+from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets, pack
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 
@@ -116,6 +116,11 @@ class SetEmbedding(SetModel):
     def pool(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
         """The pooled vectors, (K * b, k)."""
         return embed(phi, self.phi, self.pooling, packed, self.n_members)
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Model`."""
+        phi = count_weights(self.input_layer, self.fusion, self.phi)
+        return WeightCounts(phi, count_weights(self.pooling), count_weights(self.context_layer))
 
     def width(self) -> int:
         """See :class:`Model`."""

@@ -47,15 +47,13 @@ def integrated_gradients(
     n_steps : int
         Points of the line.
     """
-    mean = net.module_.mean_element()
     points, weights = np.polynomial.legendre.leggauss(n_steps)
     found, first = [torch.empty(0)], 0
     for batch in _batches(net, dataset):
-        chosen = columns[first : first + len(batch), None].to(mean.device)
+        chosen = columns[first : first + len(batch), None].to(batch.packed.elements.device)
         first += len(batch)
-        elements = batch.packed.elements.to(mean.dtype)  # in float32, the way from a large mean would be lost
-        way = torch.zeros_like(elements)
-        way[:, : len(mean)] = elements[:, : len(mean)] - mean
+        elements = batch.packed.elements.double()  # in float32, the way from a large mean would be lost
+        way = net.module_.from_mean(elements)
         total = torch.zeros_like(elements)
         for point, weight in zip(points.tolist(), weights.tolist(), strict=True):
             there = (elements - (1 - point) / 2 * way).requires_grad_()

@@ -111,10 +111,10 @@ class PaddedModule(Model):
         """See :class:`Model`; all of them may meet every element."""
         return WeightCounts(sum(weight.numel() for weight in self.parameters()), 0, 0)
 
-    def mean_element(self) -> Tensor:
+    def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
         assert self.input_layer is not None
-        return self.input_layer.mean  # type: ignore[return-value]  # a module's attributes may be anything
+        return [self.input_layer.mean]  # type: ignore[list-item]  # a module's attributes may be anything
 
 
 def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], options: dict[str, Any]) -> None:
@@ -188,6 +188,6 @@ class ModuleEnsemble(Ensemble):
     def __init__(self, n_folds: int, link: str, prior: Sequence[float], **options: Any) -> None:
         super().__init__([ModuleStack(n_folds, **options)], n_folds, link, prior)
 
-    def mean_element(self) -> Tensor:
+    def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
-        return self.stacks[0].members[0].mean_element()
+        return self.stacks[0].members[0].mean_elements()
