@@ -12,14 +12,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._diagram import architecture
-from sk_deepsets.estimators._fitted import Fitted, SetReader
+from sk_deepsets.estimators._fitted import Fitted
 from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, nothing_held_out, warn_of_training
 from sk_deepsets.estimators._plan import FitPlan
 from sk_deepsets.estimators._ranges import column_ranges, columns_apart, size_range, warn_of_far_sets
+from sk_deepsets.estimators._reader import learn_sets
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
 from sk_deepsets.nn import Ensemble
-from sk_deepsets.preprocessing import SetEncoder, SetPadder, check_features, columns_of
-from sk_deepsets.sets import RaggedSets, check_sets
+from sk_deepsets.sets import RaggedSets
 from sk_deepsets.targets import check_groups, check_weight
 from sk_deepsets.training import (
     BestEpoch,
@@ -49,6 +49,8 @@ class DeepSetsBase(BaseEstimator):
 
     _fitted: Any = None
     """After ``fit`` a :class:`Fitted`"""
+    _takes_collections = True
+    """Whether a row may have several collections of sets"""
 
     @abstractmethod
     def _make_target(self, y):
@@ -64,7 +66,7 @@ class DeepSetsBase(BaseEstimator):
         weight : ndarray of shape (n_sets,) or None
             0 for sets that are not trained on.
         target : Target
-        encoder : SetEncoder
+        encoder : SetEncoder or CollectionsEncoder
         layout : Layout
         """
 
@@ -139,7 +141,7 @@ class DeepSetsBase(BaseEstimator):
         random = random or np.random.RandomState(self.random_state)
         if before is None:
             seed = random.randint(2**31 - 1)
-            reader, sets = self._learn_sets(X)
+            reader, sets = learn_sets(X, self, self._takes_collections)
             target = self._make_target(y)
         else:
             check_same_model(self, before.parameters)
@@ -181,7 +183,7 @@ class DeepSetsBase(BaseEstimator):
             if X_val is not None:
                 check_losses(net, target, data.valid.X, advice_for(self), name="_val")
             raise
-        names = reader.encoder.number_names(sets)
+        columns = reader.encoder.number_columns(sets)
         fitted = Fitted(
             reader,
             target,
@@ -191,7 +193,7 @@ class DeepSetsBase(BaseEstimator):
             random_numbers,
             parameters,
             size_range(sets.sizes[plan.used], None if before is None else before.size_range),
-            column_ranges(sets, names, {} if before is None else before.column_ranges, plan.used),
+            column_ranges(columns, {} if before is None else before.column_ranges, plan.used),
             # once its members have been trained on all sets, that is so when training continues, too
             has_seen_all=plan.fold is None or (before is not None and before.has_seen_all),
         )
@@ -202,7 +204,7 @@ class DeepSetsBase(BaseEstimator):
             prediction, score = _out_of_fold(selector.out_of_fold_.numpy(), target, encoded, sample_weight, plan)
             out_of_fold = {"oof_prediction_": self._split(X, prediction, sets), "oof_score_": score}
         if X_val is not None:
-            apart = columns_apart(data.valid.X, sets, names)
+            apart = columns_apart(reader.encoder.number_columns(data.valid.X), columns)
             note = apart and apart + ROUTED
         else:
             note = None if partly else nothing_held_out(self, net, target, plan, groups)
@@ -271,43 +273,9 @@ class DeepSetsBase(BaseEstimator):
             return EnsembleSelector(bool(self.early_stopping), target.robust, is_watched)
         return BestEpoch(self.n_iter_no_change if self.early_stopping else None)
 
-    def _learn_sets(self, X):
-        """How sets like X are read, and X as sets of numbers."""
-        sets = check_sets(X, dtype=None, missing_sets=self.missing_sets)
-        padder = SetPadder(max_set_size=self.max_set_size if self._part_size() is None else None)
-        # what its fit does, without looking at every value once more
-        sets = check_features(padder, sets, reset=True)
-        self._check_sizes(sets, padder)
-        encoder = SetEncoder(self.categorical_features).fit(sets)
-        return SetReader(padder, encoder, columns_of(X)), encoder.transform(sets)
-
-    def _read_sets(self, X, reader=None):
-        """X as sets of numbers like those of ``fit``, or of a reader."""
-        known = self
-        if reader is None:
-            reader = self._fitted.reader
-        else:  # of a fit that is not over: scikit-learn compares the features in the name of this estimator
-            known = copy.copy(self)
-            vars(known).update(reader.features)
-        sets = check_sets(X, dtype=None, ensure_min_elements=0, missing_sets=self.missing_sets)
-        sets = check_features(known, sets, reset=False)
-        names, expected = columns_of(X), reader.columns
-        if not len(sets.elements) and None not in (names, expected) and {*names} != {*expected}:
-            raise ValueError(
-                f"X has the columns {names}, and no elements in any; in fit it had the columns {expected}."
-            )
-        self._check_sizes(sets, reader.padder)
-        return reader.encoder.transform(sets)
-
-    def _check_sizes(self, sets, padder):
-        if self._part_size() is None:
-            padder.check_sizes(sets)
-        if self.empty_sets == "error" and not sets.sizes.all():
-            empty = np.flatnonzero(sets.sizes == 0)
-            raise ValueError(
-                f"Set {empty[0]} is empty (empty: {len(empty):,} of {len(sets):,} sets). "
-                'Drop such sets, or pool them to zero with empty_sets="zero".'
-            )
+    def _read_sets(self, X):
+        """X as sets of numbers like those of ``fit``."""
+        return self._fitted.reader.read(X, self)
 
     def _check_weight(self, y, sample_weight, sets):
         """Weights of the sets, or None, beside a y that is there."""
@@ -317,7 +285,7 @@ class DeepSetsBase(BaseEstimator):
 
     def _validation_set(self, X_val, y_val, reader, target):
         try:
-            sets = self._read_sets(X_val, reader)
+            sets = reader.read(X_val, self)
         except (TypeError, ValueError) as error:
             raise type(error)(f"X_val: {error} {ROUTED}") from error
         return target.dataset(target.encode(y_val, sets, "_val"))
@@ -332,8 +300,8 @@ class DeepSetsBase(BaseEstimator):
         check_is_fitted(self)
         sets, fitted = self._read_sets(X), self._fitted
         sizes = None if self._is_right_for_any_size() else fitted.size_range
-        names = fitted.reader.encoder.number_names(sets)
-        warn_of_far_sets(sets, sizes, fitted.column_ranges, names, stacklevel)
+        columns = fitted.reader.encoder.number_columns(sets)
+        warn_of_far_sets(sets, columns, sizes, fitted.column_ranges, stacklevel)
         return sets
 
     def _is_right_for_any_size(self):

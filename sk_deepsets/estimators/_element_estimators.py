@@ -66,6 +66,8 @@ def split_like(X, flat, sets):
 class ElementEstimator(DeepSetsBase):
     """Base of the estimators with one prediction per element."""
 
+    _takes_collections = False
+
     def _score(self, X, y, sample_weight, decode, metric):
         """A metric of the elements that have a target."""
         sets = self._read_sets(X)

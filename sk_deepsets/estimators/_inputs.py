@@ -4,7 +4,16 @@ import numpy as np
 import torch
 
 from sk_deepsets.estimators._projection import project
-from sk_deepsets.nn import Columns, MixedColumns, RelativeColumns, Scalings, Standardize, Statistics
+from sk_deepsets.nn import (
+    CollectionColumns,
+    CollectionStatistics,
+    Columns,
+    MixedColumns,
+    RelativeColumns,
+    Scalings,
+    Standardize,
+    Statistics,
+)
 from sk_deepsets.preprocessing import mean_and_scale
 from sk_deepsets.training import SetBatches, SetDataset
 
@@ -32,13 +41,32 @@ def input_layers(sets, encoder, weight, *, standardize, centred=True):
     centred : bool
         Whether to subtract the mean of the elements.
     """
+    own = _element_layer(sets, encoder, weight, standardize, centred)
+    return own | _context_layer(sets, encoder, weight, standardize)
+
+
+def collection_layers(sets, encoder, weight, *, standardize, centred=True):
+    """The same for a :class:`DeepSetsCollections`, of which ``encoder`` is a CollectionsEncoder."""
+    collections = {
+        name: _element_layer(part, encoder.encoders[name], weight, standardize, centred)
+        | {"sum_scale": sum_scale(part, weight)}
+        for name, part in encoder.split(sets).items()
+    }
+    own = {"collections": collections, "n_columns": [*encoder.widths.values()]}
+    return own | _context_layer(sets, encoder, weight, standardize)
+
+
+def _element_layer(sets, encoder, weight, standardize, centred):
     rows, row_weight, _ = learned_from(sets, weight)
     layer, dim = input_layer(rows, encoder.n_categories, row_weight, standardize, centred)
-    dims = {"input_layer": layer, "input_dim": dim}
-    if sets.context is not None:
-        layer, dim = input_layer(sets.context, encoder.n_context_categories, weight, standardize)
-        dims |= {"context_layer": layer, "context_dim": dim}
-    return dims
+    return {"input_layer": layer, "input_dim": dim}
+
+
+def _context_layer(sets, encoder, weight, standardize):
+    if sets.context is None:
+        return {}
+    layer, dim = input_layer(sets.context, encoder.n_context_categories, weight, standardize)
+    return {"context_layer": layer, "context_dim": dim}
 
 
 def input_layer(table, n_categories, weight, standardize, centred=True):
@@ -126,8 +154,26 @@ def ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The arguments of an ensemble that depend on the data: scalings of elements, of statistics and of the context."""
     projection, sets, weight = project(sets, encoder, weight, standardize)
     elements, numbers = _element_columns(variants, sets, encoder, weight, standardize, projection)
-    found = _set_inputs(variants, sets, encoder, weight, standardize, elements, numbers)
+    statistics = _statistics(elements, standardize)
+    found = _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers)
     return {"projection": projection, "elements": elements, **found}
+
+
+def collection_ensemble_inputs(variants, sets, encoder, weight, standardize):
+    """The same for an ensemble for several collections, of which ``encoder`` is a CollectionsEncoder."""
+    parts = encoder.split(sets)
+    columns = [
+        _element_columns(variants, part, encoder.encoders[name], weight, standardize, None)[0]
+        for name, part in parts.items()
+    ]
+    statistics = CollectionStatistics([_statistics(each, standardize) for each in columns])
+    numbers = learned_from(sets, weight)[2]
+    return {
+        "elements": CollectionColumns(columns),
+        "names": [*parts],
+        "sum_scale": [sum_scale(part, weight) for part in parts.values()],
+        **_set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers),
+    }
 
 
 def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
@@ -145,7 +191,8 @@ def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
     names = {name for variant in variants for name in variant.elements}
     resolution = max(RESOLUTION, rounding)
     elements = learn_columns(table, encoder.n_categories, element_weight, names, standardize, resolution)
-    set_inputs = _set_inputs(variants, sets, encoder, weight, standardize, plain, numbers)
+    statistics = _statistics(plain, standardize)
+    set_inputs = _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers)
     return {"projection": projection, "relative": relative, "elements": elements, **set_inputs}
 
 
@@ -168,9 +215,12 @@ def _of_batches(function, dataset):
     return torch.cat([function(batch.packed) for batch, _ in batches]).numpy()
 
 
-def _set_inputs(variants, sets, encoder, weight, standardize, elements, numbers):
-    """Scalings of the statistics and of the context; statistics are those of the sets ``numbers``, None: of all."""
-    statistics = Statistics(_units(elements, standardize), elements.n_numbers)
+def _statistics(elements, standardize):
+    return Statistics(_units(elements, standardize), elements.n_numbers)
+
+
+def _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers):
+    """Scalings of the statistics and of the context; learned from the sets ``numbers``, None: from all."""
     names = {name for variant in variants for name in variant.statistics} or {"standard"}
     dataset, set_weight = SetDataset(sets), weight
     if numbers is not None:

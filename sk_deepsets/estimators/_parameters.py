@@ -166,12 +166,14 @@ class Data:
 
     categorical_features: Any = parameter(
         "from_dtype",
-        '"from_dtype", array-like or None',
+        '"from_dtype", array-like, dict or None',
         """Which features of the elements are categories, whose embeddings are learned. ``"from_dtype"``: columns of a
         categorical or string dtype in DataFrames. array-like: names, positions or a mask, such as for ids below
         2**53 in an array of integers. None: no feature. A category that did not occur in ``fit`` has an embedding of
-        zeros. Categories of the context are always found by dtype.""",
+        zeros. Categories of the context are always found by dtype. Of several collections a dict of such choices, by
+        the names of the collections.""",
         "array-like",
+        dict,
         StrOptions({"from_dtype"}),
         None,
     )

@@ -59,38 +59,43 @@ def column_range(table, before=None, is_used=None, n_used=None):
     return found if before is None else np.array([np.fmin(found[0], before[0]), np.fmax(found[1], before[1])])
 
 
-def column_ranges(sets, names, before, used):
-    """The ranges of the columns of numbers of ``"element"`` and ``"context"``, together with those from before.
+def column_ranges(columns, before, used):
+    """The ranges of columns of numbers, together with those from before.
 
-    Of the sets with the numbers ``used`` alone, which are not copied.
+    Parameters
+    ----------
+    columns : dict of str to NumberColumns
+    before : dict of str to ndarray
+    used : ndarray of int
+        The sets that count, whose rows are not copied.
     """
-    is_used, n_used = np.zeros(len(sets), dtype=bool), {"element": sets.sizes[used].sum(), "context": len(used)}
-    is_used[used] = True
     found = {}
-    for what, (table, owners_of) in tables(sets).items():
-        part = () if is_used.all() else (lambda rows, owners_of=owners_of: is_used[owners_of(rows)], n_used[what])
-        found[what] = column_range(table[:, : len(names[what])], before.get(what), *part)
+    for what, (names, table, sizes) in columns.items():
+        is_used, owners_of = np.zeros(len(sizes), dtype=bool), owners(sizes)
+        is_used[used] = True
+        part = () if is_used.all() else (lambda rows: is_used[owners_of(rows)], sizes[used].sum())  # noqa: B023
+        found[what] = column_range(table[:, : len(names)], before.get(what), *part)
     return found
 
 
-def warn_of_far_sets(sets, sizes, ranges, names, stacklevel):
+def warn_of_far_sets(sets, columns, sizes, ranges, stacklevel):
     """Warn, once, of sets far larger or smaller than any trained on, and of values far outside the range trained on.
 
     Parameters
     ----------
     sets : RaggedSets
-        With columns of numbers before those of codes, among the elements and the context.
+    columns : dict of str to NumberColumns
+        Of these sets.
     sizes : tuple of int or None
         Those of the smallest and of the largest set trained on; None where any size is fine.
-    ranges, names : dict
-        Of ``"element"`` and ``"context"``: the range of the columns of numbers, and what they are called.
+    ranges : dict of str to ndarray
+        Of the columns trained on.
     stacklevel : int
         As in :func:`warnings.warn`: 1 is the caller of this function.
     """
     found = [] if sizes is None else [*_far_sizes(sets.sizes, *sizes)]
     for what, trained_on in ranges.items():
-        table, owners_of = tables(sets)[what]
-        found += _far_values(table, owners_of, f"{what} column", trained_on, names[what])
+        found += _far_values(columns[what], f"{what} column", trained_on)
     if found:
         n_far = len(np.unique(np.concatenate([numbers for numbers, _, _ in found])))
         which, them = ("1 set is", "it") if n_far == 1 else (f"{n_far:,} sets are", "them")
@@ -99,35 +104,34 @@ def warn_of_far_sets(sets, sizes, ranges, names, stacklevel):
         warnings.warn(f"{text[0].upper()}{text[1:]}", FarSetWarning, stacklevel=stacklevel + 1)
 
 
-def columns_apart(valid, train, names):
+def columns_apart(valid, train):
     """What to say of validation sets with columns whose mean or spread is far from that in the training sets, or None.
 
     Parameters
     ----------
-    valid, train, names
-        As ``sets`` and ``names`` above.
+    valid, train : dict of str to NumberColumns
     """
-    for what, columns in names.items():
-        tables_of_both = [_some(tables(sets)[what][0][:, : len(columns)]) for sets in (valid, train)]
+    for what, (names, table, _) in train.items():
+        tables_of_both = [_some(each[:, : len(names)]) for each in (valid[what].table, table)]
         if not all(map(len, tables_of_both)):
             continue
         (mean, spread), (wanted, usual) = ((table.mean(axis=0), table.std(axis=0)) for table in tables_of_both)
         has_range = ~np.isnan(column_range(tables_of_both[1])[0])
-        most = FAR_MEAN * (1 + 1 / np.sqrt(len(valid)))  # the mean of few sets may be anywhere
+        most = FAR_MEAN * (1 + 1 / np.sqrt(len(valid[what].sizes)))  # the mean of few sets may be anywhere
         far = np.flatnonzero(has_range & ((abs(mean - wanted) > most * usual) | (spread > FAR_SPREAD * usual)))
         if len(far):
             one = far[0]
             return (
-                f"X_val is far from X: in the {what} column {columns[one]!r} it has mean {mean[one]:.4g} and standard "
+                f"X_val is far from X: in the {what} column {names[one]!r} it has mean {mean[one]:.4g} and standard "
                 f"deviation {spread[one]:.4g}, X {wanted[one]:.4g} and {usual[one]:.4g}{_more(far)}. "
             )
     return None
 
 
-def tables(sets):
-    """The tables of elements and of context, each with what tells the numbers of the sets that rows belong to."""
-    found = {"element": (sets.elements, lambda rows: np.searchsorted(sets.offsets, rows, side="right") - 1)}
-    return found if sets.context is None else found | {"context": (sets.context, lambda rows: rows)}
+def owners(sizes):
+    """What tells the sets of rows, of which each set has so many, one after another."""
+    ends = np.cumsum(sizes)
+    return lambda rows: np.searchsorted(ends, rows, side="right")
 
 
 def _far_sizes(sizes, smallest, largest):
@@ -144,8 +148,9 @@ def _far_sizes(sizes, smallest, largest):
             yield np.flatnonzero(far), text, advice
 
 
-def _far_values(table, owners_of, what, trained_on, names):
+def _far_values(found, what, trained_on):
     """The same for values that are far."""
+    names, table, sizes = found
     if not len(table):
         return
     table = table[:, : len(names)]
@@ -158,14 +163,14 @@ def _far_values(table, owners_of, what, trained_on, names):
     for part in pieces(table):
         far = (table[part, columns] < lower[columns]) | (table[part, columns] > upper[columns])
         rows.append(part.start + np.flatnonzero(far.any(axis=1)))
-    owners, values = owners_of(rows := np.concatenate(rows)), table[rows[0], columns]
+    numbers, values = owners(sizes)(rows := np.concatenate(rows)), table[rows[0], columns]
     place = int(((values < lower[columns]) | (values > upper[columns])).argmax())
     low, high = trained_on[:, columns[place]]
     text = (
-        f"set {owners[0]} has {values[place]:.6g} in the {what} {names[columns[place]]!r}, where the "
+        f"set {numbers[0]} has {values[place]:.6g} in the {what} {names[columns[place]]!r}, where the "
         f"sets trained on have {low:.6g} to {high:.6g}{_more(columns)}"
     )
-    yield owners, text, "Are units, and earlier steps such as scaling, those of fit?"
+    yield numbers, text, "Are units, and earlier steps such as scaling, those of fit?"
 
 
 def _more(columns):

@@ -11,14 +11,26 @@ from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._by_element import ByElementMixin
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._folds import FEWEST_SETS
-from sk_deepsets.estimators._inputs import ensemble_inputs, input_layers, sum_scale
+from sk_deepsets.estimators._inputs import (
+    collection_ensemble_inputs,
+    collection_layers,
+    ensemble_inputs,
+    input_layers,
+    sum_scale,
+)
 from sk_deepsets.estimators._module_parameters import ModuleParametersMixin, takes_module_parameters
 from sk_deepsets.estimators._outcome import advice_for, check_finite
 from sk_deepsets.estimators._parameters import SetParameters, check_widths, pool_names
 from sk_deepsets.estimators._supervised import SetClassifierMixin, SetRegressorMixin
 from sk_deepsets.estimators._variants import SINGLE_NET, Layout, adapted, layout
-from sk_deepsets.nn import DeepSetsConditional, DeepSetsEnsemble, DeepSetsInvariant
-from sk_deepsets.preprocessing import are_columns, as_labelled
+from sk_deepsets.nn import (
+    CollectionsEnsemble,
+    DeepSetsCollections,
+    DeepSetsConditional,
+    DeepSetsEnsemble,
+    DeepSetsInvariant,
+)
+from sk_deepsets.preprocessing import CollectionsEncoder, are_columns, as_labelled
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.targets import ClassTarget, LabelsTarget, has_several_labels
 from sk_deepsets.training import ModuleEnsemble, PaddedModule, SetDataset
@@ -78,8 +90,8 @@ class SetEstimator(
     @property
     def _n_features_out(self):
         module = self.net_.module_
-        if module.pooling is not None:
-            return module.pooling.output_dim * module.n_members
+        if module.embedding_dim is not None:
+            return module.embedding_dim * module.n_members
         # of a module of the user's own, one element shows it
         n_context = self.n_context_features_
         context = None if n_context is None else np.zeros((1, n_context), dtype=np.float32)
@@ -110,7 +122,7 @@ class SetEstimator(
         return layout(self.n_members, n_sets, n_elements)
 
     def _make_core(self, encoded, weight, target, encoder, layout):
-        sets = encoded.sets
+        sets, has_collections = encoded.sets, isinstance(encoder, CollectionsEncoder)
         if self.module is None and (options := self._module_options()):
             raise ValueError(f"module__{next(iter(options))} is for a module of your own, but module is None.")
         prior_weight = None if weight is None else weight / weight[weight > 0].mean()  # twice the weights, same prior
@@ -127,19 +139,26 @@ class SetEstimator(
             "pool_type": ("mean", "max") if self.pool_type == "auto" else self.pool_type,
             "activation": self.activation,
             "encoder": self.encoder,
-            "sum_scale": sum_scale(sets, weight),
         }
         if sets.context is not None:
             dims |= {"fusion_type": self.fusion_type, "context_in_rho": self.context_in_rho}
         if layout.n_folds > 1:
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
             variants = adapted(layout.variants, **how, additive=self._is_additive)
+            options = {"variants": variants, **dims, **ensemble}
+            if has_collections:
+                inputs = collection_ensemble_inputs(variants, sets, encoder, weight, self.standardize)
+                return CollectionsEnsemble, options | inputs
             inputs = ensemble_inputs(variants, sets, encoder, weight, self.standardize)
-            return DeepSetsEnsemble, {"variants": variants, **dims, **inputs, **ensemble}
+            return DeepSetsEnsemble, options | inputs | {"sum_scale": sum_scale(sets, weight)}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
         centred = len(dims["phi_hidden_dims"]) or "sum" not in pool_names(self.pool_type)
+        dropout = 0.0 if self.dropout == "auto" else self.dropout
+        if has_collections:
+            inputs = collection_layers(sets, encoder, weight, standardize=self.standardize, centred=centred)
+            return DeepSetsCollections, {**dims, **inputs, "phi_dropout": dropout, "rho_dropout": dropout}
         inputs = input_layers(sets, encoder, weight, standardize=self.standardize, centred=centred)
-        dims |= {"dropout": 0.0 if self.dropout == "auto" else self.dropout}
+        inputs |= {"sum_scale": sum_scale(sets, weight), "dropout": dropout}
         return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
 
     def _make_own_core(self, sets, weight, encoder, layout, ensemble):

@@ -35,6 +35,7 @@ from sklearn.preprocessing import (
 from torch import nn
 
 from sk_deepsets.estimators import (
+    CollectionsReader,
     DeepSetsBase,
     DeepSetsClassifier,
     DeepSetsElementClassifier,
@@ -48,7 +49,14 @@ from sk_deepsets.estimators import (
 )
 from sk_deepsets.io._values import PLAIN_CODECS, Codec, Reader, Writer
 from sk_deepsets.nn import MODULES, Layers, Variant
-from sk_deepsets.preprocessing import ColumnEncoder, ElementTransformer, SetAggregator, SetEncoder, SetPadder
+from sk_deepsets.preprocessing import (
+    CollectionsEncoder,
+    ColumnEncoder,
+    ElementTransformer,
+    SetAggregator,
+    SetEncoder,
+    SetPadder,
+)
 from sk_deepsets.targets import TARGETS
 from sk_deepsets.training import ModuleEnsemble, ModuleStack, PaddedModule, RandomNumbers, build_net, find_device
 
@@ -80,8 +88,8 @@ LAYERS = by_name(
 )
 RECORDS = by_name(
     [
-        *(Fitted, SetReader, Layout, Variant, Layers, *TARGETS),
-        *(ColumnEncoder, SetEncoder, RandomNumbers, make_column_selector),
+        *(Fitted, SetReader, CollectionsReader, Layout, Variant, Layers, *TARGETS),
+        *(ColumnEncoder, SetEncoder, CollectionsEncoder, RandomNumbers, make_column_selector),
     ]
 )
 

@@ -14,7 +14,7 @@ from sk_deepsets.io._objects import CODECS, ESTIMATORS, ModuleMismatchError
 from sk_deepsets.io._values import Reader, Writer
 
 # Goes up whenever files are written that earlier versions cannot read, or would read as something else.
-FORMAT = 3
+FORMAT = 4
 PACKAGES = ("sk-deepsets", "torch", "scikit-learn", "skorch", "numpy", "pandas")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,15 @@ from sk_deepsets.sets import (
     is_number,
     pieces,
 )
+
+
+class NumberColumns(NamedTuple):
+    """The columns of numbers of a table, which are the first."""
+
+    names: list[Any]
+    table: np.ndarray
+    sizes: np.ndarray
+    """How many rows there are of each set, one after another"""
 
 
 class SetEncoder:
@@ -45,19 +54,28 @@ class SetEncoder:
         plain = isinstance(elements, np.ndarray) and by_dtype
         self._elements = None if plain else ColumnEncoder("Element", chosen).fit(elements)
         self._context = None if context is None else ColumnEncoder("Context").fit(context)
+        names = list(range(sets.n_features) if sets.feature_names is None else sets.feature_names)
+        self._names = names if self._elements is None else [names[place] for place in self._elements.numbers]
         self.n_context_features = None if context is None else context.shape[1]
         self.n_categories = [] if self._elements is None else self._elements.n_categories
         self.n_context_categories = [] if self._context is None else self._context.n_categories
         return self
 
-    def number_names(self, sets: RaggedSets) -> dict[str, list[Any]]:
-        """The names, or positions, of the columns of numbers of ``"element"`` and, if there is one, ``"context"``."""
-        names = list(range(sets.n_features) if sets.feature_names is None else sets.feature_names)
-        found = {"element": names if self._elements is None else [names[place] for place in self._elements.numbers]}
-        if self._context is not None:
-            places, columns = self._context.numbers, self._context.names
-            found["context"] = places if columns is None else [columns[place] for place in places]
-        return found
+    def number_columns(self, sets: RaggedSets) -> dict[str, NumberColumns]:
+        """The columns of numbers of ``"element"`` and, if there is one, ``"context"``, of sets as ``transform`` gives.
+
+        They are known by their names, or positions.
+        """
+        names = self._names[: sets.n_features - len(self.n_categories)]
+        return {"element": NumberColumns(names, sets.elements, sets.sizes)} | self.context_columns(sets)
+
+    def context_columns(self, sets: RaggedSets) -> dict[str, NumberColumns]:
+        """Those of the context alone."""
+        if self._context is None:
+            return {}
+        places, columns = self._context.numbers, self._context.names
+        names = places if columns is None else [columns[place] for place in places]
+        return {"context": NumberColumns(names, sets.context, np.ones(len(sets), dtype=np.int64))}
 
     def transform(self, sets: RaggedSets) -> RaggedSets:
         """The sets with arrays of elements and of context; columns of the context are matched by their names."""

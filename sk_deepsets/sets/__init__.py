@@ -3,6 +3,13 @@
 from sk_deepsets.sets._accessor import SetsAccessor
 from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
+from sk_deepsets.sets._collections import (
+    SetCollections,
+    check_collections,
+    collection_rows,
+    join_collections,
+    split_collections,
+)
 from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
 from sk_deepsets.sets._mapped import ScatteredReads, converted, pieces
 from sk_deepsets.sets._padded import PaddedSets
@@ -28,14 +35,17 @@ __all__ = [
     "RaggedSets",
     "ScatteredReads",
     "SetArray",
+    "SetCollections",
     "SetDtype",
     "SetsAccessor",
     "as_floats",
     "as_ndarray",
+    "check_collections",
     "check_labels",
     "check_no_times",
     "check_sets",
     "check_unmasked",
+    "collection_rows",
     "columns_with_sets",
     "converted",
     "counts_rows",
@@ -46,8 +56,10 @@ __all__ = [
     "is_dictionary",
     "is_number",
     "is_table",
+    "join_collections",
     "join_values",
     "labels_of",
     "pieces",
     "put_sets",
+    "split_collections",
 ]

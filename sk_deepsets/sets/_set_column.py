@@ -41,21 +41,36 @@ def find_sets(table: pd.DataFrame) -> list[int]:
 
     One, or several that hold lists with one feature of the elements each; none if no column does.
     """
-    columns = [table.iloc[:, place] for place in range(table.shape[1])]
-    places = [place for place, column in enumerate(columns) if _holds_sets(column)]
+    places = _places_of_sets(table)
     if not places:  # a column of nothing but missing values may be that of the sets
+        columns = [table.iloc[:, place] for place in range(table.shape[1])]
         unknown = [place for place, column in enumerate(columns) if column.dtype == object and column.isna().all()]
         return unknown if len(unknown) == 1 and table.columns.is_unique else []
-    if len(places) > 1 and not all(holds_scalar_lists(columns[place]) for place in places):
+    if len(places) > 1 and _are_collections(table, places):
         raise ValueError(
-            f"X has {len(places)} columns of sets, {list(table.columns[places])}, but exactly one is expected; the "
-            "others are the context of its sets. Only columns of lists of numbers or strings, as of "
-            "groupby(...).agg(list), are read together, as the features of one set of elements."
+            f"X has {len(places)} columns of sets, {list(table.columns[places])}, but exactly one is expected here; "
+            "DeepSetsClassifier, DeepSetsRegressor and SetAggregator take several, each as a collection. Columns of "
+            "lists of numbers or strings alone, as of groupby(...).agg(list), are read together, as the features of "
+            "one set of elements."
         )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()].unique()
         raise ValueError(f"Several columns of X have the same name: {list(twice)}.")
     return places
+
+
+def find_collections(table: pd.DataFrame) -> list[int]:
+    """The positions of the columns that hold sets, if there are several, which are not one feature each of one set."""
+    places = _places_of_sets(table)
+    return places if len(places) > 1 and _are_collections(table, places) else []
+
+
+def _places_of_sets(table: pd.DataFrame) -> list[int]:
+    return [place for place in range(table.shape[1]) if _holds_sets(table.iloc[:, place])]
+
+
+def _are_collections(table: pd.DataFrame, places: list[int]) -> bool:
+    return not all(holds_scalar_lists(table.iloc[:, place]) for place in places)
 
 
 def put_sets(X: Any, sets: RaggedSets) -> Any:

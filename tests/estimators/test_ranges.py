@@ -15,6 +15,7 @@ from sk_deepsets.estimators._ranges import (
 )
 from sk_deepsets.inspection import check_invariance, element_importance, feature_importance
 from sk_deepsets.io import load, save
+from sk_deepsets.preprocessing import SetEncoder
 from sk_deepsets.sets import _mapped
 
 
@@ -168,18 +169,18 @@ def test_the_range_is_that_of_the_values_of_columns_that_vary():
 def test_piece_by_piece_the_ranges_and_the_far_values_are_those_of_the_whole(monkeypatch):
     sizes, used = RNG.integers(0, 4, 50), np.arange(0, 50, 2)
     sets = RaggedSets(RNG.normal(size=(sizes.sum(), 2)), np.r_[0, sizes.cumsum()], context=RNG.normal(size=(50, 1)))
-    names = {"element": ["x", "y"], "context": ["c"]}
-    wanted = column_ranges(sets[used], names, {}, np.arange(25))
+    encoder = SetEncoder().fit(sets)
+    wanted = column_ranges(encoder.number_columns(sets[used]), {}, np.arange(25))
     far = sets.replace(sets.elements * np.where(np.arange(len(sets.elements)) % 9 == 5, 50, 1)[:, None])
     monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", 8)
-    found = column_ranges(sets, names, {}, used)
-    for what in names:
+    found = column_ranges(encoder.number_columns(sets), {}, used)
+    for what in ("element", "context"):
         np.testing.assert_array_equal(found[what], wanted[what])
     texts = []
     for at_once in (8, 1_000):
         monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", at_once)
         with pytest.warns(FarSetWarning) as caught:
-            warn_of_far_sets(far, None, found, names, 1)
+            warn_of_far_sets(far, encoder.number_columns(far), None, found, 1)
         texts.append(str(caught[0].message))
     assert texts[0] == texts[1]
 

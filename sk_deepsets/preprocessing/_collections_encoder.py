@@ -1,0 +1,54 @@
+"""CollectionsEncoder: several collections of encoded sets as one set for each row, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sk_deepsets.preprocessing._set_encoder import NumberColumns, SetEncoder
+from sk_deepsets.sets import RaggedSets, join_collections, split_collections
+
+
+class CollectionsEncoder:
+    """Encodes several collections, whose context is that of the first.
+
+    Parameters
+    ----------
+    encoders : mapping of str to SetEncoder
+        Of each collection, fitted.
+    widths : mapping of str to int
+        How many columns each has.
+    """
+
+    def __init__(self, encoders: Mapping[str, SetEncoder], widths: Mapping[str, int]) -> None:
+        self.encoders, self.widths = dict(encoders), dict(widths)
+
+    @property
+    def _first(self) -> SetEncoder:
+        return next(iter(self.encoders.values()))
+
+    @property
+    def n_context_features(self) -> int | None:
+        """See :class:`SetEncoder`."""
+        return self._first.n_context_features
+
+    @property
+    def n_context_categories(self) -> list[int]:
+        """See :class:`SetEncoder`."""
+        return self._first.n_context_categories
+
+    def join(self, encoded: Mapping[str, RaggedSets], index: Any) -> RaggedSets:
+        """One set for each row, of what the encoders gave."""
+        first, *_ = encoded.values()
+        return join_collections([*encoded.values()], first.context, index)
+
+    def split(self, joined: RaggedSets) -> dict[str, RaggedSets]:
+        """The collections of what ``join`` gave, without context."""
+        return dict(zip(self.widths, split_collections(joined, [*self.widths.values()]), strict=True))
+
+    def number_columns(self, joined: RaggedSets) -> dict[str, NumberColumns]:
+        """See :class:`SetEncoder`; by collection."""
+        columns = {
+            name: self.encoders[name].number_columns(sets)["element"] for name, sets in self.split(joined).items()
+        }
+        return columns | self._first.context_columns(joined)
