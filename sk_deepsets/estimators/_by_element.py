@@ -36,8 +36,8 @@ class ByElementMixin:
         Returns
         -------
         list of ndarray of shape (n_i, n_classes), (n_i,) or (n_i, n_outputs)
-            One array per set, with what ``predict_proba``, or ``predict`` of a regressor, returns for the set without
-            each element. Without its only element, a set is empty.
+            One array per set, of several collections a dict of such lists, with what ``predict_proba``, or ``predict``
+            of a regressor, returns for the set without each element. Without its only element, a set is empty.
         """
         return self._by_element(
             X, lambda data: self._fitted.target.answers(leave_one_out(self.net_, data).double().numpy())
@@ -60,7 +60,7 @@ class ByElementMixin:
 
         Returns
         -------
-        list of ndarray of shape (n_i,)
+        list of ndarray of shape (n_i,), or dict of such lists by collection
             One array per set.
         """
         target, outputs, sets = self._predict(X)
@@ -68,7 +68,7 @@ class ByElementMixin:
         whole = target.explained(outputs, columns)
         without = leave_one_out(self.net_, SetDataset(sets)).double().numpy()
         changes = whole[sets.segments] - target.explained(without, columns[sets.segments])
-        return np.split(changes, sets.offsets[1:-1])
+        return self._split_elements(changes, sets)
 
     @available_if(_pays_attention)
     def attention(self, X):
@@ -81,7 +81,7 @@ class ByElementMixin:
 
         Returns
         -------
-        list of ndarray of shape (n_i,)
+        list of ndarray of shape (n_i,), or dict of such lists by collection
             One array per set; each sums to 1. The mean over the members of an ensemble, and over the heads of
             ``"pma"``; of both pools side by side, that of the first.
         """
@@ -107,7 +107,7 @@ class ByElementMixin:
 
         Returns
         -------
-        list of ndarray of shape (n_i,)
+        list of ndarray of shape (n_i,), or dict of such lists by collection
             One array per set.
         """
 
@@ -127,4 +127,8 @@ class ByElementMixin:
         check_is_fitted(self)
         sets = self._read_sets(X)
         self._outputs(sets)  # raises for sets without a finite prediction
-        return np.split(function(SetDataset(sets)), sets.offsets[1:-1])
+        return self._split_elements(function(SetDataset(sets)), sets)
+
+    def _split_elements(self, values, sets):
+        """Values of all elements as one array per set; of several collections a dict of such lists."""
+        return self._fitted.reader.encoder.split_elements(values, sets)

@@ -27,7 +27,7 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     inputs = [n_features] if model.projected_dim is None else [n_features, model.projected_dim]
     if model.is_padded:
         parts = [(_class_name(parameters["module"]), "", sum(counts), "a module of your own")]
-    elif model.pooling is None:
+    elif model.embedding_dim is None:
         hidden_dims = equivariant_widths(parameters["hidden_dims"], model.n_folds)
         widths = _arrows([*inputs, *hidden_dims, n_outputs])
         parts = [("equivariant layers", widths, sum(counts), f"each sees the {parameters['pool_type']}")]
@@ -44,7 +44,7 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
 
 def _set_model(model, parameters, inputs, n_outputs, has_context):
     """Name, widths, number of weights and a word on phi, the pool and rho."""
-    counts, pooled = model.weight_counts(), model.pooling.output_dim
+    counts, pooled = model.weight_counts(), model.embedding_dim
     context = f'; the context enters by fusion_type="{parameters["fusion_type"]}"' if has_context else ""
     seen = SEEN[parameters["encoder"]]
     statistics = " and, of some members, statistics of the set" if model.reads_statistics else ""

@@ -95,7 +95,8 @@ class SetEstimator(
         # of a module of the user's own, one element shows it
         n_context = self.n_context_features_
         context = None if n_context is None else np.zeros((1, n_context), dtype=np.float32)
-        one = RaggedSets(np.zeros((1, self.n_features_in_), dtype=np.float32), [0, 1], context=context)
+        n_columns = self._fitted.reader.encoder.n_columns
+        one = RaggedSets(np.zeros((1, n_columns), dtype=np.float32), [0, 1], context=context)
         return self.net_.embed(SetDataset(one)).shape[1]
 
     def _part_size(self):
@@ -169,7 +170,14 @@ class SetEstimator(
                 f"module is an instance of {name}, but expected the class: module={name}, which is then built with "
                 "input_dim=... and output_dim=...; module__width=64 gives it a further argument, width."
             )
-        inputs = input_layers(sets, encoder, weight, standardize=self.standardize)
+        if isinstance(encoder, CollectionsEncoder):
+            inputs = collection_layers(sets, encoder, weight, standardize=self.standardize)
+            each = inputs.pop("collections")
+            inputs["collections"] = dict(zip(each, inputs.pop("n_columns"), strict=True))
+            inputs["input_dim"] = {name: own["input_dim"] for name, own in each.items()}
+            inputs["input_layer"] = nn.ModuleList(own["input_layer"] for own in each.values())
+        else:
+            inputs = input_layers(sets, encoder, weight, standardize=self.standardize)
         inputs |= {"module": self.module, "options": self._module_options()}
         return (ModuleEnsemble, {**inputs, **ensemble}) if layout.n_folds > 1 else (PaddedModule, inputs)
 

@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import SetEstimator
-from sk_deepsets.inspection._predictions import read_sets, regroup, unwrap
+from sk_deepsets.inspection._predictions import read_sets, rebuild_like, regroup, unwrap
+from sk_deepsets.sets import collection_names
 
 
-def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
+def critical_elements(estimator: Any, X: Any) -> list[np.ndarray] | dict[str, list[np.ndarray]]:
     """Find the elements of each set that attain a maximum: these alone give the same prediction.
 
     The critical set of Qi et al. (2017), "PointNet: Deep learning on point sets for 3D classification and
@@ -29,7 +30,8 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
     Returns
     -------
     list of ndarray of int, shape (n_critical_i,)
-        The positions of the critical elements in each set, in ascending order; none for an empty set.
+        The positions of the critical elements in each set, in ascending order; none for an empty set. Of several
+        collections a dict of such lists, by their names.
 
     Raises
     ------
@@ -64,13 +66,24 @@ def critical_elements(estimator: Any, X: Any) -> list[np.ndarray]:
             f"critical_elements needs a prediction that depends on the maximum alone, but {reason}: use "
             f'{type(model).__name__}(pool_type="max"), or element_importance.'
         )
-    sets = read_sets(inputs)
+    names = collection_names(inputs)
+    if not names:
+        return _critical(model, inputs, None, 0, 1)
+    return {name: _critical(model, inputs, name, number, len(names)) for number, name in enumerate(names)}
+
+
+def _critical(model: Any, X: Any, collection: str | None, number: int, n_collections: int) -> list[np.ndarray]:
+    """Those of one collection, with its number among all."""
+    sets = read_sets(X, collection)
     rows = np.arange(len(sets.elements))
     kept = np.zeros(len(rows), dtype=bool)
     if len(rows):
         # each element as a set of its own: the maximum of one element is that element
-        features = model.transform(regroup(sets, rows, np.ones_like(rows), sets.segments))
-        for values in np.asarray(features).T:
+        alone = regroup(sets, rows, np.ones_like(rows), sets.segments)
+        embedding = model.transform(rebuild_like(X, alone, sets.segments, collection) if collection else alone)
+        # of each member, the pools of the collections stand side by side, which are equally wide
+        features = np.asarray(embedding).reshape(len(rows), model.net_.module_.n_members, n_collections, -1)
+        for values in features[:, :, number].reshape(len(rows), -1).T:
             # by set and value: the last of each set holds its maximum
             order = np.lexsort((values, sets.segments))
             kept[order[sets.offsets[1:][sets.sizes > 0] - 1]] = True

@@ -19,6 +19,7 @@ from sk_deepsets.inspection._predictions import (
     read_sets,
     rebuild_like,
 )
+from sk_deepsets.sets import collection_names
 
 KINDS = ("auto", "ranked", "points", "images")
 
@@ -71,6 +72,7 @@ class ElementImportanceDisplay:
         X: Any,
         number: int = 0,
         *,
+        collection: str | None = None,
         method: str = "auto",
         target: Any = None,
         kind: str = "auto",
@@ -86,6 +88,8 @@ class ElementImportanceDisplay:
             As in :func:`element_importance`.
         number : int, default=0
             Which of the sets.
+        collection : str, default=None
+            Which of several collections, if X has several.
         kind : {"auto", "ranked", "points", "images"}, default="auto"
             ``"ranked"``: bars. ``"points"``: elements of two or three numbers where they are. ``"images"``: elements
             that are the pixels of small square images. ``"auto"``: by the number of features.
@@ -100,13 +104,19 @@ class ElementImportanceDisplay:
         -------
         ElementImportanceDisplay
         """
-        sets = read_sets(X)
+        names = collection_names(X)
+        if (collection is None) is not (not names) or (names and collection not in names):
+            raise ValueError(
+                f"collection is {collection!r}, but X has {f'the collections {names}' if names else 'one'}."
+            )
+        sets = read_sets(X, collection)
         if not -len(sets) <= number < len(sets):
             raise IndexError(f"number={number}, but X has {len(sets)} sets.")
         number = range(len(sets))[number]
         chosen = np.array([number])
-        one_set = rebuild_like(X, sets[chosen], chosen)
-        (importance,), unit = explain(estimator, one_set, method, target)
+        one_set = rebuild_like(X, sets[chosen], chosen, collection)
+        found, unit = explain(estimator, one_set, method, target)
+        (importance,) = found if collection is None else found[collection]
         label, title = _describe(estimator, one_set, unit, target, f"set {number}")
         display = cls(sets[number], importance, sets.feature_names, label, title)
         return display.plot(ax, kind=kind, max_elements=max_elements, **kwargs)

@@ -20,7 +20,7 @@ from sk_deepsets.inspection._predictions import (
     regroup,
     unwrap,
 )
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.sets import RaggedSets, collection_names
 
 # Elements of the sets without one of their elements that are predicted at once.
 ELEMENTS_AT_ONCE = 262_144
@@ -29,7 +29,9 @@ ELEMENTS_AT_ONCE = 262_144
 @validate_params(
     {"method": [StrOptions({"auto", "occlusion", "attention", "gradient"})]}, prefer_skip_nested_validation=True
 )
-def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any = None) -> list[np.ndarray]:
+def element_importance(
+    estimator: Any, X: Any, method: str = "auto", target: Any = None
+) -> list[np.ndarray] | dict[str, list[np.ndarray]]:
     """Measure how much each element of a set matters for the prediction.
 
     Parameters
@@ -64,7 +66,8 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
     Returns
     -------
     list of ndarray of shape (n_i,)
-        One array per set, in float64; ``sets.to_rows`` puts them beside the rows of a frame.
+        One array per set, in float64; ``sets.to_rows`` puts them beside the rows of a frame. Of several collections a
+        dict of such lists, by their names.
 
     Raises
     ------
@@ -107,8 +110,8 @@ def element_importance(estimator: Any, X: Any, method: str = "auto", target: Any
 class Explanation(NamedTuple):
     """The importance of the elements, and what it is measured in."""
 
-    importance: list[np.ndarray]
-    """One array (n_i,) per set"""
+    importance: Any
+    """One array (n_i,) per set, or a dict of such lists by collection"""
     unit: str
     """Weight, log-odds, probability or prediction"""
 
@@ -120,7 +123,10 @@ def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
     model, inputs = unwrap(estimator, X)
     is_ours = isinstance(model, SetEstimator)
     # an earlier step of a pipeline may take elements away
-    is_ours = is_ours and np.array_equal(read_sets(inputs).sizes, sets.sizes)
+    names: list[Any] = [*collection_names(X)] or [None]
+    sizes = [read_sets(X, name).sizes for name in names]
+    is_ours = is_ours and len(collection_names(inputs) or [None]) == len(names)
+    is_ours = is_ours and np.array_equal([read_sets(inputs, name).sizes for name in names], sizes)
     has_attention = is_ours and hasattr(model, "attention")
     if method == "auto":
         only_attention = has_attention and model.pool_type in ("attention", ("attention",), "pma", ("pma",))
@@ -142,18 +148,38 @@ def explain(estimator: Any, X: Any, method: str, target: Any) -> Explanation:
     if method == "gradient":
         found = model.integrated_gradients(inputs, columns)
         return Explanation(found, "probability" if are_odds else "prediction")
-    without, rows = _without_each(estimator, X, sets, outputs.n_columns), np.arange(len(sets.elements))
-    segments = sets.segments
+    are_labels = outputs.classes is None if are_odds else None
+    importance = {name: _occlusion(estimator, X, name, table, columns, are_labels) for name in names}
+    return Explanation(importance.get(None, importance), "log-odds" if are_odds else "prediction")
+
+
+def _occlusion(
+    estimator: Any, X: Any, collection: str | None, table: np.ndarray, columns: np.ndarray, are_labels: bool | None
+) -> list[np.ndarray]:
+    """How much the predictions ``table`` change without each element; of probabilities, their log-odds.
+
+    Parameters
+    ----------
+    estimator, X
+    collection : str or None
+        Whose elements.
+    table : ndarray of shape (n_sets, k)
+    columns : ndarray of int, shape (n_sets,)
+        Which column of each row.
+    are_labels : bool or None
+        Whether probabilities are those of labels; None: there are values.
+    """
+    sets = read_sets(X, collection)
+    without, segments = _without_each(estimator, X, sets, table.shape[1], collection), sets.segments
     element_columns = columns[segments]
-    if are_odds:
-        are_labels = outputs.classes is None
-        changes = log_odds(table, columns, are_labels)[segments] - log_odds(without, element_columns, are_labels)
+    if are_labels is None:
+        changes = table[segments, element_columns] - without[np.arange(len(without)), element_columns]
     else:
-        changes = table[segments, element_columns] - without[rows, element_columns]
-    return Explanation(np.split(changes, sets.offsets[1:-1]), "log-odds" if are_odds else "prediction")
+        changes = log_odds(table, columns, are_labels)[segments] - log_odds(without, element_columns, are_labels)
+    return np.split(changes, sets.offsets[1:-1])
 
 
-def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> np.ndarray:
+def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int, collection: str | None) -> np.ndarray:
     """Predictions for the sets without each of their elements, (n_elements, k), by as many predictions."""
     found = [np.empty((0, n_columns))]
     cost = np.cumsum(np.repeat(sets.sizes, sets.sizes))
@@ -163,5 +189,5 @@ def _without_each(estimator: Any, X: Any, sets: RaggedSets, n_columns: int) -> n
             sizes, segments = sets.sizes[numbers], np.repeat(np.arange(len(part)), sets.sizes[numbers])
             rows = np.arange(len(segments)) - (np.cumsum(sizes) - sizes - sets.offsets[numbers])[segments]
             rows = rows[rows != part[segments]]
-            found.append(predict_modified(estimator, X, regroup(sets, rows, sizes - 1, numbers), numbers))
+            found.append(predict_modified(estimator, X, regroup(sets, rows, sizes - 1, numbers), numbers, collection))
     return np.concatenate(found)

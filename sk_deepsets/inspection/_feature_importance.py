@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from sk_deepsets.inspection._predictions import (
     rebuild_like,
     regroup,
 )
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.sets import RaggedSets, as_table, collection_names
 
 SIZE = "set size"
 
@@ -53,7 +54,8 @@ def feature_importance(
     Bunch
         As from :func:`sklearn.inspection.permutation_importance`: ``importances_mean`` and ``importances_std`` of shape
         (n_columns,), ``importances`` (n_columns, n_repeats); besides ``feature_names`` (n_columns,) and ``kinds``
-        (n_columns,): "element", "context" or "size". With one prediction per element there is no row for the size.
+        (n_columns,): "element", "context" or "size". With one prediction per element there is no row for the size. Of
+        several collections, columns have names such as ``orders__amount``, and each has sizes.
 
     See Also
     --------
@@ -73,33 +75,69 @@ def feature_importance(
     >>> print(found.feature_names, found.feature_names[found.importances_mean.argmax()])
     ['x0' 'x1' 'set size'] x1
     """
-    sets = read_sets(X)
-    y = y if y is None or is_element_wise(estimator) else read_targets(y, sets)
-    scorer, random = check_scoring(estimator, scoring=scoring), check_random_state(random_state)
-    numbers = np.arange(len(sets))
-
-    def score(changed: RaggedSets) -> float:
-        return scorer(estimator, rebuild_like(X, changed, numbers), y)
-
-    changes = [("element", name, _permute_element_column) for name in _names(sets.elements, sets.feature_names, "x")]
-    if sets.context is not None:
-        changes += [("context", name, _permute_context_column) for name in _names(sets.context, None, "context")]
+    names = collection_names(X)
     if not is_element_wise(estimator):
-        changes.append(("size", SIZE, _permute_sizes))
-    kinds = [kind for kind, _, _ in changes]
-    places = [kinds[:number].count(kind) for number, kind in enumerate(kinds)]
+        y = y if y is None else read_targets(y, read_sets(X))
+    scorer, random = check_scoring(estimator, scoring=scoring), check_random_state(random_state)
+    changes = _find_changes(X, names, is_element_wise(estimator))
     baseline = scorer(estimator, X, y)
-    pairs = list(zip(changes, places, strict=True))
     with ignore_far_sets():
-        scores = [[score(change(sets, place, random)) for _ in range(n_repeats)] for (_, _, change), place in pairs]
+        scores = [[scorer(estimator, change.make(random), y) for _ in range(n_repeats)] for change in changes]
     importances = baseline - np.array(scores).reshape(len(changes), n_repeats)
     return Bunch(
         importances_mean=importances.mean(axis=1),
         importances_std=importances.std(axis=1),
         importances=importances,
-        feature_names=np.array([name for _, name, _ in changes], dtype=object),
-        kinds=np.array(kinds),
+        feature_names=np.array([change.name for change in changes], dtype=object),
+        kinds=np.array([change.kind for change in changes]),
     )
+
+
+class _Change(NamedTuple):
+    """What is permuted."""
+
+    kind: str
+    name: str
+    make: Callable[[np.random.RandomState], Any]
+    """X with it permuted"""
+
+
+def _find_changes(X: Any, collections: list[str], per_element: bool) -> list[_Change]:
+    """What there is to permute: columns of the elements, columns of the context, and sizes."""
+    parts = [_changes_of_sets(X, name) for name in collections or (None,)]
+    kinds = ["element", "context"] if per_element else ["element", "context", "size"]
+    changes = [change for part in parts for change in part]
+    if collections:
+        table = as_table(X)
+        assert table is not None
+        places = [place for place, name in enumerate(table.columns) if str(name) not in collections]
+        changes += [_Change("context", table.columns[place], _permuter(table, place)) for place in places]
+    return [change for kind in kinds for change in changes if change.kind == kind]
+
+
+def _changes_of_sets(X: Any, collection: str | None) -> list[_Change]:
+    """What there is of one collection, or of sets that are the only one."""
+    sets = read_sets(X, collection)
+    numbers = np.arange(len(sets))
+
+    def make(change: Callable[..., RaggedSets], place: int) -> Callable[[np.random.RandomState], Any]:
+        return lambda random: rebuild_like(X, change(sets, place, random), numbers, collection)
+
+    def of_columns(kind: str, names: list[str], change: Callable[..., RaggedSets]) -> list[_Change]:
+        return [
+            _Change(kind, name if collection is None else f"{collection}__{name}", make(change, place))
+            for place, name in enumerate(names)
+        ]
+
+    changes = of_columns("element", _names(sets.elements, sets.feature_names, "x"), _permute_element_column)
+    if sets.context is not None:
+        changes += of_columns("context", _names(sets.context, None, "context"), _permute_context_column)
+    size = SIZE if collection is None else f"{collection}: {SIZE}"
+    return [*changes, _Change("size", size, make(_permute_sizes, 0))]
+
+
+def _permuter(table: pd.DataFrame, place: int) -> Callable[[np.random.RandomState], pd.DataFrame]:
+    return lambda random: _permuted(table, place, random)
 
 
 def _names(table: Any, names: Any, prefix: str) -> list[str]:

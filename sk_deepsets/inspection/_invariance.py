@@ -20,7 +20,7 @@ from sk_deepsets.inspection._predictions import (
     rebuild_like,
     regroup,
 )
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.sets import RaggedSets, collection_names
 
 # Sets that are predicted one at a time.
 ALONE = 20
@@ -109,11 +109,21 @@ def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_
     >>> report.is_invariant
     True
     """
-    sets, model = read_sets(X), last_step(estimator)
+    names = collection_names(X) or (None,)
+    reports = [_report(estimator, X, name, check_random_state(random_state), tolerance) for name in names]
+    largest = {name: max(report[name] for report in map(asdict, reports)) for name in asdict(reports[0])}
+    return InvarianceReport(**largest)
+
+
+def _report(
+    estimator: Any, X: Any, collection: str | None, random: np.random.RandomState, tolerance: float
+) -> InvarianceReport:
+    """What changes when one collection does."""
+    sets, model = read_sets(X, collection), last_step(estimator)
     limit = model.max_set_size if isinstance(model, SetEstimator) else None
-    changes = _Changes(estimator, X, sets)
+    changes = _Changes(estimator, X, sets, collection)
     numbers, rows = np.arange(len(sets)), np.arange(len(sets.elements))
-    shuffled = np.lexsort((check_random_state(random_state).random_sample(len(rows)), sets.segments))
+    shuffled = np.lexsort((random.random_sample(len(rows)), sets.segments))
     filled = numbers[sets.sizes > 0]  # a batch of empty sets alone tells nothing
     batches = [numbers[::-1], *filled[:: -(-len(numbers) // ALONE), None]]
     return InvarianceReport(
@@ -129,10 +139,10 @@ def check_invariance(estimator: Any, X: Any, *, tolerance: float = 1e-4, random_
 class _Changes:
     """How much the predictions for sets change when these are regrouped."""
 
-    def __init__(self, estimator: Any, X: Any, sets: RaggedSets) -> None:
-        self.estimator, self.X, self.sets = estimator, X, sets
+    def __init__(self, estimator: Any, X: Any, sets: RaggedSets, collection: str | None) -> None:
+        self.estimator, self.X, self.sets, self.collection = estimator, X, sets, collection
         self.per_element = is_element_wise(estimator)
-        self.as_is = predict_table(estimator, rebuild_like(X, sets, np.arange(len(sets))))
+        self.as_is = predict_table(estimator, rebuild_like(X, sets, np.arange(len(sets)), collection))
         is_probability = has_probabilities(estimator)
         self.scale = 1.0 if is_probability else max(float(np.abs(self.as_is).max(initial=0)), 1e-30)
 
@@ -152,7 +162,7 @@ class _Changes:
             The sets to compare.
         """
         new = regroup(self.sets, rows, sizes, numbers)
-        found = predict_modified(self.estimator, self.X, new, numbers)
+        found = predict_modified(self.estimator, self.X, new, numbers, self.collection)
         expected = self.as_is[rows if self.per_element else numbers]
         if counted is not None:
             counted = np.repeat(counted, sizes) if self.per_element else counted
@@ -177,7 +187,7 @@ class _Changes:
         wide = _cast(narrow, np.float64)
         numbers = np.arange(len(self.sets))
         found = [
-            predict_modified(self.estimator, self.X, self.sets.replace(elements), numbers)
+            predict_modified(self.estimator, self.X, self.sets.replace(elements), numbers, self.collection)
             for elements in (narrow, wide)
         ]
         pairs = zip(_numbers(wide), _numbers(self.sets.elements), strict=True)

@@ -12,16 +12,40 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from sk_deepsets.estimators import DeepSetsElementClassifier, DeepSetsElementRegressor, FarSetWarning
-from sk_deepsets.sets import PaddedSets, RaggedSets, SetDtype, check_labels, check_sets, is_table, put_sets
+from sk_deepsets.sets import (
+    PaddedSets,
+    RaggedSets,
+    SetDtype,
+    check_collections,
+    check_labels,
+    collection_names,
+    is_table,
+    put_collection,
+    put_sets,
+)
 from sk_deepsets.targets import check_one_for_each_set
 
 
-def read_sets(X: Any) -> RaggedSets:
-    """The sets of X without checks of their values, which are up to the estimator."""
-    return check_sets(X, dtype=None, ensure_all_finite=False, ensure_min_elements=0, missing_sets="empty")
+def read_sets(X: Any, collection: str | None = None) -> RaggedSets:
+    """The sets of X without checks of their values, which are up to the estimator.
+
+    Parameters
+    ----------
+    X : sets
+    collection : str, optional
+        Which of several. None: of several, sets of all elements, without columns.
+    """
+    options: dict[str, Any] = {"dtype": None, "ensure_all_finite": False, "missing_sets": "empty"}
+    given = check_collections(X, ensure_min_elements=0, **options)
+    if isinstance(given, RaggedSets):
+        return given
+    if collection is not None:
+        return given.collections[collection]
+    sizes = np.sum([sets.sizes for sets in given.collections.values()], axis=0)
+    return RaggedSets(np.empty((sizes.sum(), 0)), np.append(0, np.cumsum(sizes)), index=given.index)
 
 
-def rebuild_like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
+def rebuild_like(X: Any, sets: RaggedSets, numbers: np.ndarray, collection: str | None = None) -> Any:
     """Sets, and their context, in the form of X, so that any first step of a pipeline can read them.
 
     Parameters
@@ -31,7 +55,11 @@ def rebuild_like(X: Any, sets: RaggedSets, numbers: np.ndarray) -> Any:
     sets : RaggedSets
     numbers : ndarray of int, shape (n_sets,)
         The row of X that each of the sets replaces.
+    collection : str, optional
+        Which of several the sets are; the others, and the context, are those of X.
     """
+    if collection is not None:
+        return put_collection(X, collection, sets, numbers)
     if isinstance(X, pd.Series):
         return rebuild_like(X.to_frame(), sets, numbers).iloc[:, 0].rename(X.name)
     if isinstance(X, PaddedSets):
@@ -118,10 +146,12 @@ def predict_table(estimator: Any, X: Any) -> np.ndarray:
     return table.reshape(len(table), -1).astype(np.float64)
 
 
-def predict_modified(estimator: Any, X: Any, sets: RaggedSets, numbers: np.ndarray) -> np.ndarray:
+def predict_modified(
+    estimator: Any, X: Any, sets: RaggedSets, numbers: np.ndarray, collection: str | None = None
+) -> np.ndarray:
     """What ``predict_table`` gives for modified sets of X, see ``rebuild_like``, without warnings for these."""
     with ignore_far_sets():
-        return predict_table(estimator, rebuild_like(X, sets, numbers))
+        return predict_table(estimator, rebuild_like(X, sets, numbers, collection))
 
 
 def log_odds(table: np.ndarray, columns: np.ndarray, are_labels: bool) -> np.ndarray:
@@ -186,10 +216,12 @@ class Outputs(NamedTuple):
 
 def read_outputs(estimator: Any, X: Any) -> Outputs:
     """What the columns of the predictions are, from the prediction for the first element of a set of X."""
-    sets, first = read_sets(X), np.zeros(1, dtype=np.int64)
+    several = collection_names(X)
+    collection = several[0] if several else None
+    sets, first = read_sets(X, collection), np.zeros(1, dtype=np.int64)
     number = first + int(sets.sizes.argmax())
     size = np.minimum(sets.sizes[number], 1)
-    small = rebuild_like(X, regroup(sets, sets.offsets[number][: size[0]], size, number), number)
+    small = rebuild_like(X, regroup(sets, sets.offsets[number][: size[0]], size, number), number, collection)
     with ignore_far_sets():
         n_columns = predict_table(estimator, small).shape[1]
         are_classes = is_classifier(estimator) and np.ndim(estimator.predict(small)) == 1

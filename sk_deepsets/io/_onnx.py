@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from sk_deepsets.estimators import DeepSetsBase
+from sk_deepsets.estimators import CollectionsReader, DeepSetsBase
 from sk_deepsets.io._steps import Columns, Input, Steps, names_of
 from sk_deepsets.nn import Standardize, pack, unpack
 from sk_deepsets.training import atomic_write, plain_torch
@@ -39,7 +39,9 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
     True where there is an element, and where the sets have a context, ``context (n_sets, n_context_features)`` in
     float64. Its output is ``probabilities`` of a classifier or ``values`` of a regressor, in float64, as
     ``predict_proba`` and ``predict`` give them: for each set; or for each element, ``(n_sets, set_size, ...)`` with 0
-    under the mask. ``n_sets`` and ``set_size`` may be any numbers; what is under the mask never matters.
+    under the mask. ``n_sets`` and ``set_size`` may be any numbers; what is under the mask never matters. Of several
+    collections, ``orders`` and ``orders_mask``, ``visits`` and ``visits_mask``, … take the place of ``x`` and ``mask``,
+    in the order of their names.
 
     Parameters
     ----------
@@ -71,8 +73,8 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
     -----
     A category is given as its place in the list of categories, counted from 1; any other number stands for a category
     that ``fit`` has not seen. The metadata of the file have, in JSON under the name ``sk_deepsets``, the ``columns`` of
-    ``x`` and those of ``context`` in their order, each with its name and its categories or null, and the ``classes`` of
-    a classifier. What an estimator checks before it predicts,
+    ``x`` (of several collections, in ``collections`` those of each) and those of ``context`` in their order, each with
+    its name and its categories or null, and the ``classes`` of a classifier. What an estimator checks before it predicts,
     such as names, missing values and sizes, the program does not.
 
     Examples
@@ -124,21 +126,19 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
         raise ImportError(f"to_onnx needs torch {FIRST_TORCH} or later, not {torch.__version__}.")
 
     given = inputs_of(estimator, Steps(steps))
-    served = Served(copy.deepcopy(module).cpu(), estimator._fitted, given, DTYPES[dtype]).eval()
+    several = isinstance(estimator._fitted.reader, CollectionsReader)
+    make = ServedCollections if several else Served
+    served = make(copy.deepcopy(module).cpu(), estimator._fitted, given, DTYPES[dtype]).eval()
     if dtype == "float32":
         check_offsets(module, given)
-    n_sets, set_size = torch.export.Dim("n_sets"), torch.export.Dim("set_size")
-    x = torch.zeros(3, 4, len(given["x"].described), dtype=DTYPES[dtype])
-    mask = torch.ones(3, 4, dtype=torch.bool if dtype == "float64" else torch.float32)
-    inputs = {"x": (x, {0: n_sets, 1: set_size}), "mask": (mask, {0: n_sets, 1: set_size})}
-    if "context" in given:
-        inputs["context"] = torch.zeros(3, len(given["context"].described), dtype=DTYPES[dtype]), {0: n_sets}
+    inputs = example_inputs(given, several, DTYPES[dtype])
+    shapes = tuple(shape for _, shape in inputs.values())
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             served,
             tuple(example for example, _ in inputs.values()),
             dynamo=True,
-            dynamic_shapes=tuple(shape for _, shape in inputs.values()),
+            dynamic_shapes=(shapes,) if several else shapes,
             input_names=list(inputs),
             output_names=["probabilities" if hasattr(estimator, "classes_") else "values"],
             verbose=False,
@@ -147,6 +147,22 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
     program.model.metadata_props["sk_deepsets"] = json.dumps(description(estimator, steps), default=str)
     with atomic_write(Path(path)) as part:
         program.save(part)
+
+
+def example_inputs(
+    given: dict[str, Input], several: bool, dtype: torch.dtype
+) -> dict[str, tuple[Tensor, dict[int, Any]]]:
+    """For each input of the program an example, and which of its dimensions may have any size."""
+    n_sets, found = torch.export.Dim("n_sets"), {}
+    for name, each in given.items():
+        if name == "context":
+            found[name] = torch.zeros(3, len(each.described), dtype=dtype), {0: n_sets}
+            continue
+        shape = {0: n_sets, 1: torch.export.Dim(f"size_{len(found) // 2}" if several else "set_size")}
+        found[name] = torch.zeros(3, 4, len(each.described), dtype=dtype), shape
+        mask = torch.ones(3, 4, dtype=torch.bool if dtype == torch.float64 else torch.float32)
+        found[f"{name}_mask" if several else "mask"] = mask, shape
+    return found
 
 
 class Served(nn.Module):
@@ -167,7 +183,8 @@ class Served(nn.Module):
         super().__init__()
         target, encoder = fitted.target, fitted.reader.encoder
         self.core, self.decoder, self.dtype = core, target.decoder, dtype
-        self.steps = nn.ModuleDict({name: each.layer() for name, each in inputs.items()})
+        # a list: a module dict takes no name such as "items"
+        self.steps = nn.ModuleList(each.layer() for each in inputs.values())
         self.per_element = target.per_element
         self.is_flat = target.classes is None and target.is_flat
         self.n_categories, self.n_context_categories = encoder.n_categories, encoder.n_context_categories
@@ -176,14 +193,39 @@ class Served(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
         """Answers for each set, or for each element of a set with 0 under the mask."""
-        x = with_known_codes(self.steps["x"](x), self.n_categories)
+        x = with_known_codes(self.steps[0](x), self.n_categories)
         given = {}
         if context is not None:
-            given["context"] = with_known_codes(self.steps["context"](context), self.n_context_categories)
+            given["context"] = with_known_codes(self.steps[1](context), self.n_context_categories)
         packed = pack(x, mask)
         answers = self.decoder(self.core(packed, **given).to(self.dtype), packed)
         if self.per_element:
             answers = unpack(answers, x, mask)
+        return answers[..., 0] if self.is_flat else answers
+
+
+class ServedCollections(Served):
+    """The same for several collections, each with an array and a mask, which come before the context, if there is one."""
+
+    def __init__(self, core: nn.Module, fitted: Any, inputs: dict[str, Input], dtype: torch.dtype) -> None:
+        super().__init__(core, fitted, inputs, dtype)
+        self.encoder = fitted.reader.encoder
+
+    def forward(self, *inputs: Tensor) -> Tensor:  # type: ignore[override]
+        """Answers for each row."""
+        tables, masks = [], []
+        widths = self.encoder.widths
+        for number, (name, width) in enumerate(widths.items()):
+            x = with_known_codes(self.steps[number](inputs[2 * number]), self.encoder.encoders[name].n_categories)
+            ones = torch.ones_like(x[..., :1])
+            zeros = [torch.zeros_like(ones)] * (max(widths.values()) - width)
+            tables.append(torch.cat([x, *zeros, number * ones], dim=-1))
+            masks.append(inputs[2 * number + 1].bool())
+        given = {}
+        if len(inputs) > 2 * len(widths):
+            given["context"] = with_known_codes(self.steps[-1](inputs[-1]), self.n_context_categories)
+        packed = pack(torch.cat(tables, dim=1), torch.cat(masks, dim=1))
+        answers = self.decoder(self.core(packed, **given).to(self.dtype), packed)
         return answers[..., 0] if self.is_flat else answers
 
 
@@ -218,7 +260,10 @@ def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:
 
 def inputs_of(estimator: Any, steps: Steps) -> dict[str, Input]:
     """The inputs ``x`` and ``context`` of a program: of an estimator, and of the steps before it."""
-    encoder = estimator._fitted.reader.encoder
+    reader = estimator._fitted.reader
+    if isinstance(reader, CollectionsReader):
+        return inputs_of_collections(reader, steps)
+    encoder = reader.encoder
     n_elements, n_context = estimator.n_features_in_, encoder.n_context_features
     elements, names = steps.elements, steps.element_names
     if elements is None:
@@ -230,6 +275,25 @@ def inputs_of(estimator: Any, steps: Steps) -> dict[str, Input]:
         if steps.table is not None:
             context, names = around_sets(estimator, steps, known)
         found["context"] = Input.arrange(context, names, encoder._context, n_context)
+    return found
+
+
+def inputs_of_collections(reader: CollectionsReader, steps: Steps) -> dict[str, Input]:
+    """The inputs of a program for several collections, by their names, and ``context``."""
+    if steps.elements is not None or steps.table is not None:
+        raise TypeError(
+            "to_onnx exports an estimator of several collections alone: to_onnx(pipeline[-1], path), and transform the "
+            "table by the other steps."
+        )
+    found = {}
+    for name, each in reader.readers.items():
+        n_columns = each.padder.n_features_in_
+        found[name] = Input.arrange(Columns.same(n_columns), names_of(each.padder), each.encoder._elements, n_columns)
+    first = next(iter(reader.readers.values())).encoder
+    if first.n_context_features is not None:
+        names = (first._context and first._context.names) or list(range(first.n_context_features))
+        columns = Columns.same(first.n_context_features)
+        found["context"] = Input.arrange(columns, names, first._context, first.n_context_features)
     return found
 
 
@@ -248,7 +312,9 @@ def around_sets(estimator: Any, steps: Steps, known: list[Any]) -> tuple[Columns
 def description(estimator: Any, steps: Sequence[Any] = ()) -> dict[str, Any]:
     """The columns of the inputs, in their order, and the classes of the output."""
     inputs = inputs_of(estimator, Steps(steps))
-    found: dict[str, Any] = {"columns": inputs["x"].described}
+    tables = {name: each.described for name, each in inputs.items() if name != "context"}
+    several = isinstance(estimator._fitted.reader, CollectionsReader)
+    found: dict[str, Any] = {"collections": tables} if several else {"columns": tables["x"]}
     if "context" in inputs:
         found["context"] = inputs["context"].described
     if hasattr(estimator, "classes_"):

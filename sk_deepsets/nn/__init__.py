@@ -5,7 +5,7 @@ True or 1 where there is an element. Phi runs on real elements only, however muc
 """
 
 from sk_deepsets.nn._attention import InducedAttention
-from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections
+from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections, split_collections
 from sk_deepsets.nn._collections_ensemble import CollectionsEnsemble, CollectionsStack
 from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._deep_sets import DeepSets
@@ -121,5 +121,6 @@ __all__ = [
     "row_losses",
     "set_losses",
     "softmax_over_sets",
+    "split_collections",
     "unpack",
 ]

@@ -42,7 +42,7 @@ def split_collections(packed: PackedSets, n_collections: int) -> list[Part]:
     for number in range(n_collections):
         rows = (numbers == number).nonzero().squeeze(1)
         segments = packed.segments.index_select(0, rows)
-        sizes = torch.zeros_like(packed.sizes).index_add(0, segments, torch.ones_like(segments))
+        sizes = packed.sum((numbers == number).unsqueeze(1).long()).squeeze(1)
         parts.append(Part(rows, PackedSets(packed.elements.index_select(0, rows), segments, sizes)))
     return parts
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, clone
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sk_deepsets.preprocessing._features import SetTransformer, are_columns, as_labelled, check_features
-from sk_deepsets.sets import RaggedSets, check_sets
+from sk_deepsets.preprocessing._features import SetTransformer, are_columns, as_labelled, check_features, columns_of
+from sk_deepsets.sets import RaggedSets, SetCollections, check_collections, check_sets
 
 STATISTICS = ("size", "sum", "mean", "std", "min", "max", "median")
 # A column of which a set has NaN only has no sum; the spread is that of the population.
@@ -61,6 +61,9 @@ class SetAggregator(SetTransformer):
 
     _parameter_constraints = {"statistics": [tuple, list]}  # noqa: RUF012 - scikit-learn's name and form
 
+    _collections: dict[str, SetAggregator] | None = None
+    """Of several collections the aggregator of each"""
+
     def __init__(self, statistics: Sequence[Any] = ("size", "mean", "std", "min", "max")) -> None:
         self.statistics = statistics
 
@@ -79,7 +82,11 @@ class SetAggregator(SetTransformer):
         self : SetAggregator
         """
         self._suffixes()
-        sets = check_sets(X, ensure_all_finite=False)
+        given = check_collections(X, ensure_all_finite=False)
+        self._collections = None
+        if isinstance(given, SetCollections):
+            return self._fit_collections(given, columns_of(X))
+        sets = given
         self._learn_features(X, sets)
         self._context_names = list(_context_of(sets))
         twice = set(self._statistic_names()) & set(self._context_names)
@@ -100,9 +107,12 @@ class SetAggregator(SetTransformer):
         ndarray of shape (n_sets, n_statistics), float64, or DataFrame
             For each statistic, one column per feature; one column for "size". If the sets have a context, a
             DataFrame with the statistics, the unchanged context (``context0``, ``context1``, ... if it is an
-            array) and the index of the sets.
+            array) and the index of the sets. Of several collections, a DataFrame with the statistics of each, such as
+            ``orders__amount__mean`` and ``orders__size``, and the context.
         """
         check_is_fitted(self)
+        if self._collections is not None:
+            return self._transform_collections(X)
         sets = check_sets(X, ensure_all_finite=False, ensure_min_elements=0)
         sets = check_features(self, sets, reset=False)
         context, names = _context_of(sets), self._context_names
@@ -122,7 +132,35 @@ class SetAggregator(SetTransformer):
         check_is_fitted(self)
         return np.array([*self._statistic_names(input_features), *self._context_names], dtype=object)
 
+    def _fit_collections(self, given: SetCollections, columns: list[Any] | None) -> SetAggregator:
+        """An aggregator for each collection; the columns of the context are unchanged."""
+        found = {name: clone(self).fit(sets) for name, sets in given.collections.items()}
+        self.n_features_in_ = given.n_features
+        self.feature_names_in_ = np.array(given.feature_names, dtype=object)
+        self._columns = columns
+        self._context_names = [] if given.context is None else list(given.context)
+        self._collections = found
+        return self
+
+    def _transform_collections(self, X: Any) -> pd.DataFrame:
+        """The statistics of each collection, and the context."""
+        given = check_collections(X, ensure_all_finite=False, ensure_min_elements=0)
+        assert self._collections is not None
+        found = [*given.collections] if isinstance(given, SetCollections) else "one alone"
+        if not isinstance(given, SetCollections) or found != [*self._collections]:
+            raise ValueError(f"X has the collections {found}; in fit it had {[*self._collections]}.")
+        context = pd.DataFrame(index=pd.RangeIndex(len(given))) if given.context is None else given.context
+        if sorted(map(str, context)) != sorted(map(str, self._context_names)):
+            raise ValueError(f"The context has the columns {list(context)}; in fit it had {self._context_names}.")
+        rows = [self._collections[name].transform(sets) for name, sets in given.collections.items()]
+        table = pd.DataFrame(np.hstack([np.asarray(part) for part in rows]), columns=self._statistic_names())
+        table = table.set_axis(context.index if given.index is None else given.index)
+        return pd.concat([table, context[self._context_names].set_axis(table.index)], axis=1)
+
     def _statistic_names(self, input_features: Any = None) -> list[str]:
+        if self._collections is not None:
+            pairs = ((name, each._statistic_names()) for name, each in self._collections.items())
+            return [f"{name}__{statistic}" for name, names in pairs for statistic in names]
         names = _check_feature_names_in(self, None if are_columns(input_features, self._columns) else input_features)
         columns = ([s] if s == "size" else [f"{name}__{s}" for name in names] for s in self._suffixes())
         return list(chain.from_iterable(columns))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from sk_deepsets.preprocessing._set_encoder import NumberColumns, SetEncoder
-from sk_deepsets.sets import RaggedSets, join_collections, split_collections
+from sk_deepsets.sets import RaggedSets, collection_rows, join_collections, split_collections
 
 
 class CollectionsEncoder:
@@ -33,6 +35,16 @@ class CollectionsEncoder:
         return self._first.n_context_features
 
     @property
+    def n_columns(self) -> int:
+        """See :class:`SetEncoder`; the widest collection, and its number."""
+        return max(self.widths.values()) + 1
+
+    @property
+    def n_categories(self) -> list[int]:
+        """None in the last columns of what ``join`` gives, where those of each collection are not."""
+        return []
+
+    @property
     def n_context_categories(self) -> list[int]:
         """See :class:`SetEncoder`."""
         return self._first.n_context_categories
@@ -45,6 +57,15 @@ class CollectionsEncoder:
     def split(self, joined: RaggedSets) -> dict[str, RaggedSets]:
         """The collections of what ``join`` gave, without context."""
         return dict(zip(self.widths, split_collections(joined, [*self.widths.values()]), strict=True))
+
+    def split_elements(self, values: np.ndarray, joined: RaggedSets) -> dict[str, list[np.ndarray]]:
+        """Values of all elements as one array per set, by collection."""
+        found, segments = {}, joined.segments
+        for number, name in enumerate(self.widths):
+            rows = collection_rows(joined, number)
+            ends = np.cumsum(np.bincount(segments[rows], minlength=len(joined)))
+            found[name] = np.split(values[rows], ends[:-1])
+        return found
 
     def number_columns(self, joined: RaggedSets) -> dict[str, NumberColumns]:
         """See :class:`SetEncoder`; by collection."""

@@ -38,6 +38,8 @@ class SetEncoder:
 
     Attributes
     ----------
+    n_columns : int
+        Of the elements.
     n_context_features : int or None
     n_categories, n_context_categories : list of int
         How many categories each column of codes has; these columns stand last.
@@ -56,6 +58,7 @@ class SetEncoder:
         self._context = None if context is None else ColumnEncoder("Context").fit(context)
         names = list(range(sets.n_features) if sets.feature_names is None else sets.feature_names)
         self._names = names if self._elements is None else [names[place] for place in self._elements.numbers]
+        self.n_columns = sets.n_features
         self.n_context_features = None if context is None else context.shape[1]
         self.n_categories = [] if self._elements is None else self._elements.n_categories
         self.n_context_categories = [] if self._context is None else self._context.n_categories
@@ -68,6 +71,10 @@ class SetEncoder:
         """
         names = self._names[: sets.n_features - len(self.n_categories)]
         return {"element": NumberColumns(names, sets.elements, sets.sizes)} | self.context_columns(sets)
+
+    def split_elements(self, values: np.ndarray, sets: RaggedSets) -> list[np.ndarray]:
+        """Values of the elements of encoded sets as one array per set."""
+        return np.split(values, sets.offsets[1:-1])
 
     def context_columns(self, sets: RaggedSets) -> dict[str, NumberColumns]:
         """Those of the context alone."""

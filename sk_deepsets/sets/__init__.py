@@ -5,9 +5,12 @@ from sk_deepsets.sets._arrow import from_arrow, is_arrow, is_table
 from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._collections import (
     SetCollections,
+    as_table,
     check_collections,
+    collection_names,
     collection_rows,
     join_collections,
+    put_collection,
     split_collections,
 )
 from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
@@ -40,11 +43,13 @@ __all__ = [
     "SetsAccessor",
     "as_floats",
     "as_ndarray",
+    "as_table",
     "check_collections",
     "check_labels",
     "check_no_times",
     "check_sets",
     "check_unmasked",
+    "collection_names",
     "collection_rows",
     "columns_with_sets",
     "converted",
@@ -60,6 +65,7 @@ __all__ = [
     "join_values",
     "labels_of",
     "pieces",
+    "put_collection",
     "put_sets",
     "split_collections",
 ]

@@ -14,6 +14,7 @@ from sk_deepsets.sets._check import check_sets
 from sk_deepsets.sets._labels import counts_rows
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import offsets_of
+from sk_deepsets.sets._set_array import SetArray
 from sk_deepsets.sets._set_column import find_collections, read_table
 
 
@@ -70,7 +71,7 @@ def check_collections(X: Any, ensure_min_elements: int = 1, **options: Any) -> R
     -------
     RaggedSets, or SetCollections where there are several
     """
-    table = _as_table(X)
+    table = as_table(X)
     places = [] if table is None else find_collections(table)
     if not places:
         return check_sets(X, ensure_min_elements=ensure_min_elements, **options)
@@ -91,7 +92,23 @@ def check_collections(X: Any, ensure_min_elements: int = 1, **options: Any) -> R
     return SetCollections(collections, context, table.index if has_labels else None)
 
 
-def _as_table(X: Any) -> pd.DataFrame | None:
+def collection_names(X: Any) -> list[str]:
+    """The names of the collections of X, in their order; none if there is only one, which needs no name."""
+    table = as_table(X)
+    return [] if table is None else sorted(str(table.columns[place]) for place in find_collections(table))
+
+
+def put_collection(X: Any, name: str, sets: RaggedSets, numbers: np.ndarray) -> Any:
+    """The rows of X with these numbers, in which the sets of one collection are replaced."""
+    table = as_table(X)
+    assert table is not None
+    table = pd.DataFrame(table).iloc[numbers].copy(deep=False)
+    table.isetitem([str(other) for other in table.columns].index(name), SetArray(sets))
+    return table.to_numpy(dtype=object) if isinstance(X, np.ndarray) else table
+
+
+def as_table(X: Any) -> pd.DataFrame | None:
+    """X as a DataFrame, if it is a table, or what a ``ColumnTransformer`` makes of one."""
     if is_table(type(X)):
         return read_table(X)
     if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype == object:  # as a ColumnTransformer makes it

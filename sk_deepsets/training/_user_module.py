@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn import Ensemble, Inputs, Model, PackedSets, Stack, WeightCounts, pad
+from sk_deepsets.nn import Ensemble, Inputs, Model, PackedSets, Stack, WeightCounts, pad, split_collections
 from sk_deepsets.training._runtime import as_global_generator
 
 
@@ -27,6 +27,9 @@ class PaddedModule(Model):
         What elements and context go through first.
     options : dict, optional
         Further arguments of ``module``: the parameters ``module__...`` of the estimator.
+    collections : dict of str to int, optional
+        Of several collections, how many columns of the table of all each has. Then ``input_dim`` and ``input_layer``
+        are those of each, and ``forward`` is called with keywords: ``orders=x, orders_mask=mask``.
     """
 
     pooling = None
@@ -35,15 +38,17 @@ class PaddedModule(Model):
     def __init__(
         self,
         module: Callable[..., nn.Module],
-        input_dim: int,
+        input_dim: int | dict[str, int],
         output_dim: int,
         context_dim: int | None = None,
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
         options: dict[str, Any] | None = None,
+        collections: dict[str, int] | None = None,
     ) -> None:
         super().__init__()
-        self.dims = {"input_dim": input_dim, "output_dim": output_dim}
+        self.collections = collections
+        self.dims: dict[str, Any] = {"input_dim": input_dim, "output_dim": output_dim}
         if context_dim is not None:
             self.dims["context_dim"] = context_dim
         self.options = options or {}
@@ -94,18 +99,32 @@ class PaddedModule(Model):
         return output.to(torch.get_default_dtype())  # of a module in half or double precision
 
     def _padded(self, function: Any, packed: PackedSets, context: Tensor | None) -> Tensor:
-        if self.input_layer is not None:
-            packed = packed._replace(elements=self.input_layer(packed.elements))
-        x, mask = pad(packed)  # (b, m, d), (b, m)
-        if context is None:
-            call = partial(function, x, mask)
-        else:  # by keyword: DeepSetsConditional takes the context first
-            context = context if self.context_layer is None else self.context_layer(context)
-            call = partial(function, x, mask=mask, context=context)
+        if context is not None and self.context_layer is not None:
+            context = self.context_layer(context)
+        more = {} if context is None else {"context": context}
+        if self.collections is None:
+            if self.input_layer is not None:
+                packed = packed._replace(elements=self.input_layer(packed.elements))
+            x, mask = pad(packed)  # (b, m, d), (b, m)
+            # by keyword: DeepSetsConditional takes the context first
+            call = partial(function, x, mask=mask, **more) if more else partial(function, x, mask)
+        else:
+            call = partial(function, **self._padded_collections(packed), **more)
         if not self.training:
             return call()
         with as_global_generator():  # where its dropout draws from
             return call()
+
+    def _padded_collections(self, packed: PackedSets) -> dict[str, Tensor]:
+        """The array and the mask of each collection, by its name."""
+        assert self.collections is not None
+        layers: Any = self.input_layer
+        found = {}
+        pairs = zip(self.collections.items(), split_collections(packed, len(self.collections)), strict=True)
+        for number, ((name, width), part) in enumerate(pairs):
+            elements = layers[number](part.packed.elements[:, :width])
+            found[name], found[f"{name}_mask"] = pad(part.packed._replace(elements=elements))
+        return found
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`; all of them may meet every element."""
@@ -113,8 +132,8 @@ class PaddedModule(Model):
 
     def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
-        assert self.input_layer is not None
-        return [self.input_layer.mean]  # type: ignore[list-item]  # a module's attributes may be anything
+        layers: Any = [self.input_layer] if self.collections is None else self.input_layer
+        return [layer.mean for layer in layers]
 
 
 def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], options: dict[str, Any]) -> None:
