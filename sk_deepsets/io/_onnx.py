@@ -74,8 +74,8 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
     A category is given as its place in the list of categories, counted from 1; any other number stands for a category
     that ``fit`` has not seen. The metadata of the file have, in JSON under the name ``sk_deepsets``, the ``columns`` of
     ``x`` (of several collections, in ``collections`` those of each) and those of ``context`` in their order, each with
-    its name and its categories or null, and the ``classes`` of a classifier. What an estimator checks before it predicts,
-    such as names, missing values and sizes, the program does not.
+    its name and its categories or null, and the ``classes`` of a classifier. What an estimator checks before it
+    predicts, such as names, missing values and sizes, the program does not.
 
     Examples
     --------
@@ -205,7 +205,7 @@ class Served(nn.Module):
 
 
 class ServedCollections(Served):
-    """The same for several collections, each with an array and a mask, which come before the context, if there is one."""
+    """The same for several collections: an array and a mask of each come before the context, if there is one."""
 
     def __init__(self, core: nn.Module, fitted: Any, inputs: dict[str, Input], dtype: torch.dtype) -> None:
         super().__init__(core, fitted, inputs, dtype)
@@ -291,7 +291,7 @@ def inputs_of_collections(reader: CollectionsReader, steps: Steps) -> dict[str, 
         found[name] = Input.arrange(Columns.same(n_columns), names_of(each.padder), each.encoder._elements, n_columns)
     first = next(iter(reader.readers.values())).encoder
     if first.n_context_features is not None:
-        names = (first._context and first._context.names) or list(range(first.n_context_features))
+        names: list[Any] = (first._context and first._context.names) or list(range(first.n_context_features))
         columns = Columns.same(first.n_context_features)
         found["context"] = Input.arrange(columns, names, first._context, first.n_context_features)
     return found

@@ -72,15 +72,18 @@ class CollectionColumns(nn.Module):
 
     def forward(self, table: Tensor) -> Tensor:
         """Scale a table (n, d) of all collections: (n, width)."""
-        numbers, scaled, rows = table[:, -1], [], []
+        found = None
         for number, columns in enumerate(self.columns):
-            own = (numbers == number).nonzero().squeeze(1)
-            part = table.index_select(0, own)
+            rows = (table[:, -1] == number).nonzero().squeeze(1)
+            part = table.index_select(0, rows)
             values = columns(torch.cat([part[:, : columns.n_numbers], _codes(part, columns)], dim=1))
-            last = part[:, -1:].to(values.dtype)
-            scaled.append(torch.cat([values, values.new_zeros(len(own), self.width - 1 - columns.width), last], dim=1))
-            rows.append(own)
-        return in_order(scaled, rows)
+            zeros = values.new_zeros(values.shape[0], self.width - 1 - columns.width)
+            values = torch.cat([values, zeros, part[:, -1:].to(values.dtype)], dim=1)
+            # not one table after another, whose joint length an exported program cannot bound
+            found = values.new_zeros(table.shape[0], self.width) if found is None else found
+            found = found.index_copy(0, rows, values)
+        assert found is not None
+        return found
 
 
 def _codes(table: Tensor, columns: Columns) -> Tensor:
