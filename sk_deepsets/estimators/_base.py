@@ -325,7 +325,7 @@ class DeepSetsBase(BaseEstimator):
     def _sk_visual_block_(self):
         has_context, fitted = self.n_context_features_ is not None, self._fitted
         n_outputs = fitted.target.output_dim
-        return architecture(fitted.net.module_, fitted.parameters, self.n_features_in_, n_outputs, has_context)
+        return architecture(fitted.net.module_, fitted.parameters, fitted.reader.widths, n_outputs, has_context)
 
     def __sklearn_tags__(self):
         """Sets are no two-dimensional arrays."""

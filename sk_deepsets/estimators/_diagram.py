@@ -19,8 +19,9 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     model : Model
     parameters : dict
         Those of the estimator that the model was made with.
-    n_features, n_outputs : int
-        Of an element, and of the model.
+    n_features : int, or dict of str to int
+        Of an element; of several collections, of each.
+    n_outputs : int
     has_context : bool
     """
     counts = model.weight_counts()
@@ -49,10 +50,13 @@ def _set_model(model, parameters, inputs, n_outputs, has_context):
     seen = SEEN[parameters["encoder"]]
     statistics = " and, of some members, statistics of the set" if model.reads_statistics else ""
     pools = " or ".join(", ".join(names) for names in model.pool_names)
-    phi = _arrows([*inputs, *parameters["phi_hidden_dims"]])
+    n_features, *projected = inputs
+    widths = {"": n_features} if isinstance(n_features, int) else n_features
+    phi = [f"{name} {_arrows([n, *projected, *parameters['phi_hidden_dims']])}".strip() for name, n in widths.items()]
     rho = _arrows([pooled, *parameters["rho_hidden_dims"], n_outputs])
+    own = "" if len(phi) == 1 else "; each collection has its own"
     return [
-        ("phi", phi, counts.phi, f"what {seen} goes through{context}"),
+        ("phi", ", ".join(phi), counts.phi, f"what {seen} goes through{context}{own}"),
         ("pool", f"{pools} → {pooled}", counts.pool, "one vector for each set"),
         ("rho", rho, counts.rho, f"takes what is pooled{statistics}"),
     ]

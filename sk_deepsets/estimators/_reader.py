@@ -38,6 +38,11 @@ class SetReader:
             features["feature_names_in_"] = self.padder.feature_names_in_
         return features
 
+    @property
+    def widths(self) -> int:
+        """Number of features of an element."""
+        return self.padder.n_features_in_
+
     def read(self, X, estimator) -> RaggedSets:
         """Sets of any form, like those of ``fit``, as numbers."""
         sets = check_sets(X, dtype=None, ensure_min_elements=0, missing_sets=estimator.missing_sets)
@@ -94,6 +99,11 @@ class CollectionsReader:
     def padder(self) -> dict[str, SetPadder]:
         """Those of the collections."""
         return {name: reader.padder for name, reader in self.readers.items()}
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Numbers of features, by collection."""
+        return {name: reader.widths for name, reader in self.readers.items()}
 
     def read(self, X, estimator) -> RaggedSets:
         """See :class:`SetReader`; collections are matched by their names."""
