@@ -43,7 +43,8 @@ def split_collections(packed: PackedSets, n_collections: int) -> list[Part]:
         rows = (numbers == number).nonzero().squeeze(1)
         segments = packed.segments.index_select(0, rows)
         sizes = packed.sum((numbers == number).unsqueeze(1).long()).squeeze(1)
-        parts.append(Part(rows, PackedSets(packed.elements.index_select(0, rows), segments, sizes)))
+        weight = None if packed.weight is None else packed.weight.index_select(0, rows)
+        parts.append(Part(rows, PackedSets(packed.elements.index_select(0, rows), segments, sizes, weight)))
     return parts
 
 
