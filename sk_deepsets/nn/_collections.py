@@ -105,12 +105,12 @@ class CollectionStatistics(nn.Module):
 
     def forward(self, packed: PackedSets) -> Tensor:
         """See :class:`Statistics`."""
-        return torch.cat(self._of_each(split_collections(packed, len(self.statistics))), dim=1)
+        return torch.cat(self._compute(split_collections(packed, len(self.statistics))), dim=1)
 
     def leave_one_out(self, packed: PackedSets, size: int) -> Iterator[Tensor]:
         """See :class:`Statistics`; the elements of the first collection come first."""
         parts = split_collections(packed, len(self.statistics))
-        whole = self._of_each(parts)
+        whole = self._compute(parts)
         for number, part in enumerate(parts):
             first = 0
             for own in self.statistics[number].leave_one_out(part.packed, size):
@@ -119,7 +119,7 @@ class CollectionStatistics(nn.Module):
                 found = [values.index_select(0, segments) for values in whole]
                 yield torch.cat([*found[:number], own, *found[number + 1 :]], dim=1)
 
-    def _of_each(self, parts: Sequence[Part]) -> list[Tensor]:
+    def _compute(self, parts: Sequence[Part]) -> list[Tensor]:
         return [statistics(part.packed) for statistics, part in zip(self.statistics, parts, strict=True)]
 
 
