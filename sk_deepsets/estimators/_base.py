@@ -91,7 +91,8 @@ class DeepSetsBase(BaseEstimator):
         Parameters
         ----------
         X : sets
-            Any form that :func:`check_sets` takes.
+            Any form that :func:`check_sets` takes; of the estimators with one prediction per set also a table with
+            several columns of sets, each a collection with a phi and a pool of its own.
         y : array-like of shape (n_sets,), (n_sets, n_labels) or (n_sets, n_outputs)
             Targets: one class or number per set; for a classifier with several labels, a column of zeros and ones for
             each label; for a regressor with several outputs, a column for each output; for survival, a structured array

@@ -74,7 +74,7 @@ class SetAggregator(SetTransformer):
         Parameters
         ----------
         X : sets
-            Any form that :func:`check_sets` takes, with numbers and booleans.
+            Any form that :func:`check_sets` takes, with numbers and booleans; or a table with several columns of sets.
         y : ignored
 
         Returns
