@@ -35,6 +35,7 @@ from skorch.callbacks import EpochScoring
 import sk_deepsets.io
 from sk_deepsets import DeepSetsClassifier, DeepSetsRegressor, ElementTransformer, SetAggregator, SetPadder, check_sets
 from sk_deepsets.io import load, save
+from sk_deepsets.io._save import FORMAT
 from tests.models import CASES, CLASS, FRAME, OF_FRAME, PACK, SETS, SINGLE, VALUE, MeanNet, answers
 
 
@@ -308,9 +309,9 @@ def test_other_versions_are_told(fitted, tmp_path, monkeypatch):
     _, model = fitted("single-mean")
     path = tmp_path / "model.safetensors"
     with monkeypatch.context() as patch:
-        patch.setattr("sk_deepsets.io._save.FORMAT", 4)
+        patch.setattr("sk_deepsets.io._save.FORMAT", FORMAT + 1)
         save(model, path)
-    with pytest.raises(ValueError, match=r"has format 4 \(it was written with .*'torch'.* reads format 3"):
+    with pytest.raises(ValueError, match=rf"has format {FORMAT + 1} \(it was .*'torch'.* reads format {FORMAT}"):
         load(path)
     monkeypatch.setattr(model, "phi_hidden_dims", (8,))
     monkeypatch.setattr(type(model), "get_params", lambda self, deep: {"of_the_future": 1})
