@@ -98,7 +98,7 @@ def test_word_counts_are_learned_and_one_net_sees_them_as_they_are(classifier):
     assert classifier.oof_score_ > 0.9
     test, y = documents(40, seed=5)
     assert log_loss(y, classifier.predict_proba(test)) < 0.3
-    assert classifier.net_.module_.mean_element().shape == (WORDS,)
+    assert classifier.net_.module_.mean_elements()[0].shape == (WORDS,)
     one = DeepSetsClassifier(n_members=1, max_epochs=1, random_state=0).fit(SETS, Y)
     assert one.net_.module_.input_layer.mean.shape == (WORDS,)
 
@@ -152,7 +152,7 @@ def test_elements_are_seen_beside_the_others_of_their_set():
     sets = [np.c_[one, code] for one, code in zip(SETS, codes, strict=True)]
     reg = DeepSetsElementRegressor(**options, categorical_features=[WORDS]).fit(sets, y)
     assert reg.oof_score_ > 0.5
-    assert reg.net_.module_.mean_element().shape == (WORDS,)
+    assert reg.net_.module_.mean_elements()[0].shape == (WORDS,)
 
 
 def test_a_fit_repeats_to_the_last_bit(classifier):
