@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sk_deepsets.nn import LINKS, LossOfSets, PackedSets, set_losses
+from sk_deepsets.nn import LINKS, LossOfSets, PackedSets, row_losses, set_losses
 from sk_deepsets.training._dataset import SetDataset
 
 MOST_ROUNDS, MOST_EVALUATED = 30, 20_000
@@ -29,6 +29,24 @@ class _Part(NamedTuple):
     """The sets, where the loss is of these"""
 
 
+def _every(step: int, targets: Tensor, weights: Tensor | None, sizes: Tensor) -> _Part:
+    """Some of the sets, with all their elements."""
+    segments = torch.repeat_interleave(sizes)
+    rows = torch.nonzero(segments % step == 0)[:, 0]
+    packed = PackedSets(targets.new_empty(len(rows), 0), segments[rows] // step, sizes[::step])
+    return _Part(rows, targets[rows], None if weights is None else weights[::step], packed)
+
+
+def _some_rows(targets: Tensor, weights: Tensor | None) -> _Part:
+    """Rows with a weight, which are enough to compare candidates by; of very many, a part."""
+    if weights is None:
+        rows = torch.arange(len(targets))
+    else:
+        rows = torch.nonzero(weights if weights.dim() == 1 else weights.sum(dim=1))[:, 0]
+    rows = rows[:: max(1, len(rows) // MOST_EVALUATED)]
+    return _Part(rows, targets[rows], None if weights is None else weights[rows], None)
+
+
 class EvaluationLoss:
     """The loss of outputs for the evaluated sets, or for their elements.
 
@@ -42,23 +60,17 @@ class EvaluationLoss:
 
     def __init__(self, criterion: nn.Module, evaluated: SetDataset, robust: bool) -> None:
         self.criterion, self.robust = copy.deepcopy(criterion).eval(), robust
-        self._all = self._every(1, evaluated)
-        # of very many, a part is enough to compare candidates
-        step = max(1, len(self._all.targets) // MOST_EVALUATED)
-        self._some = self._all if step == 1 else self._every(step, evaluated)
-
-    def _every(self, step: int, evaluated: SetDataset) -> _Part:
         targets, weights = evaluated.y, evaluated.weights()
         assert targets is not None
         targets, weights = targets.cpu(), None if weights is None else weights.double().cpu()
-        rows: Tensor | slice = slice(None, None, step)
-        packed = None
         if isinstance(self.criterion, LossOfSets):
-            sizes = evaluated.sizes
-            segments = torch.repeat_interleave(sizes)
-            rows = torch.nonzero(segments % step == 0)[:, 0]
-            packed = PackedSets(targets.new_empty(len(rows), 0), segments[rows] // step, sizes[::step])
-        return _Part(rows, targets[rows], None if weights is None else weights[::step], packed)
+            self._all, step = _every(1, targets, weights, evaluated.sizes), max(1, len(targets) // MOST_EVALUATED)
+            self._some = self._all if step == 1 else _every(step, targets, weights, evaluated.sizes)
+        else:
+            self._all = _Part(slice(None), targets, weights, None)
+            self._some = _some_rows(targets, weights)
+        # the mean of probabilities has the loss of that of the right class, whatever the others are
+        self._takes_right_class = isinstance(criterion, nn.CrossEntropyLoss)
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """The loss of each of outputs (c, n, o)."""
@@ -84,9 +96,13 @@ class EvaluationLoss:
         to_answers, to_outputs = LINKS[link]
         stacked = torch.stack(outputs)[:, self._some.rows]
         answers = to_answers(torch.cat([prior.double().cpu().expand(1, *stacked.shape[1:]), stacked]))
+        losses_of = lambda means: self._losses(to_outputs(means), self._some)  # noqa: E731
+        if self._takes_right_class:
+            answers = answers.gather(2, self._some.targets.view(1, -1, 1).expand(len(answers), -1, 1))
+            losses_of = lambda means: row_losses(-to_outputs(means), self._some.weights)  # noqa: E731
         counts, total, best, size = np.zeros(len(answers)), torch.zeros_like(answers[0]), math.inf, 0.0
         for n_before in range(MOST_ROUNDS):
-            losses = self._losses(to_outputs((total + answers) / (n_before + 1)), self._some)
+            losses = losses_of((total + answers) / (n_before + 1))
             means = self._mean(losses, self._some).nan_to_num(math.inf)
             number = int(means.argmin())
             if means[number] >= best - 1e-5 * size:

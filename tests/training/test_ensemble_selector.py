@@ -270,7 +270,8 @@ def choice_of(shape):
     random = np.random.default_rng(seed)
     targets = random.integers(0, 3, n)
     outputs = random.normal(size=(n_candidates, n, 3)) + 2 * np.eye(3)[targets] * random.random((n_candidates, 1, 1))
-    return targets, random.uniform(0.1, 3, n) if weighted else None, outputs
+    weights = random.uniform(0.1, 3, n) * (random.random(n) < 0.7)
+    return targets, np.r_[1.0, weights[1:]] if weighted else None, outputs
 
 
 def loss_by_hand(probabilities, targets, weights):
@@ -347,12 +348,21 @@ def test_gains_are_a_share_of_the_loss_of_a_typical_set_where_there_are_outliers
         assert size < 1 if robust else size == loss
 
 
+def test_the_typical_loss_is_one_of_what_has_a_weight():
+    targets = RNG.normal(size=(30, 1))
+    weights = (np.arange(30) < 10).astype(float)
+    outputs, prior = [torch.from_numpy(targets + 2)], torch.full((1,), 50.0)
+    assert loss_of(targets, weights, nn.L1Loss, robust=True).choose(outputs, prior, "identity")[2] > 1
+
+
 def test_of_very_many_sets_a_part_is_evaluated(monkeypatch):
     targets, weights, outputs = choice_of((3, 100, True, 1))
     monkeypatch.setattr(_greedy_selection, "MOST_EVALUATED", 25)
     found = loss_of(targets, weights).choose(list(torch.from_numpy(outputs)), torch.zeros(3), "softmax")
-    part = loss_of(targets[::4], weights[::4])
-    wanted = part.choose(list(torch.from_numpy(outputs[:, ::4])), torch.zeros(3), "softmax")
+    rows = np.flatnonzero(weights)
+    rows = rows[:: len(rows) // 25]
+    part = loss_of(targets[rows], weights[rows])
+    wanted = part.choose(list(torch.from_numpy(outputs[:, rows])), torch.zeros(3), "softmax")
     np.testing.assert_array_equal(found[0], wanted[0])
     assert found[1] == pytest.approx(wanted[1])
 
