@@ -80,6 +80,9 @@ class DeepSetsBase(BaseEstimator):
     def _part_size(self):
         """Of larger sets, how many elements are trained on in each epoch; None: all."""
 
+    def _element_weight(self):
+        """The feature that weighs the elements, or None."""
+
     @abstractmethod
     def _choose_layout(self, n_sets, n_elements):
         """The members to train on so many sets, or groups, and elements."""

@@ -25,6 +25,7 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     has_context : bool
     """
     counts = model.weight_counts()
+    n_features -= parameters.get("element_weight") is not None  # which is no feature of phi
     inputs = [n_features] if model.projected_dim is None else [n_features, model.projected_dim]
     if model.is_padded:
         parts = [(_class_name(parameters["module"]), "", sum(counts), "a module of your own")]
@@ -53,11 +54,13 @@ def _set_model(model, parameters, inputs, n_outputs, has_context):
     n_features, *projected = inputs
     widths = {"": n_features} if isinstance(n_features, int) else n_features
     phi = [f"{name} {_arrows([n, *projected, *parameters['phi_hidden_dims']])}".strip() for name, n in widths.items()]
+    weight = parameters.get("element_weight")
+    weighed = "" if weight is None else f", in which {weight!r} weighs the elements"
     rho = _arrows([pooled, *parameters["rho_hidden_dims"], n_outputs])
     own = "" if len(phi) == 1 else "; each collection has its own"
     return [
         ("phi", ", ".join(phi), counts.phi, f"what {seen} goes through{context}{own}"),
-        ("pool", f"{pools} → {pooled}", counts.pool, "one vector for each set"),
+        ("pool", f"{pools} → {pooled}", counts.pool, f"one vector for each set{weighed}"),
         ("rho", rho, counts.rho, f"takes what is pooled{statistics}"),
     ]
 

@@ -49,7 +49,8 @@ def collection_layers(sets, encoder, weight, *, standardize, centred=True):
     """The same for a :class:`DeepSetsCollections`, of which ``encoder`` is a CollectionsEncoder."""
     collections = {
         name: _element_layer(part, encoder.encoders[name], weight, standardize, centred)
-        | {"sum_scale": sum_scale(part, weight)}
+        | {"sum_scale": sum_scale(part, weight, encoder.encoders[name].weight_column)}
+        | {"weight_column": encoder.encoders[name].weight_column}
         for name, part in encoder.split(sets).items()
     }
     own = {"collections": collections, "n_columns": [*encoder.widths.values()]}
@@ -58,7 +59,8 @@ def collection_layers(sets, encoder, weight, *, standardize, centred=True):
 
 def _element_layer(sets, encoder, weight, standardize, centred):
     rows, row_weight, _ = learned_from(sets, weight)
-    layer, dim = input_layer(rows, encoder.n_categories, row_weight, standardize, centred)
+    row_weight = with_element_weight(row_weight, rows, encoder.weight_column)
+    layer, dim = input_layer(rows, encoder.n_categories, row_weight, standardize, centred, encoder.weight_column)
     return {"input_layer": layer, "input_dim": dim}
 
 
@@ -69,16 +71,16 @@ def _context_layer(sets, encoder, weight, standardize):
     return {"context_layer": layer, "context_dim": dim}
 
 
-def input_layer(table, n_categories, weight, standardize, centred=True):
-    """A layer for the columns of a table, and how many features come out of it."""
-    numbers = table[:, : table.shape[1] - len(n_categories)]
+def input_layer(table, n_categories, weight, standardize, centred=True, weight_column=None):
+    """A layer for the columns of a table but ``weight_column``, and how many features come out of it."""
+    numbers = table[:, : n_numbers(table, n_categories, weight_column)]
     mean, scale = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
     if standardize:
         mean, scale = mean_and_scale(numbers, weight)
         if not centred:
             mean, scale = np.zeros_like(mean), np.hypot(mean, scale)  # the root mean square
     layer = Standardize(torch.from_numpy(mean), torch.from_numpy(scale))
-    if not n_categories:
+    if not n_categories and weight_column is None:
         return layer, numbers.shape[1]
     layer = MixedColumns(layer, numbers.shape[1], n_categories)
     return layer, layer.output_dim
@@ -113,14 +115,36 @@ def learned_from(sets, weight):
     return np.concatenate(parts), row_weight, numbers
 
 
-def sum_scale(sets, weight):
-    """One over a typical size: sums over sets of a thousand elements would start training far out."""
-    typical_size = np.sqrt(np.average(np.square(sets.sizes), weights=weight))
-    return 1 / max(float(typical_size), 1)
+def n_numbers(table, n_categories, weight_column=None):
+    """How many columns of numbers a table has, which are the first; what weighs the rows comes behind these."""
+    return table.shape[1] - len(n_categories) if weight_column is None else weight_column
 
 
-def learn_columns(table, n_categories, weight, names, standardize, resolution=0.0):
+def with_element_weight(weight, rows, weight_column):
+    """Weights of rows of elements (n_rows,), or None, times what a column of theirs weighs."""
+    if weight_column is None:
+        return weight
+    own = rows[:, weight_column].astype(np.float64)
+    return own if weight is None else own * weight
+
+
+def sum_scale(sets, weight, weight_column=None):
+    """One over a typical size: sums over sets of a thousand elements would start training far out.
+
+    Of weighted elements, over a typical total weight, which may also be less than 1.
+    """
+    if weight_column is None:
+        typical_size = np.sqrt(np.average(np.square(sets.sizes), weights=weight))
+        return 1 / max(float(typical_size), 1)
+    totals = np.diff(np.r_[0.0, sets.elements[:, weight_column].cumsum(dtype=np.float64)][sets.offsets])
+    typical = np.sqrt(np.average(np.square(totals), weights=weight))
+    return 1 / float(typical) if typical > 0 else 1.0
+
+
+def learn_columns(table, n_categories, weight, names, standardize, resolution=0.0, weight_column=None):
     """The scalings of a table of numbers and codes, learned from the rows with a weight.
+
+    Quantiles count each of these rows once, whatever its weight.
 
     Parameters
     ----------
@@ -133,10 +157,11 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
     standardize : bool
     resolution : float, default=0.0
         See :class:`Scalings`.
+    weight_column : int, optional
+        A column that is left out, behind those of numbers.
     """
-    n_numbers = table.shape[1] - len(n_categories)
-    numbers = table[:, :n_numbers]
-    mean, scale = np.zeros(n_numbers), np.ones(n_numbers)
+    numbers = table[:, : n_numbers(table, n_categories, weight_column)]
+    mean, scale = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
     if standardize:
         mean, scale = mean_and_scale(numbers, weight, resolution)
     rows = np.arange(len(table)) if weight is None or not weight.any() else np.flatnonzero(weight)
@@ -147,7 +172,7 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
         names,
         resolution,
     )
-    return Columns(scalings, n_numbers, n_categories)
+    return Columns(scalings, numbers.shape[1], n_categories, n_skipped=weight_column is not None)
 
 
 def ensemble_inputs(variants, sets, encoder, weight, standardize):
@@ -171,7 +196,7 @@ def collection_ensemble_inputs(variants, sets, encoder, weight, standardize):
     return {
         "elements": CollectionColumns(columns),
         "names": [*parts],
-        "sum_scale": [sum_scale(part, weight) for part in parts.values()],
+        "sum_scale": [sum_scale(part, weight, encoder.encoders[name].weight_column) for name, part in parts.items()],
         **_set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers),
     }
 
@@ -201,7 +226,17 @@ def _element_columns(variants, sets, encoder, weight, standardize, projection):
     resolution = 0.0 if projection is None else RESOLUTION
     rows, row_weight, numbers = learned_from(sets, weight)
     names = {name for variant in variants for name in variant.elements} or {"standard"}
-    return learn_columns(rows, encoder.n_categories, row_weight, names, standardize, resolution), numbers
+    column = weight_column_of(encoder, projection)
+    row_weight = with_element_weight(row_weight, rows, column)
+    columns = learn_columns(rows, encoder.n_categories, row_weight, names, standardize, resolution, column)
+    return columns, numbers
+
+
+def weight_column_of(encoder, projection):
+    """Which column weighs the elements behind a projection, if there is one; None: none does."""
+    if encoder.weight_column is None or projection is None:
+        return encoder.weight_column
+    return projection.output_dim
 
 
 def _units(elements, standardize):
@@ -216,7 +251,9 @@ def _of_batches(function, dataset):
 
 
 def _statistics(elements, standardize):
-    return Statistics(_units(elements, standardize), elements.n_numbers)
+    # what weighs the elements is behind their numbers
+    column = elements.n_numbers if elements.n_skipped else None
+    return Statistics(_units(elements, standardize), elements.n_numbers, column)
 
 
 def _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers):

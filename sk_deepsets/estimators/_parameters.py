@@ -221,6 +221,21 @@ class SetData(Data):
         alone.""",
         "boolean",
     )
+    element_weight: str | int | dict | None = parameter(
+        None,
+        "str, int or dict",
+        """A feature of the elements, by name or position, that weighs them in all pools and statistics of the set, and
+        is no feature of phi, as the energies of particles in an energy flow network (Komiske, Metodiev and Thaler,
+        2019, "Energy flow networks: Deep sets for particle jets"): ``"sum"`` is sum_i w_i phi(x_i), ``"mean"`` and
+        ``"std"`` are weighted, ``"attention"`` and ``"pma"`` add log w_i to the scores. An element that is split into
+        two with half of the weight each changes no prediction, to rounding; one of weight 0 does not count, and a set
+        of such elements is as an empty one. In place of the size of a set, its total weight is a statistic. Weights
+        must not be negative. Of several collections, a dict by collection. None: each element counts as one.""",
+        str,
+        Integral,
+        dict,
+        None,
+    )
 
 
 @with_parameters

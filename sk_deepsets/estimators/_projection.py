@@ -52,7 +52,9 @@ def learn_projection(sets, encoder, weight):
     sets, encoder, weight
         As for ``ensemble_inputs``.
     """
-    n_numbers = sets.n_features - len(encoder.n_categories)
+    n_numbers = encoder.weight_column  # which is behind those of phi
+    if n_numbers is None:
+        n_numbers = sets.n_features - len(encoder.n_categories)
     if n_numbers <= MOST_COLUMNS:
         return None
     random = np.random.RandomState(int(torch.randint(2**31 - 1, ())))

@@ -21,13 +21,13 @@ class SetReader:
     """The names of the columns of the table that the sets came in"""
 
     @classmethod
-    def learn(cls, sets, columns, categorical_features, estimator):
+    def learn(cls, sets, columns, categorical_features, element_weight, estimator):
         """How sets like these are read, and the sets as numbers."""
         padder = SetPadder(max_set_size=estimator.max_set_size if estimator._part_size() is None else None)
         # what its fit does, without looking at every value once more
         sets = check_features(padder, sets, reset=True)
         check_sizes(sets, padder, estimator)
-        encoder = SetEncoder(categorical_features).fit(sets)
+        encoder = SetEncoder(categorical_features, element_weight).fit(sets)
         return cls(padder, encoder, columns), encoder.transform(sets)
 
     @property
@@ -84,9 +84,17 @@ class CollectionsReader:
         unknown = [name for name in chosen if name not in given.collections]
         if unknown:
             raise ValueError(f"categorical_features names {unknown}; the collections are {[*given.collections]}.")
+        weights = estimator._element_weight() or {}
+        if not isinstance(weights, dict) or not {*weights} <= {*given.collections}:
+            raise ValueError(
+                f"X has the collections {[*given.collections]}: expected element_weight as a dict by collection, such "
+                f"as {{{next(iter(given.collections))!r}: 'energy'}}, but got {weights!r:.80}."
+            )
         for name, sets in _with_context(given).items():
             with _named(name):
-                readers[name], encoded[name] = SetReader.learn(sets, None, chosen.get(name), estimator)
+                readers[name], encoded[name] = SetReader.learn(
+                    sets, None, chosen.get(name), weights.get(name), estimator
+                )
         widths = {name: sets.n_features for name, sets in encoded.items()}
         encoder = CollectionsEncoder({name: reader.encoder for name, reader in readers.items()}, widths)
         features = {
@@ -137,7 +145,10 @@ def learn_sets(X, estimator, takes_collections):
     given = check_collections(X, dtype=None, missing_sets=estimator.missing_sets)
     columns = columns_of(X)
     if isinstance(given, RaggedSets):
-        return SetReader.learn(given, columns, estimator.categorical_features, estimator)
+        weight = estimator._element_weight()
+        if isinstance(weight, dict):
+            raise ValueError(f"element_weight={weight!r} is by collection, but X has one: name the feature alone.")
+        return SetReader.learn(given, columns, estimator.categorical_features, weight, estimator)
     if not takes_collections:
         names = [*given.collections]
         raise ValueError(

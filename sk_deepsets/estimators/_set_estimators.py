@@ -77,6 +77,8 @@ class SetEstimator(
 
     def _is_right_for_any_size(self):
         """Whether the output is linear in a sum, or that of a few elements alone, whatever the number of others."""
+        if self.element_weight is not None:  # how many elements there are has no effect
+            return True
         if self.module is not None or self.net_.module_.reads_statistics:
             return False
         return self._is_additive or {*pool_names(self.pool_type)} <= {"max", "min"}
@@ -108,6 +110,14 @@ class SetEstimator(
                 "the size of a part, is None: set one, such as max_set_size=1000."
             )
         return self.max_set_size
+
+    def _element_weight(self):
+        if self.element_weight is not None and self.module is not None:
+            raise ValueError(
+                f"element_weight={self.element_weight!r} weighs elements in pool_type, which a module of your own "
+                "replaces: leave it out. The column is then a feature of x, by which the module can weigh them itself."
+            )
+        return self.element_weight
 
     def _choose_layout(self, n_sets, n_elements):
         phi = check_widths(self.phi_hidden_dims, "phi_hidden_dims")
@@ -151,7 +161,7 @@ class SetEstimator(
                 inputs = collection_ensemble_inputs(variants, sets, encoder, weight, self.standardize)
                 return CollectionsEnsemble, options | inputs
             inputs = ensemble_inputs(variants, sets, encoder, weight, self.standardize)
-            return DeepSetsEnsemble, options | inputs | {"sum_scale": sum_scale(sets, weight)}
+            return DeepSetsEnsemble, options | inputs | {"sum_scale": sum_scale(sets, weight, encoder.weight_column)}
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
         centred = len(dims["phi_hidden_dims"]) or "sum" not in pool_names(self.pool_type)
         dropout = 0.0 if self.dropout == "auto" else self.dropout
@@ -159,7 +169,8 @@ class SetEstimator(
             inputs = collection_layers(sets, encoder, weight, standardize=self.standardize, centred=centred)
             return DeepSetsCollections, {**dims, **inputs, "phi_dropout": dropout, "rho_dropout": dropout}
         inputs = input_layers(sets, encoder, weight, standardize=self.standardize, centred=centred)
-        inputs |= {"sum_scale": sum_scale(sets, weight), "dropout": dropout}
+        inputs |= {"sum_scale": sum_scale(sets, weight, encoder.weight_column), "dropout": dropout}
+        inputs["weight_column"] = encoder.weight_column
         return DeepSetsInvariant if sets.context is None else DeepSetsConditional, {**dims, **inputs}
 
     def _make_own_core(self, sets, weight, encoder, layout, ensemble):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import SetEstimator
 from sk_deepsets.inspection._predictions import read_sets, rebuild_like, regroup, unwrap
+from sk_deepsets.preprocessing import place_of_weight
 from sk_deepsets.sets import collection_names
 
 
@@ -77,6 +78,11 @@ def _critical(model: Any, X: Any, collection: str | None, number: int, n_collect
     sets = read_sets(X, collection)
     rows = np.arange(len(sets.elements))
     kept = np.zeros(len(rows), dtype=bool)
+    counted = np.ones(len(rows), dtype=bool)
+    weight = model.element_weight.get(collection) if collection and model.element_weight else model.element_weight
+    if weight is not None:
+        place, elements = place_of_weight(weight, sets), sets.elements
+        counted = np.asarray(elements.iloc[:, place] if hasattr(elements, "iloc") else elements[:, place]) > 0
     if len(rows):
         # each element as a set of its own: the maximum of one element is that element
         alone = regroup(sets, rows, np.ones_like(rows), sets.segments)
@@ -84,9 +90,10 @@ def _critical(model: Any, X: Any, collection: str | None, number: int, n_collect
         # of each member, the pools of the collections stand side by side, which are equally wide
         features = np.asarray(embedding).reshape(len(rows), model.net_.module_.n_members, n_collections, -1)
         for values in features[:, :, number].reshape(len(rows), -1).T:
-            # by set and value: the last of each set holds its maximum
-            order = np.lexsort((values, sets.segments))
+            # by set and value, behind those without weight: the last of each set holds its maximum
+            order = np.lexsort((values, counted, sets.segments))
             kept[order[sets.offsets[1:][sets.sizes > 0] - 1]] = True
+        kept &= counted
     places = rows - sets.offsets[sets.segments]
     return np.split(places[kept], np.cumsum(np.bincount(sets.segments[kept], minlength=len(sets)))[:-1])
 

@@ -130,7 +130,7 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
     make = ServedCollections if several else Served
     served = make(copy.deepcopy(module).cpu(), estimator._fitted, given, DTYPES[dtype]).eval()
     if dtype == "float32":
-        check_offsets(module, given)
+        check_offsets(module, given, estimator._element_weight() is not None)
     inputs = example_inputs(given, several, DTYPES[dtype])
     shapes = tuple(shape for _, shape in inputs.values())
     with quiet(), torch.no_grad():
@@ -229,14 +229,16 @@ class ServedCollections(Served):
         return answers[..., 0] if self.is_flat else answers
 
 
-def check_offsets(core: nn.Module, inputs: dict[str, Input]) -> None:
+def check_offsets(core: nn.Module, inputs: dict[str, Input], weighs_elements: bool) -> None:
     """Raise for a column of which float32 rounds away more than a small part of its spread."""
     layers = [layer for layer in core.modules() if isinstance(layer, Standardize)]
     for one in inputs.values():
         of_numbers = [place for place in one.columns.source if one.described[place]["categories"] is None]
         columns = one.columns.take(slice(len(of_numbers)))
         scalings = [(columns.center, 1 / np.where(columns.scale == 0, np.inf, columns.scale))]
-        scalings += [(x.mean.cpu().numpy(), x.scale.cpu().numpy()) for x in layers if len(x.mean) == len(of_numbers)]
+        # what weighs the elements is the last of the numbers, and in no layer
+        n_scaled = {len(of_numbers), len(of_numbers) - weighs_elements}
+        scalings += [(x.mean.cpu().numpy(), x.scale.cpu().numpy()) for x in layers if len(x.mean) in n_scaled]
         for center, spread in scalings:
             far = np.flatnonzero(np.abs(center) > MOST_SPREADS * np.abs(spread))
             if len(far):

@@ -77,7 +77,7 @@ class CollectionColumns(nn.Module):
         for number, columns in enumerate(self.columns):
             rows = (table[:, -1] == number).nonzero().squeeze(1)
             part = table.index_select(0, rows)
-            values = columns(torch.cat([part[:, : columns.n_numbers], _codes(part, columns)], dim=1))
+            values = columns(part)
             zeros = values.new_zeros(values.shape[0], self.width - 1 - columns.width)
             values = torch.cat([values, zeros, part[:, -1:].to(values.dtype)], dim=1)
             # not one table after another, whose joint length an exported program cannot bound
@@ -85,10 +85,6 @@ class CollectionColumns(nn.Module):
             found = found.index_copy(0, rows, values)
         assert found is not None
         return found
-
-
-def _codes(table: Tensor, columns: Columns) -> Tensor:
-    return table[:, columns.n_numbers : columns.n_numbers + len(columns.n_categories)]
 
 
 class CollectionStatistics(nn.Module):
@@ -119,6 +115,18 @@ class CollectionStatistics(nn.Module):
                 found = [values.index_select(0, segments) for values in whole]
                 yield torch.cat([*found[:number], own, *found[number + 1 :]], dim=1)
 
+    def weigh(self, packed: PackedSets, dtype: torch.dtype) -> PackedSets:
+        """See :class:`Statistics`; elements of collections without weights have a weight of 1."""
+        columns = [statistics.weight_column for statistics in self.statistics]
+        if columns == [None] * len(columns):
+            return packed
+        weight = packed.elements.new_ones(packed.elements.shape[0], 1)
+        for number, column in enumerate(columns):
+            if column is not None:
+                own = packed.elements[:, column : column + 1].detach()
+                weight = torch.where(packed.elements[:, -1:] == number, own, weight)
+        return packed.times(weight.to(dtype))
+
     def _compute(self, parts: Sequence[Part]) -> list[Tensor]:
         return [statistics(part.packed) for statistics, part in zip(self.statistics, parts, strict=True)]
 
@@ -130,7 +138,7 @@ class DeepSetsCollections(Model):
     ----------
     collections : mapping of str to mapping
         The arguments of :class:`SetEmbedding` that are a collection's own: ``input_dim``, ``sum_scale``,
-        ``input_layer``; in the order of their numbers in the table.
+        ``input_layer``, ``weight_column``; in the order of their numbers in the table.
     n_columns : sequence of int
         How many columns of the table are those of each collection.
     phi_hidden_dims, rho_hidden_dims, output_dim, pool_type, activation, encoder
@@ -268,8 +276,8 @@ class DeepSetsCollections(Model):
         """Rows of the table, and the pooled vectors (K * n, k) of each collection of their sets without them."""
         n_members, whole = self.n_members, self.pool(parts, phis)
         for number, (part, phi) in enumerate(zip(parts, phis, strict=True)):
-            pooling = self.embeddings[number].pooling
-            for chosen, own in leave_one_out(phi, pooling, part.packed, size, n_members):
+            embedding = self.embeddings[number]
+            for chosen, own in leave_one_out(phi, embedding.pooling, embedding.weigh(part.packed), size, n_members):
                 segments = part.packed.segments[chosen]
                 found = [
                     pooled.view(n_members, -1, pooled.shape[1]).index_select(1, segments).flatten(0, 1)

@@ -23,6 +23,8 @@ class Columns(nn.Module):
     n_numbers : int
     n_categories : sequence of int
         Of the columns of codes, which are the last.
+    n_skipped : int, default=0
+        Columns between these that are left out: of a weight.
 
     Attributes
     ----------
@@ -30,17 +32,27 @@ class Columns(nn.Module):
         Columns of the output.
     """
 
-    def __init__(self, scalings: Scalings, n_numbers: int, n_categories: Sequence[int] = ()) -> None:
+    n_skipped = 0
+
+    def __init__(
+        self, scalings: Scalings, n_numbers: int, n_categories: Sequence[int] = (), n_skipped: int = 0
+    ) -> None:
         super().__init__()
+        self.n_skipped = int(n_skipped)
         self.scalings, self.n_numbers, self.n_categories = scalings, n_numbers, tuple(n_categories)
         self.width = sum(scalings.dims.values()) + len(self.n_categories)
 
     def forward(self, table: Tensor) -> Tensor:
-        """Scale a table (n, n_numbers + n_code_columns): (n, width)."""
+        """Scale a table (n, d): (n, width)."""
         scaled = self.scalings(table[:, : self.n_numbers])
         numbers = torch.cat([scaled[name] for name in self.scalings.names], dim=1)
-        codes = table[:, self.n_numbers :]
+        codes = self.codes(table)
         return torch.cat([numbers, codes.to(numbers.dtype)], dim=1) if self.n_categories else numbers
+
+    def codes(self, table: Tensor) -> Tensor:
+        """The columns of codes of a table (n, d), behind which there may be others."""
+        first = self.n_numbers + self.n_skipped
+        return table[:, first : first + len(self.n_categories)]
 
     @property
     def means(self) -> list[Tensor]:
@@ -104,8 +116,8 @@ class MixedColumns(nn.Module):
         return self.numbers.mean  # type: ignore[return-value]  # a module's attributes may be anything
 
     def forward(self, x: Tensor) -> Tensor:
-        """From ``x (n, n_numbers + n_category_columns)`` to ``(n, output_dim)``."""
-        codes = x[:, self.n_numbers :].long()
+        """From ``x (n, d)``, of which the last columns are those of categories, to ``(n, output_dim)``."""
+        codes = x[:, x.shape[1] - len(self.embeddings) :].long()
         numbers = self.numbers(x[:, : self.n_numbers])
         return torch.cat([numbers, *(embedding(codes[:, i]) for i, embedding in enumerate(self.embeddings))], dim=1)
 

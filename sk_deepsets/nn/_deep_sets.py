@@ -34,6 +34,8 @@ class DeepSets(SetEmbedding):
         Share of the hidden units of phi, of the pooled values, and of the hidden units of rho, dropped in training.
     layers : Layers
         Makes all layers with weights: those of one net, or of the members of a stack.
+    weight_column : int, optional
+        See :class:`SetEmbedding`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class DeepSets(SetEmbedding):
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
         layers: Layers = ONE_NET,
+        weight_column: int | None = None,
     ) -> None:
         super().__init__(
             input_dim,
@@ -71,6 +74,7 @@ class DeepSets(SetEmbedding):
             input_layer=input_layer,
             context_layer=context_layer,
             layers=layers,
+            weight_column=weight_column,
         )
         self.context_in_rho = context_in_rho
         self.dropout = Dropout(pooled_dropout) if pooled_dropout else nn.Identity()
@@ -105,7 +109,7 @@ class DeepSets(SetEmbedding):
         """See :class:`Model`."""
         context, size = self.member_context(context), elements_at_once(self.width(), packed.sizes.device)
         found = []
-        for rows, pooled in leave_one_out(self.encode(context), self.pooling, packed, size):
+        for rows, pooled in leave_one_out(self.encode(context), self.pooling, self.weigh(packed), size):
             own = None if context is None else context.index_select(0, packed.segments[rows])
             found.append(self.read_out(pooled, own))
         return torch.cat(found)

@@ -204,6 +204,7 @@ class DeepSetsEnsemble(ScaledEnsemble):
     def _scaled_inputs(self, packed: PackedSets, context: Tensor | None, statistics: Tensor | None = None) -> Inputs:
         context = self.scaled_context(context)
         statistics = self.scaled_statistics(packed) if statistics is None else statistics
+        packed = self.statistics.weigh(packed, self.prior.dtype)
         # an export knows no sizes, which come last therefore
         if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)
@@ -213,7 +214,7 @@ class DeepSetsEnsemble(ScaledEnsemble):
         """See :class:`Model`."""
         inputs = self.inputs(packed, context)
         hidden = torch.cat([stack.pooled_elements(inputs).elements for stack in self.stacks])
-        return packed.repeated(self.n_members, hidden)
+        return inputs.packed.repeated(self.n_members, hidden)
 
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`."""

@@ -36,6 +36,9 @@ class DeepSetsInvariant(DeepSets):
     input_layer : nn.Module, optional
         What packed elements (n, ...) go through before phi, such as a standardisation; gives (n, input_dim). It
         must give the same output each time: no dropout.
+    weight_column : int, optional
+        Which column of ``x`` weighs the elements in the pool, as the energies of particles do in an energy flow network
+        (Komiske, Metodiev and Thaler, 2019): a sum is sum_i w_i phi(x_i). ``input_layer`` must leave it out.
 
     Attributes
     ----------
@@ -65,6 +68,7 @@ class DeepSetsInvariant(DeepSets):
         encoder: str = "elementwise",
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
+        weight_column: int | None = None,
     ) -> None:
         super().__init__(
             input_dim,
@@ -78,6 +82,7 @@ class DeepSetsInvariant(DeepSets):
             encoder=encoder,
             sum_scale=sum_scale,
             input_layer=input_layer,
+            weight_column=weight_column,
         )
 
 
@@ -98,7 +103,7 @@ class DeepSetsConditional(DeepSets):
         2018, "FiLM: Visual reasoning with a general conditioning layer").
     context_in_rho : bool, default=True
         Whether rho takes [pooled, z] in place of the pooled vector alone.
-    dropout, activation, encoder, sum_scale, input_layer
+    dropout, activation, encoder, sum_scale, input_layer, weight_column
         As in :class:`DeepSetsInvariant`.
     context_layer : nn.Module, optional
         What the context goes through before anything else; gives (b, context_dim).
@@ -126,6 +131,7 @@ class DeepSetsConditional(DeepSets):
         sum_scale: float = 1.0,
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
+        weight_column: int | None = None,
     ) -> None:
         super().__init__(
             input_dim,
@@ -142,6 +148,7 @@ class DeepSetsConditional(DeepSets):
             encoder=encoder,
             sum_scale=sum_scale,
             input_layer=input_layer,
+            weight_column=weight_column,
             context_layer=context_layer,
         )
 

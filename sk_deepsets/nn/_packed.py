@@ -41,6 +41,16 @@ class PackedSets(NamedTuple):
         """Scores of the elements (n, h) before a softmax, in which each element takes part by its weight."""
         return scores if self.weight is None else scores + self.weight.log()
 
+    def weigh(self, column: int | None, dtype: torch.dtype) -> PackedSets:
+        """The same sets with a column of the elements, which stays where it is, for a weight, times the present one."""
+        if column is None:
+            return self
+        return self.times(self.elements[:, column : column + 1].detach().to(dtype))
+
+    def times(self, weight: Tensor) -> PackedSets:
+        """The same sets with these weights of the elements (n, 1), times the present ones."""
+        return self._replace(weight=weight if self.weight is None else weight * self.weight)
+
     def sum(self, values: Tensor) -> Tensor:
         """The sum of values of the elements (n, k) over each set: (b, k)."""
         segments, n_sets = self.segments, self.sizes.shape[0]

@@ -12,7 +12,7 @@ VALUES_AT_ONCE = 8_388_608
 
 
 class Projection(nn.Module):
-    """Columns of numbers, made comparable, to their coordinates along some directions; then the codes.
+    """Columns of numbers, made comparable, to their coordinates along some directions; then all else.
 
     Numbers are standardised. Of counts it is the logarithm of one plus each, and its share of the length of the row, so
     that long texts are like short ones. In float64, as all that comes before scalings by rank.
@@ -45,7 +45,7 @@ class Projection(nn.Module):
         return self.components.shape[0]
 
     def forward(self, table: Tensor) -> Tensor:
-        """From ``table (n, n_numbers + n_codes)`` to (n, n_components + n_codes)."""
+        """From ``table (n, n_numbers + n_others)`` to (n, n_components + n_others): a weight, and codes."""
         n_rows, n_numbers = table.shape[0], self.components.shape[1]
         at_once = max(1, VALUES_AT_ONCE // n_numbers)
         numbers = table[:, :n_numbers]
@@ -53,8 +53,8 @@ class Projection(nn.Module):
             found = self._project(numbers)
         else:
             found = torch.cat([self._project(rows) for rows in numbers.split(at_once)])
-        codes = table[:, n_numbers:]
-        return torch.cat([found, codes.to(found.dtype)], dim=1) if codes.shape[1] else found
+        others = table[:, n_numbers:]
+        return torch.cat([found, others.to(found.dtype)], dim=1) if others.shape[1] else found
 
     def _project(self, numbers: Tensor) -> Tensor:
         return self.comparable(numbers) @ self.components.T

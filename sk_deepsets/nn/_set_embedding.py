@@ -32,9 +32,13 @@ class SetEmbedding(SetModel):
         Share of the hidden units of phi that are dropped in training.
     layers : Layers
         Makes all layers with weights: those of one net, or of the members of a stack.
+    weight_column : int, optional
+        Which column of the elements weighs them in the pools; the input layer must leave it out. None: packed sets
+        have their weights, if any.
     """
 
     pooling: SetPooling
+    weight_column: int | None = None
 
     def __init__(
         self,
@@ -51,10 +55,11 @@ class SetEmbedding(SetModel):
         input_layer: nn.Module | None = None,
         context_layer: nn.Module | None = None,
         layers: Layers = ONE_NET,
+        weight_column: int | None = None,
     ) -> None:
         first_dim = phi_hidden_dims[0] if len(phi_hidden_dims) else None
         super().__init__(input_dim, first_dim, context_dim, fusion_type, input_layer, context_layer, layers)
-        self.layers = layers
+        self.layers, self.weight_column = layers, weight_column
         # what is before phi's first layer, if anything, needs the elements of each member by themselves
         first_is_linear = input_layer is None and encoder == "elementwise" and len(phi_hidden_dims) > 0
         is_moved = context_dim is not None and fusion_type != "film"
@@ -78,6 +83,7 @@ class SetEmbedding(SetModel):
 
     def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
         """See :class:`Model`."""
+        packed = self.weigh(packed)
         return packed._replace(elements=self.encode(self.member_context(context))(packed))
 
     def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
@@ -86,11 +92,12 @@ class SetEmbedding(SetModel):
 
     def member_attention(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
         """The weight of each element in the attention pool of its set, for each member: (K, n); of heads, the mean."""
-        n_elements, size = packed.elements.shape[0], elements_at_once(self.width(), packed.sizes.device)
-        # an encoder that sees one element at a time can take a set in parts
-        size = size if self.is_elementwise else max(1, n_elements)
-        parts = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
-        hidden = (phi(PackedSets(*part, packed.sizes)) for part in parts)
+        packed, size = self.weigh(packed), elements_at_once(self.width(), packed.sizes.device)
+        parts = [packed]
+        if self.is_elementwise:  # an encoder that sees one element at a time can take a set in parts
+            pieces = zip(packed.elements.split(size), packed.segments.split(size), strict=True)
+            parts = [PackedSets(elements, segments, packed.sizes) for elements, segments in pieces]
+        hidden = (phi(part) for part in parts)
         scores = [self.pooling.attention_scores(rows).unflatten(0, (self.n_members, -1)) for rows in hidden]
         rows = packed.weighted_scores(torch.cat(scores, dim=1).transpose(0, 1).flatten(1))  # (n, K * h)
         shares = softmax_over_sets(rows, packed)
@@ -115,7 +122,13 @@ class SetEmbedding(SetModel):
 
     def pool(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
         """The pooled vectors, (K * b, k)."""
-        return embed(phi, self.phi, self.pooling, packed, self.n_members)
+        return embed(phi, self.phi, self.pooling, self.weigh(packed), self.n_members)
+
+    def weigh(self, packed: PackedSets) -> PackedSets:
+        """The packed sets with the weights of their elements, see ``weight_column``."""
+        if self.weight_column is None:
+            return packed
+        return packed.weigh(self.weight_column, next(self.parameters()).dtype)
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""

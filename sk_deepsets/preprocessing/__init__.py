@@ -7,7 +7,7 @@ from sk_deepsets.preprocessing._element_transformer import ElementTransformer
 from sk_deepsets.preprocessing._features import are_columns, as_labelled, check_features, columns_of
 from sk_deepsets.preprocessing._padder import SetPadder
 from sk_deepsets.preprocessing._scaling import mean_and_scale, median_and_scale, weighted_quantiles
-from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, NumberColumns, SetEncoder
+from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, NumberColumns, SetEncoder, place_of_weight
 
 __all__ = [
     "CollectionsEncoder",
@@ -23,6 +23,7 @@ __all__ = [
     "columns_of",
     "mean_and_scale",
     "median_and_scale",
+    "place_of_weight",
     "read_element_targets",
     "weighted_quantiles",
 ]

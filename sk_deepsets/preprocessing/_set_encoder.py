@@ -35,9 +35,13 @@ class SetEncoder:
     ----------
     categorical_features : "from_dtype", array-like or None
         Which features of the elements are categories; columns of the context are told by their dtype.
+    element_weight : str, int or None
+        A feature of the elements that weighs them, by name or position: the last of the columns of numbers.
 
     Attributes
     ----------
+    weight_column : int or None
+        Which of the columns it becomes.
     n_columns : int
         Of the elements.
     n_context_features : int or None
@@ -45,16 +49,25 @@ class SetEncoder:
         How many categories each column of codes has; these columns stand last.
     """
 
-    def __init__(self, categorical_features: Any = "from_dtype") -> None:
+    element_weight: str | int | None = None
+    weight_column: int | None = None
+
+    def __init__(self, categorical_features: Any = "from_dtype", element_weight: str | int | None = None) -> None:
         self.categorical_features = categorical_features
+        self.element_weight = element_weight
 
     def fit(self, sets: RaggedSets) -> SetEncoder:
         """Learn the columns, their kinds and their categories."""
         chosen, elements, context = self.categorical_features, sets.elements, _check_filled(sets.context)
+        weight = None if self.element_weight is None else place_of_weight(self.element_weight, sets)
         by_dtype = isinstance(chosen, str) or chosen is None
         # an array of numbers has nothing to encode
-        plain = isinstance(elements, np.ndarray) and by_dtype
-        self._elements = None if plain else ColumnEncoder("Element", chosen).fit(elements)
+        plain = isinstance(elements, np.ndarray) and by_dtype and weight in (None, sets.n_features - 1)
+        self._elements = None if plain else ColumnEncoder("Element", chosen, last=weight).fit(elements)
+        if weight is not None:
+            n_categories = 0 if self._elements is None else len(self._elements.n_categories)
+            self.weight_column = sets.n_features - n_categories - 1
+            self._check_weight_column(weight, sets)
         self._context = None if context is None else ColumnEncoder("Context").fit(context)
         names = list(range(sets.n_features) if sets.feature_names is None else sets.feature_names)
         self._names = names if self._elements is None else [names[place] for place in self._elements.numbers]
@@ -105,7 +118,52 @@ class SetEncoder:
             context = self._context.transform(_check_filled(self._context.align(context)))
         encoded = sets.replace(elements)
         encoded.context = context
+        if self.weight_column is not None:
+            _check_weights(encoded, self.weight_column, self.element_weight)
         return encoded
+
+    def _check_weight_column(self, weight: int, sets: RaggedSets) -> None:
+        """Raise if what weighs the elements is no number, or is all that there is."""
+        if self._elements is not None and weight in self._elements.categories:
+            raise ValueError(
+                f"element_weight={self.element_weight!r} is a column of categories; expected numbers that are not "
+                "negative. Name another one, or leave the column out of categorical_features."
+            )
+        if sets.n_features == 1:
+            raise ValueError(
+                f"element_weight={self.element_weight!r} is the only feature of the elements, and the weight is no "
+                "feature of phi: add one, such as a column of ones for a sum of the weights."
+            )
+
+
+def place_of_weight(name: str | int, sets: RaggedSets) -> int:
+    """The position of the feature ``element_weight`` of sets, which is given by its name or position."""
+    if isinstance(name, str):
+        known = [] if sets.feature_names is None else list(sets.feature_names)
+        if name not in known:
+            what = f"are {known}" if known else "have no names: give a position, such as element_weight=0"
+            raise ValueError(f"element_weight={name!r} is not among the features of the elements, which {what}.")
+        return known.index(name)
+    if not -sets.n_features <= name < sets.n_features:
+        raise ValueError(f"element_weight={name}, but the elements have {sets.n_features} features.")
+    return int(name) % sets.n_features
+
+
+def _check_weights(sets: RaggedSets, column: int, name: str | int | None) -> None:
+    """Raise for negative weights; others are checked with all values of the elements."""
+    counts, first = 0, None
+    for part in pieces(sets.elements):
+        negative = np.flatnonzero(sets.elements[part, column] < 0)
+        counts += len(negative)
+        if first is None and len(negative):
+            first = part.start + negative[0]
+    if first is not None:
+        number = int(np.searchsorted(sets.offsets, first, side="right")) - 1
+        raise ValueError(
+            f"Set {number} has an element with the weight {sets.elements[first, column]:.6g} in the column "
+            f"element_weight={name!r} (negative: {counts:,} of {len(sets.elements):,} elements); expected weights of 0 "
+            "or more. Clip them, or take their absolute values, and keep the sign as a feature of its own."
+        )
 
 
 def _check_filled(context: Any) -> Any:
@@ -151,18 +209,22 @@ class ColumnEncoder:
         What the columns belong to, for messages.
     categorical : "from_dtype", array-like or None
         Which columns hold categories: those of a categorical or string dtype; these, by name, position or mask; none.
+    last : int, optional
+        The position of a column of numbers that goes behind the others.
     """
 
-    def __init__(self, what: str, categorical: Any = "from_dtype") -> None:
+    def __init__(self, what: str, categorical: Any = "from_dtype", last: int | None = None) -> None:
         self.what = what
         self.categorical = categorical
+        self.last = last
 
     def fit(self, table: Any) -> ColumnEncoder:
         """Learn the columns, their kinds and their categories; returns the encoder itself."""
         self.names = list(table.columns) if isinstance(table, pd.DataFrame) else None
         table = _as_frame(table)
         chosen = self._chosen(table)
-        self.numbers = [place for place in range(table.shape[1]) if place not in chosen]
+        numbers = [place for place in range(table.shape[1]) if place not in chosen]
+        self.numbers = sorted(numbers, key=lambda place: place == self.last)
         for name, dtype in table.dtypes.iloc[self.numbers].items():
             if not is_number(dtype):
                 raise ValueError(
@@ -193,7 +255,8 @@ class ColumnEncoder:
     def transform(self, table: Any) -> np.ndarray:
         """Numbers and codes, (n_rows, n_columns) in float32 or float64."""
         table = _as_frame(table)
-        numbers = table.iloc[:, self.numbers] if self.categories else table  # which may be mapped
+        in_order = self.numbers == list(range(table.shape[1]))
+        numbers = table if in_order else table.iloc[:, self.numbers]  # which may be mapped
         for name, dtype in numbers.dtypes.items():
             if not is_number(dtype):
                 raise ValueError(f"{self.what} column {name!r} has dtype {dtype}; in fit it held numbers.")

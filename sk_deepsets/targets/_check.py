@@ -114,7 +114,15 @@ def check_weight(sample_weight, sets):
         raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))
     with np.errstate(over="ignore"):  # scikit-learn sums them, too
-        weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64, ensure_non_negative=True)
+        weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64)
+    negative = np.flatnonzero(weight < 0)
+    if len(negative):
+        raise ValueError(
+            f"Negative values in data passed to `sample_weight`: set {negative[0]} has {weight[negative[0]]:.6g} "
+            f"(negative: {len(negative):,} of {len(sets):,} sets). A loss with such weights has no minimum to stop at, "
+            "and members have none to be chosen by. Simulated events are usually trained on with "
+            "np.abs(sample_weight), or without those of negative weight; evaluate with all weights as they are."
+        )
     return check_sum(weight, "sample_weight")
 
 

@@ -99,14 +99,16 @@ def scaled(dataset: SetDataset, ensemble: Ensemble) -> SetDataset:
     if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or dataset.device != device:
         return dataset if dataset.part_size is None else dataset.with_statistics(_statistics(whole, ensemble))
     table, n_done = ensemble.prior.new_empty(n_elements, ensemble.scaled_width), 0
-    contexts, statistics = [], []
+    contexts, statistics, weights = [], [], []
     for batch, _ in SetBatches(whole, 1, max_elements=ELEMENTS_AT_ONCE):
-        (elements, *_), context, set_statistics, _ = batch.inputs(ensemble)
+        packed, context, set_statistics, _ = batch.inputs(ensemble)
+        elements = packed.elements
         table[n_done : n_done + len(elements)] = elements
         n_done += len(elements)
         contexts.append(context)
         statistics.append(set_statistics)
-    return dataset.with_inputs(table, _joined(contexts), _joined(statistics))
+        weights.append(packed.weight)
+    return dataset.with_inputs(table, _joined(contexts), _joined(statistics), _joined(weights))
 
 
 def _statistics(dataset: SetDataset, ensemble: Ensemble) -> Tensor | None:

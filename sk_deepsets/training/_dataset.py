@@ -62,6 +62,8 @@ class _Tables(NamedTuple):
 
     elements: Tensor
     """(n_elements, d)"""
+    element_weight: Tensor | None
+    """(n_elements, 1), where it is not a column of the elements"""
     sizes: Tensor
     starts: Tensor
     """(n_sets,): where the elements of each set begin"""
@@ -118,6 +120,7 @@ class SetDataset(Dataset):
         self._terms = None if weight is None else terms_of_sets(weight, sets if weight_of == "element" else None)
         self._tables = _Tables(
             elements=as_tensor(sets.elements),
+            element_weight=None,
             sizes=self._sizes,
             starts=torch.from_numpy(sets.offsets[:-1]),
             context=None if sets.context is None else as_tensor(sets.context),
@@ -133,10 +136,16 @@ class SetDataset(Dataset):
         other._tables = tables
         return other
 
-    def with_inputs(self, elements: Tensor, context: Tensor | None, statistics: Tensor | None) -> SetDataset:
+    def with_inputs(
+        self,
+        elements: Tensor,
+        context: Tensor | None,
+        statistics: Tensor | None,
+        element_weight: Tensor | None = None,
+    ) -> SetDataset:
         """The data set with what the stacks of an ensemble take of all its sets, also of those outside ``numbers``."""
         tables = self._tables._replace(elements=elements, context=context, statistics=statistics)
-        other = self._with_tables(tables)
+        other = self._with_tables(tables._replace(element_weight=element_weight))
         other._is_scaled = True
         return other
 
@@ -308,7 +317,10 @@ class SetDataset(Dataset):
             rows,
             None if self._terms is None else self._terms[numbers],
         )
-        packed = batch.packed._replace(sizes=taken.to(self.device), weight=weight.to(self.device))
+        weight = weight.to(self.device)
+        if batch.packed.weight is not None:
+            weight = weight * batch.packed.weight
+        packed = batch.packed._replace(sizes=taken.to(self.device), weight=weight)
         return replace(batch, packed=packed), y
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
@@ -342,7 +354,9 @@ class SetDataset(Dataset):
         if fold is not None and self.weight_of == "element":
             fold = fold[segments]
         batch = SetBatch(
-            PackedSets(elements, segments, sizes),
+            PackedSets(
+                elements, segments, sizes, None if tables.element_weight is None else tables.element_weight[rows]
+            ),
             len(sizes) if terms is None else int(terms.sum()),
             None if tables.context is None else tables.context[key],
             None if tables.weight is None else tables.weight[rows if self.weight_of == "element" else key],

@@ -40,7 +40,7 @@ def test_the_scale_of_the_weights_changes_nothing(case, bags, factor):
     ("weight", "message"),
     [
         (np.zeros(90), "at least one non-zero number"),
-        (-np.ones(90), "Negative values"),
+        (-np.ones(90), r"Negative values.*: set 0 has -1 \(negative: 90 of 90 sets\).*np.abs\(sample_weight\)"),
         (np.ones(89), r"one weight for each of the 90 sets, but has shape \(89,\)"),
         (np.full(90, np.nan), "contains NaN"),
     ],

@@ -167,6 +167,28 @@ def test_the_program_says_what_the_estimator_says(name, tmp_path):
             np.testing.assert_allclose(found, whole[:9] if part is few else whole[5:6], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["program", "all pools", "pack"])
+def test_what_weighs_the_elements_is_a_column_of_x(name, tmp_path):
+    options = {
+        "program": {**SINGLE, "pool_type": ("std", "max", "pma"), "phi_hidden_dims": (4,)},
+        "all pools": {**SINGLE, **ALL_POOLS},
+        "pack": {**PACK, "n_members": 16, "max_epochs": 3},
+    }[name]
+    rng = np.random.default_rng(0)
+    sets = [np.c_[rng.gamma(2, size=len(one)) * (rng.random(len(one)) > 0.3), one] for one in SETS]
+    model = DeepSetsRegressor(element_weight=0, **options).fit(sets, VALUE)
+    padded = SetPadder().fit_transform(sets)  # the columns as the user has them
+    values = np.where(padded.mask[:, :, None], padded.values, np.nan)
+    if name == "program":
+        (found,) = exported(model, tmp_path).run(["values"], {"x": values, "mask": padded.mask})
+    else:
+        served = Served(model.net_.module_, model._fitted, inputs_of(model, Steps([])), torch.float64).eval()
+        with torch.no_grad():
+            found = served(torch.from_numpy(values), torch.from_numpy(padded.mask)).numpy()
+    wanted = model.predict(sets)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * np.ptp(wanted))
+
+
 def test_codes_of_no_category_are_unknown(tmp_path):
     table = pd.DataFrame({"kind": pd.Categorical(list("abc") * 20), "price": np.arange(60.0)})
     context = pd.DataFrame({"age": np.arange(20.0), "town": list("de") * 10})

@@ -5,9 +5,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import Identity
 from torch.testing import assert_close
 
-from sk_deepsets.nn import POOL_TYPES, DeepSetsConditional, DeepSetsInvariant, Dropout, pack, random_generator
+from sk_deepsets.nn import (
+    POOL_TYPES,
+    DeepSetsConditional,
+    DeepSetsInvariant,
+    Dropout,
+    MixedColumns,
+    pack,
+    random_generator,
+)
 from sk_deepsets.nn import _chunked as chunked
 
 # with chunks of 3, sets end on a border, span several chunks, and lie empty before, on and behind borders
@@ -257,3 +266,23 @@ def test_nothing_to_cut_gives_zeros(make_batch, monkeypatch, sizes):
     with torch.no_grad():
         pooled = model.embed(pack(*make_batch(sizes, dtype=torch.float32)))
     assert torch.equal(pooled, torch.zeros(len(sizes), 35))
+
+
+@every_pool
+def test_chunks_change_no_result_of_weighted_elements(make_batch, monkeypatch, pool_type):
+    x, mask = make_batch(SIZES, dim=4)
+    x[..., 3] = (x[..., 3] - 0.3).clamp(min=0)  # about half of them have no weight
+    layer = MixedColumns(Identity(), 3, [])
+    options = {"activation": "tanh", "sum_scale": 0.5, "input_layer": layer, "weight_column": 3}
+    model = DeepSetsInvariant(3, [6, 5], [4], 2, pool_type, **options).double()
+    whole, gradients = model(x, mask), gradients_of(model, x, mask)
+    # without those that have no weight
+    counted = mask & (x[..., 3] > 0)
+    assert_close(model(x, counted), whole)
+    for chunk_size in (1, 3, 24):
+        monkeypatch.setattr(chunked, "chunk_size", lambda encoder, device, size=chunk_size: size)
+        with torch.no_grad():
+            assert_close(model(x, mask), whole)
+        for found, expected in zip(gradients_of(model, x, mask), gradients, strict=True):
+            assert (found is None) == (expected is None)
+            assert found is None or torch.allclose(found, expected)

@@ -58,3 +58,19 @@ def test_the_pools_without_each_element_have_the_gradients_of_the_pools(make_bat
     (leave_one_out(pooling, pack(ours, mask)) * weights).sum().backward()
     (one_by_one(pooling, theirs, mask) * weights).sum().backward()
     assert_close(ours.grad, theirs.grad)
+
+
+@settings(max_examples=15, deadline=None)
+@given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4), seed=st.integers(0, 99))
+def test_weighted_elements_are_left_out_as_if_they_had_no_weight(make_batch, sizes, seed):
+    packed = pack(*make_batch(sizes, seed=seed))
+    n_elements = len(packed.elements)
+    weight = torch.rand(n_elements, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    weight[weight < 0.2] = 0
+    pooling = SetPooling(POOL_TYPES, 3, sum_scale=0.3).double()
+    rows = torch.arange(n_elements)
+    without = [pooling(packed._replace(weight=weight * (rows != row)[:, None])) for row in rows]
+    expected = [pooled[segment] for pooled, segment in zip(without, packed.segments, strict=True)]
+    for size in (1_000, 7, 1):
+        found = leave_one_out(pooling, packed._replace(weight=weight), size)
+        assert_close(found, torch.stack(expected) if expected else found)

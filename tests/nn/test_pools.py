@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 from torch.testing import assert_close
 
-from sk_deepsets.nn import POOL_TYPES, SetPooling, masked_pool, pack
+from sk_deepsets.nn import POOL_TYPES, PackedSets, SetPooling, masked_pool, pack
 
 LEARNED = ("attention", "pma")
 PLAIN = tuple(name for name in POOL_TYPES if name not in LEARNED)
@@ -238,3 +238,39 @@ def test_exports_with_dynamic_shapes(assert_exports):
 def test_the_weights_of_attention_travel_in_the_state_dict(make_batch, assert_state_dict_round_trip):
     x, mask = make_batch([3, 0, 1], dtype=torch.float32)
     assert_state_dict_round_trip(lambda: SetPooling("attention", 3), x, mask)
+
+
+def repeated(packed):
+    """The same elements without weights, each as often as its weight says."""
+    times = packed.weight[:, 0].long()
+    segments = packed.segments.repeat_interleave(times)
+    sizes = torch.bincount(segments, minlength=len(packed.sizes))
+    return PackedSets(packed.elements.repeat_interleave(times, dim=0), segments, sizes)
+
+
+@pytest.mark.parametrize("pool_type", POOL_TYPES)
+@settings(max_examples=25, deadline=None)
+@given(**batches, scale=st.sampled_from([1.0, 1e-3, 1e3]))
+def test_a_weight_says_how_often_an_element_counts(make_batch, pool_type, sizes, seed, dtype, scale):
+    packed = pack(*make_batch(sizes, seed=seed, dtype=dtype))
+    weight = torch.randint(0, 4, (sum(sizes), 1), generator=torch.Generator().manual_seed(seed)).to(dtype)
+    packed = packed._replace(weight=weight)
+    pooling = SetPooling(pool_type, 3).to(dtype)
+    expected = pooling(repeated(packed))
+    assert_close(pooling(packed), expected)
+    # all weights times a constant: a sum is that much larger, all others are the same
+    scaled = pooling(packed._replace(weight=scale * weight))
+    assert_close(scaled, expected * (scale if pool_type == "sum" else 1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pool_type", POOL_TYPES)
+def test_gradients_are_finite_where_weights_are_zero(make_batch, pool_type):
+    packed = pack(*make_batch([3, 2, 0]))
+    elements = packed.elements.requires_grad_()
+    pooling = SetPooling(pool_type, 3).double()
+    weight = torch.tensor([[0.0], [1.5], [1e-300], [0.0], [0.0]], dtype=torch.float64)
+    pooled = pooling(packed._replace(elements=elements, weight=weight))
+    assert torch.equal(pooled[1], torch.zeros(3, dtype=torch.float64))  # as an empty set
+    (gradient,) = torch.autograd.grad(pooled.sum(), elements)
+    assert gradient.isfinite().all()
+    assert torch.equal(gradient[weight[:, 0] == 0], torch.zeros(3, 3, dtype=torch.float64))

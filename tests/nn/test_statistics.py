@@ -131,3 +131,17 @@ def test_of_equal_elements_the_mean_is_each_of_them_and_the_deviation_nothing(va
     assert found[:, 1].abs().max() <= 1e-13 * value
     centred = Statistics(robust(packed.elements), 1)(packed)
     assert not centred[:, :4].any()
+
+
+@given(SIZES, st.integers(0, 100))
+def test_a_weight_says_how_often_an_element_counts(sizes, seed):
+    packed = packed_of(sizes, 3, seed)
+    times = torch.from_numpy(np.random.default_rng(seed).integers(0, 4, (sum(sizes), 1)))
+    weighted = packed._replace(elements=torch.cat([packed.elements, times.double() / 2], dim=1))
+    segments = packed.segments.repeat_interleave(times[:, 0])
+    counts = torch.bincount(segments, minlength=len(sizes))
+    repeated = PackedSets(packed.elements.repeat_interleave(times[:, 0], dim=0), segments, counts)
+    wanted = Statistics(plain(3), 3)(repeated)
+    found = Statistics(plain(3), 3, weight_column=3)(weighted)
+    torch.testing.assert_close(found[:, :-2], wanted[:, :-2], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found[:, -2:], torch.stack([counts / 2, (counts / 2).log1p()], dim=1).double())
