@@ -252,3 +252,22 @@ def test_wide_elements_are_projected_without_their_weight(monkeypatch):
     model = DeepSetsRegressor(element_weight="energy", n_members=4, **OPTIONS).fit(sets, SUMS)
     assert model.net_.module_.projection.components.shape[1] == 8
     assert_equal_answers(model.predict(split(sets, np.arange(0, N, 2), 0.3)), model.predict(sets))
+
+
+def two_collections(particles):
+    cells = RaggedSets(FRAME[["y", "kind"]], SETS.offsets)
+    return pd.DataFrame({"particles": particles.to_series(), "cells": cells.to_series()})
+
+
+@pytest.mark.parametrize("options", [MODELS["net"], MODELS["ensemble"]], ids=["net", "ensemble"])
+def test_collections_have_weights_of_their_own(options):
+    X, parts = two_collections(SETS), two_collections(split(SETS, np.arange(0, N, 2), 0.3))
+    model = DeepSetsRegressor(element_weight={"particles": "energy"}, **OPTIONS, **options).fit(X, SUMS)
+    assert_equal_answers(model.predict(parts), model.predict(X))
+    importance = np.concatenate(element_importance(model, X)["particles"])
+    assert np.abs(importance[FRAME["energy"] == 0]).max() < 1e-4 * np.abs(importance).max()
+    for wrong in ("energy", {"tracks": "energy"}):
+        with pytest.raises(ValueError, match="expected element_weight as a dict by collection"):
+            DeepSetsRegressor(element_weight=wrong).fit(X, SUMS)
+    with pytest.raises(ValueError, match="X has one"):
+        DeepSetsRegressor(element_weight={"particles": "energy"}).fit(SETS, SUMS)
