@@ -21,8 +21,9 @@ best_iteration_ : int
     The epoch whose weights are kept, counted from 1; ``n_iter_`` without validation.
 history_ : list of dict
     One row per epoch: ``epoch``, ``train_loss``, ``valid_loss`` (the loss of the held-out sets: log loss, or ``loss``
-    on the standardised target), ``dur``, …. An ensemble is evaluated, and has a ``valid_loss``, at the epochs 1, 2, 3,
-    4, 5, 6, 8, 10, 13, …, each about 1.3 times the one before; with ``callbacks`` or ``verbose=2`` at every epoch.
+    on the standardised target; of a callable, what it returns), ``dur``, …. An ensemble is evaluated, and has a
+    ``valid_loss``, at the epochs 1, 2, 3, 4, 5, 6, 8, 10, 13, …, each about 1.3 times the one before; with
+    ``callbacks`` or ``verbose=2`` at every epoch.
 net_ : skorch.NeuralNet
     The trained net. ``net_.module_`` is the torch module, which takes unstandardised ``x`` and ``mask``; a
     ``module`` of your own is ``net_.module_.module``, after the standardisation.

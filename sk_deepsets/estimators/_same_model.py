@@ -74,9 +74,8 @@ def checkpoint_of(estimator, data, parameters, before):
     params = estimator.get_params(deep=False)
     settings = {name: comparable(params[name]) for name in names}
     callbacks = [fingerprint(callback) for callback in estimator.callbacks or ()]
-    code = {
-        name: fingerprint(params[name]) for name in params if name in {"optimizer", "module"} or name.startswith(PREFIX)
-    }
+    names_of_code = [name for name in params if name in {"optimizer", "module", "loss"} or name.startswith(PREFIX)]
+    code = {name: fingerprint(params[name]) for name in names_of_code}
     history = [] if before is None else estimator.history_
     description = f"{type(estimator).__qualname__} {parameters | code} {settings} {callbacks} {history}"
     return checkpoint_path(estimator.checkpoint, description, data)

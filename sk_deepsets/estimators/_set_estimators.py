@@ -1,5 +1,7 @@
 """DeepSetsClassifier and DeepSetsRegressor: one prediction per set."""
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
@@ -248,6 +250,18 @@ class DeepSetsClassifier(SetClassifierMixin, SetEstimator, SetParameters):
     True
     """
 
+    loss: str | Callable = parameter(
+        "log_loss",
+        '"log_loss" or callable',
+        """A callable takes two tensors, ``outputs`` and ``targets``, and returns a tensor with one loss for each set,
+        ``(b,)``. ``outputs`` are logits: ``(b, n_classes)``, which a softmax turns into probabilities, also of two
+        classes; ``targets`` ``(b,)`` are the places of the classes in ``classes_``. With several labels, ``outputs``
+        ``(b, n_labels)`` have a sigmoid each, and ``targets`` ``(b, n_labels)`` are zeros and ones in floating point.
+        Weights are applied to what it returns. It sees each set by itself: the sets of several members may be in one
+        call.""",
+        StrOptions({"log_loss"}),
+        callable,
+    )
     class_weight: dict | list | str | None = parameter(
         None,
         'dict, list of dicts, "balanced" or None',
@@ -309,7 +323,8 @@ class DeepSetsClassifier(SetClassifierMixin, SetEstimator, SetParameters):
         return self._predict(X)[1]
 
     def _make_target(self, y):
-        return LabelsTarget() if has_several_labels(y) else ClassTarget()
+        custom_loss = self.loss if callable(self.loss) else None
+        return (LabelsTarget if has_several_labels(y) else ClassTarget)(custom_loss=custom_loss)
 
 
 @takes_module_parameters

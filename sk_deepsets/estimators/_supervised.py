@@ -1,6 +1,6 @@
 """What classifiers share, and regressors: partial_fit, one epoch for each call, and score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import ClassVar
 
@@ -14,7 +14,14 @@ from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._outcome import advice_for, check_finite
 from sk_deepsets.nn import Ensemble
 from sk_deepsets.sets import check_labels, labels_of
-from sk_deepsets.targets import PositiveTarget, QuantilesTarget, ValueTarget, check_one_for_each_set, check_quantiles
+from sk_deepsets.targets import (
+    CustomLossTarget,
+    PositiveTarget,
+    QuantilesTarget,
+    ValueTarget,
+    check_one_for_each_set,
+    check_quantiles,
+)
 from sk_deepsets.training import REGRESSION_LOSSES, SetDataset
 
 LOSS = """``"squared_error"`` is on the target as ``standardize`` leaves it, with mean 0 and standard deviation 1.
@@ -22,6 +29,12 @@ LOSS = """``"squared_error"`` is on the target as ``standardize`` leaves it, wit
 outer tenths are as far apart as those of a normal distribution of standard deviation 1. ``"huber"`` turns from squared
 to absolute at 1. ``"poisson"``, for counts, and ``"gamma"``, for positive numbers, are half the deviances, up to a
 constant; predictions are exponentials of the outputs."""
+
+
+CUSTOM_LOSS = """ A callable takes two tensors, ``outputs`` and ``targets``, and returns a tensor with one loss for each
+set, ``(b,)``. Both are in float64 and in the unit of ``y``, whatever ``standardize`` is: what ``predict`` would return,
+and what ``y`` holds, ``(b,)``, or ``(b, n_outputs)`` if ``y`` has two dimensions. Weights are applied to what it
+returns. It sees each set by itself: the sets of several members may be in one call."""
 
 
 class ScoreMixin:
@@ -85,11 +98,12 @@ class SetClassifierMixin(ScoreMixin, ClassifierMixin):
 class SetRegressorMixin(ScoreMixin, RegressorMixin):
     """What regressors of sets and of elements share."""
 
-    loss: str = parameter(
+    loss: str | Callable = parameter(
         "squared_error",
-        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"}',
-        LOSS,
+        '{"squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile"} or callable',
+        LOSS + CUSTOM_LOSS,
         StrOptions(set(REGRESSION_LOSSES)),
+        callable,
     )
     quantile: float | Sequence[float] | None = parameter(
         None,
@@ -140,6 +154,8 @@ class SetRegressorMixin(ScoreMixin, RegressorMixin):
         return self._fitted.target.metric(y, answers, sample_weight)
 
     def _make_target(self, y):
+        if callable(self.loss):
+            return CustomLossTarget("custom", self.standardize, custom_loss=self.loss)
         if self.loss == "quantile" and self.quantile is None:
             raise ValueError('loss="quantile" requires a quantile, such as quantile=0.9.')
         if self.loss == "quantile" and not isinstance(self.quantile, Real):

@@ -169,10 +169,16 @@ def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
     state = {name: value for name, value in estimator.__getstate__().items() if name not in others}
     if parameters.get("module") is not None:
         write.module, parameters["module"] = comparable(parameters["module"]), None
+    own_loss = callable(parameters.get("loss"))
+    if own_loss:
+        write.loss, parameters["loss"] = comparable(parameters["loss"]), None
     content = {"class": type(estimator).__name__, "parameters": write.named(parameters, place), "net": None}
     if isinstance(estimator, DeepSetsBase) and estimator._fitted is not None:
         content["net"] = write(estimator._fitted.net.module_, f"{place}net_")
-        state["_fitted"] = replace(estimator._fitted, net=None)
+        target = estimator._fitted.target
+        state["_fitted"] = replace(
+            estimator._fitted, net=None, target=replace(target, custom_loss=None) if own_loss else target
+        )
     return content | {"fitted": write.named(state, place)}
 
 
@@ -185,6 +191,8 @@ def _read_estimator(content: Any, read: Reader) -> Any:
     if module is not None:
         if any(isinstance(layer, PaddedModule) for layer in module.modules()):
             estimator.module = read.module
+        if estimator.get_params(deep=False).get("loss", "") is None:
+            estimator.loss = estimator._fitted.target.custom_loss = read.loss
         net = _net(estimator, module)
         estimator._fitted, estimator.net_ = replace(estimator._fitted, net=net), net
     return estimator

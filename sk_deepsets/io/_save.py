@@ -48,7 +48,8 @@ def save(estimator: Any, path: str | Path) -> None:
     The file holds the weights once, as safetensors, and all else in JSON in its metadata: parameters, fitted
     attributes, categories, labels, ``history_``. Left out are the state of the optimizer, which starts afresh if
     training continues, ``oof_prediction_``, and the folders ``checkpoint`` and ``memory`` (of a pipeline). A ``module``
-    of your own is saved as its name and weights, and its class is an argument of :func:`load`.
+    of your own is saved as its name and weights, and its class is an argument of :func:`load`; so is a ``loss`` of your
+    own, of which the name is saved.
 
     Beside the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
 
@@ -82,11 +83,12 @@ def save(estimator: Any, path: str | Path) -> None:
         "versions": {name: _version(name) for name in PACKAGES},
         "estimator": write(estimator, ""),
         "module": write.module,
+        "loss": write.loss,
     }
     write_file(path, settings, write.arrays)
 
 
-def load(path: str | Path, module: Any = None) -> Any:
+def load(path: str | Path, module: Any = None, loss: Any = None) -> Any:
     """Load an estimator from a file that :func:`save` wrote, without running any code from it.
 
     Parameters
@@ -94,6 +96,8 @@ def load(path: str | Path, module: Any = None) -> Any:
     path : str or Path
     module : callable, optional
         The parameter ``module`` of the estimator that was saved, if it had one.
+    loss : callable, optional
+        Its parameter ``loss``, if that was a callable. Predictions do not depend on it; further training does.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def load(path: str | Path, module: Any = None) -> Any:
     ------
     ValueError
         If the file is damaged, was not written by :func:`save`, or was written by a later version; if
-        ``module`` is missing or another one than was saved.
+        ``module`` is missing or another one than was saved; if ``loss`` is missing.
 
     Notes
     -----
@@ -123,8 +127,12 @@ def load(path: str | Path, module: Any = None) -> Any:
         raise ValueError(f"{path} holds weights of the module {wanted}: pass its class, load(path, module=...).")
     if wanted is None and module is not None:
         raise ValueError(f"{path} holds an estimator without a module of your own: load it without module.")
+    if (wanted := settings.get("loss")) is not None and loss is None:
+        raise ValueError(f"{path} holds an estimator with the loss {wanted}: pass it, load(path, loss=...).")
+    if wanted is None and loss is not None:
+        raise ValueError(f"{path} holds an estimator without a loss of your own: load it without loss.")
     try:
-        estimator = Reader(CODECS, arrays, module)(settings["estimator"])
+        estimator = Reader(CODECS, arrays, module, loss)(settings["estimator"])
     except ModuleMismatchError:
         raise
     except Exception as error:

@@ -39,12 +39,15 @@ class Writer:
     ----------
     module : str or None
         The name of what makes the torch module, if that is the user's own.
+    loss : str or None
+        The name of the loss, if that is.
     """
 
     def __init__(self, codecs: Mapping[str, Codec]) -> None:
         self.codecs = codecs
         self.arrays: dict[str, np.ndarray] = {}
         self.module: str | None = None
+        self.loss: str | None = None
 
     def __call__(self, value: Any, place: str) -> Any:
         """A value as JSON; ``place`` says which it is, such as ``"net_.phi"``."""
@@ -81,12 +84,16 @@ class Reader:
     arrays : dict of str to ndarray
     module : callable, optional
         What makes the torch module that is the user's own.
+    loss : callable, optional
+        The loss that is.
     """
 
-    def __init__(self, codecs: Mapping[str, Codec], arrays: dict[str, np.ndarray], module: Any = None) -> None:
+    def __init__(
+        self, codecs: Mapping[str, Codec], arrays: dict[str, np.ndarray], module: Any = None, loss: Any = None
+    ) -> None:
         self.codecs = codecs
         self.arrays = arrays
-        self.module = module
+        self.module, self.loss = module, loss
 
     def __call__(self, content: Any) -> Any:
         """A value from JSON."""

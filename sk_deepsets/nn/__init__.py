@@ -8,6 +8,7 @@ from sk_deepsets.nn._attention import InducedAttention
 from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections, split_collections
 from sk_deepsets.nn._collections_ensemble import CollectionsEnsemble, CollectionsStack
 from sk_deepsets.nn._columns import Columns, MixedColumns
+from sk_deepsets.nn._custom_loss import CustomLoss
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack
 from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
@@ -71,6 +72,7 @@ __all__ = [
     "CollectionStatistics",
     "CollectionsEnsemble",
     "Columns",
+    "CustomLoss",
     "Decoder",
     "DeepSets",
     "DeepSetsCollections",

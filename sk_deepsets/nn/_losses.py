@@ -92,6 +92,14 @@ class LossAcrossSets(nn.Module):
         """
 
 
+class SmoothableLoss(nn.Module):
+    """A loss whose classes, if it has some, may be smoothed."""
+
+    @abstractmethod
+    def alike(self, outputs: Tensor) -> Tensor | None:
+        """The losses (k, b, 1) of outputs (k, b, o) where all classes are equally true; None of values."""
+
+
 class OnePerSet(LossOfSets):
     """Minus the log of the softmax over the set at the chosen element: the conditional logit (McFadden, 1974); (b,)."""
 
@@ -173,6 +181,15 @@ def set_losses(
     return row_losses(output_losses(criterion, outputs, target, packed), weight)
 
 
+def losses_of_all_alike(criterion: nn.Module, outputs: Tensor) -> Tensor | None:
+    """The losses of outputs (k, b, o) where all classes are equally true, (k, b, o) or (k, b, 1); None of values."""
+    if isinstance(criterion, nn.CrossEntropyLoss):
+        return -outputs.log_softmax(dim=2).mean(dim=2, keepdim=True)
+    if isinstance(criterion, nn.BCEWithLogitsLoss):
+        return criterion(outputs, torch.full_like(outputs, 0.5))
+    return criterion.alike(outputs) if isinstance(criterion, SmoothableLoss) else None
+
+
 def member_losses(
     criterion: nn.Module,
     outputs: Tensor,
@@ -188,12 +205,8 @@ def member_losses(
     or of a :class:`LossOfSets`, which ``packed`` tells the sets, (K, b).
     """
     losses = output_losses(criterion, outputs, target, packed)
-    classifies = isinstance(criterion, nn.CrossEntropyLoss | nn.BCEWithLogitsLoss)
-    if classifies and any(label_smoothing):
-        if isinstance(criterion, nn.CrossEntropyLoss):
-            alike = -outputs.log_softmax(dim=2).mean(dim=2, keepdim=True)
-        else:
-            alike = criterion(outputs, torch.full_like(outputs, 0.5))
+    alike = losses_of_all_alike(criterion, outputs) if any(label_smoothing) else None
+    if alike is not None:
         share = torch.tensor(label_smoothing, device=outputs.device)[:, None, None]
         losses = (1 - share) * losses + share * alike
     return row_losses(losses, weight)

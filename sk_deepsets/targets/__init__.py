@@ -2,6 +2,7 @@
 
 from sk_deepsets.targets._check import check_groups, check_one_for_each_set, check_weight
 from sk_deepsets.targets._classes import ClassTarget, LabelsTarget, has_several_labels
+from sk_deepsets.targets._custom_loss import CustomLossTarget
 from sk_deepsets.targets._elements import (
     ChosenElementTarget,
     ElementClassTarget,
@@ -17,7 +18,7 @@ from sk_deepsets.targets._target import Encoded, Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 
 TARGETS = (
-    *(ClassTarget, LabelsTarget, ValueTarget, PositiveTarget, QuantilesTarget),
+    *(ClassTarget, LabelsTarget, ValueTarget, PositiveTarget, QuantilesTarget, CustomLossTarget),
     SurvivalTarget,
     *(ElementClassTarget, ChosenElementTarget, RankingTarget),
     *(ElementValueTarget, ElementPositiveTarget, ElementQuantilesTarget),
@@ -27,6 +28,7 @@ __all__ = [
     "TARGETS",
     "ChosenElementTarget",
     "ClassTarget",
+    "CustomLossTarget",
     "ElementClassTarget",
     "ElementPositiveTarget",
     "ElementQuantilesTarget",

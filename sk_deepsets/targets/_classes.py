@@ -1,6 +1,7 @@
 """The targets of classifiers of sets: one class for each set, or several labels."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sk_deepsets.targets._check import check_one_type, check_sum, check_targets
 from sk_deepsets.targets._class_weights import class_weights, weigh_by_class
+from sk_deepsets.targets._custom_loss import loss_gradient
 from sk_deepsets.targets._target import AS_BEFORE, Target
 from sk_deepsets.training import SetDataset
 
@@ -23,15 +25,30 @@ class ClassTarget(Target):
 
     classes: np.ndarray | None = None
     class_weights: np.ndarray | None = None
+    custom_loss: Callable | None = None
 
-    loss: ClassVar[str] = "log_loss"
     link: ClassVar[str] = "softmax"
     needs_classes: ClassVar[bool] = True
+
+    @property
+    def loss(self):
+        """See :class:`Target`."""
+        return "log_loss" if self.custom_loss is None else "custom_of_classes"
+
+    @property
+    def loss_options(self):
+        """See :class:`Target`."""
+        return None if self.custom_loss is None else {"function": self.custom_loss, "target": "classes"}
 
     @property
     def output_dim(self):
         """One output for each class."""
         return len(self.classes)
+
+    def fit(self, encoded, weight):
+        """Raise for a callable that is no loss."""
+        if self.custom_loss is not None:
+            loss_gradient(self, np.zeros((len(encoded.values), self.output_dim)), encoded)
 
     def read(self, y, sets, name="", classes=None):
         """Numbers of the classes, (n_sets,)."""
@@ -101,9 +118,24 @@ class LabelsTarget(Target):
     classes: np.ndarray | None = None
     class_weights: np.ndarray | None = None
     """(n_labels, 2) of 0 and of 1"""
+    custom_loss: Callable | None = None
 
-    loss: ClassVar[str] = "label_loss"
     link: ClassVar[str] = "sigmoid"
+
+    @property
+    def loss(self):
+        """See :class:`Target`."""
+        return "label_loss" if self.custom_loss is None else "custom"
+
+    @property
+    def loss_options(self):
+        """See :class:`Target`."""
+        return None if self.custom_loss is None else {"function": self.custom_loss, "target": "labels"}
+
+    def fit(self, encoded, weight):
+        """Raise for a callable that is no loss."""
+        if self.custom_loss is not None:
+            loss_gradient(self, np.zeros(encoded.values.shape), encoded)
 
     @property
     def output_dim(self):
@@ -140,6 +172,11 @@ class LabelsTarget(Target):
         self.class_weights = None
         if class_weight is None:
             return
+        if self.custom_loss is not None:
+            raise ValueError(
+                "class_weight with several labels weighs the loss of each label, but a callable gives one loss for "
+                "each set: weigh the labels in the callable, and leave class_weight=None."
+            )
         weight_of_label = [class_weight] * self.output_dim if isinstance(class_weight, str) else class_weight
         if isinstance(weight_of_label, dict) or len(weight_of_label) != self.output_dim:
             raise ValueError(

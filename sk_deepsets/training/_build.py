@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from sk_deepsets.nn import GammaNLLLoss, LambdaRank, ListNet, OnePerSet, PartialLikelihood, PinballLoss, QuantilesLoss
+from sk_deepsets.nn import (
+    CustomLoss,
+    GammaNLLLoss,
+    LambdaRank,
+    ListNet,
+    OnePerSet,
+    PartialLikelihood,
+    PinballLoss,
+    QuantilesLoss,
+)
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet
 
 OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
@@ -43,6 +52,8 @@ LOSSES: dict[str, tuple[type[SetNet], Callable[..., nn.Module]]] = {
     "log_loss": (ClassifierNet, nn.CrossEntropyLoss),
     "label_loss": (RegressorNet, nn.BCEWithLogitsLoss),
     "quantiles": (RegressorNet, QuantilesLoss),
+    "custom_of_classes": (ClassifierNet, CustomLoss),
+    "custom": (RegressorNet, CustomLoss),
     "one_per_set": (SetNet, OnePerSet),
     "partial_likelihood": (SetNet, PartialLikelihood),
     **{name: (SetNet, criterion) for name, criterion in RANKING_LOSSES.items()},
@@ -81,6 +92,7 @@ def build_net(
         options["criterion__reduction"] = "none"
     if net is ClassifierNet:
         options["classes"] = list(range(dims["output_dim"]))
+        options["predict_nonlinearity"] = partial(torch.softmax, dim=-1)  # skorch knows it of its own losses alone
     # weight decay is always passed, since torch's own default is not 0 everywhere; but not every optimizer has it
     decay = {"weight_decay": weight_decay}
     if isinstance(optimizer, str):

@@ -88,7 +88,8 @@ class SetDataset(Dataset):
     ----------
     sets : RaggedSets
         With context as a numeric array, if there is any.
-    y : ndarray of shape (n_sets, ...) or (n_elements, ...), optional
+    y : ndarray or Tensor of shape (n_sets, ...) or (n_elements, ...), optional
+        A tensor keeps its dtype.
     weight : ndarray of shape (n_sets,), (n_sets, n_outputs) or (n_elements,), optional
         An element, or set, of weight 0 is part of the input but not of the loss.
     y_of, weight_of : {"set", "element"}, default="set"
@@ -107,7 +108,7 @@ class SetDataset(Dataset):
     def __init__(
         self,
         sets: RaggedSets,
-        y: np.ndarray | None = None,
+        y: np.ndarray | Tensor | None = None,
         weight: np.ndarray | None = None,
         *,
         y_of: str = "set",
@@ -125,7 +126,7 @@ class SetDataset(Dataset):
             starts=torch.from_numpy(sets.offsets[:-1]),
             context=None if sets.context is None else as_tensor(sets.context),
             statistics=None,
-            y=None if y is None else in_default_dtype(y),
+            y=in_default_dtype(y) if isinstance(y, np.ndarray) else y,
             weight=None if weight is None else in_default_dtype(weight / weight[has_weight(weight)].mean()),
             fold=None,
         )
