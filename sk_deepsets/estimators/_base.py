@@ -174,7 +174,8 @@ class DeepSetsBase(BaseEstimator):
             net, random_numbers, parameters = before.net, before.random_numbers, before.parameters
 
         data = plan.split(target.dataset(encoded))
-        data = data._replace(train=data.train.with_parts(self._part_size()))
+        if (part_size := self._part_size()) is not None:
+            data = data._replace(train=data.train.with_parts(part_size, reader.encoder.block_sizes(sets)))
         if X_val is not None:
             data = data._replace(valid=self._validation_set(X_val, y_val, reader, target))
         selector = self._make_selector(net, data, target)

@@ -216,9 +216,9 @@ class SetData(Data):
         "bool",
         """Whether ``max_set_size`` is the size of a part of larger sets that is trained on: a new random one in each
         epoch. Evaluation, as that of held-out sets, and predictions are of all elements, in any number, as are
-        scalings, and statistics of the set. A sum is of as many elements as the set has, each of the part standing for
-        several; the maximum of a part may be less than that of the set, and a ``module`` of your own sees the part
-        alone.""",
+        scalings, and statistics of the set. Each of several collections is cut by itself. A sum is of as many elements
+        as the set has, each of the part standing for several; the maximum of a part may be less than that of the set,
+        and a ``module`` of your own sees the part alone.""",
         "boolean",
     )
     element_weight: str | int | dict | None = parameter(

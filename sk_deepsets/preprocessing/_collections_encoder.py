@@ -58,6 +58,12 @@ class CollectionsEncoder:
         """The collections of what ``join`` gave, without context."""
         return dict(zip(self.widths, split_collections(joined, [*self.widths.values()]), strict=True))
 
+    def block_sizes(self, joined: RaggedSets) -> np.ndarray:
+        """See :class:`SetEncoder`."""
+        n_collections = len(self.widths)
+        places = joined.segments * n_collections + joined.elements[:, -1].astype(np.int64)
+        return np.bincount(places, minlength=len(joined) * n_collections).reshape(len(joined), n_collections)
+
     def split_elements(self, values: np.ndarray, joined: RaggedSets) -> dict[str, list[np.ndarray]]:
         """Values of all elements as one array per set, by collection."""
         found, segments = {}, joined.segments

@@ -85,6 +85,10 @@ class SetEncoder:
         names = self._names[: sets.n_features - len(self.n_categories)]
         return {"element": NumberColumns(names, sets.elements, sets.sizes)} | self.context_columns(sets)
 
+    def block_sizes(self, sets: RaggedSets) -> np.ndarray | None:
+        """The sizes of the collections that encoded sets consist of, (n_sets, n_collections); None: of one."""
+        return None
+
     def split_elements(self, values: np.ndarray, sets: RaggedSets) -> list[np.ndarray]:
         """Values of the elements of encoded sets as one array per set."""
         return np.split(values, sets.offsets[1:-1])

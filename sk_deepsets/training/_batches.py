@@ -64,7 +64,7 @@ class SetBatches:
         device = None if generator is None else generator.device
         order = torch.randperm(len(self.dataset), generator=generator, device=device).cpu()
         batches, seeds = order.split(self.batch_size), [0] * len(self)
-        if self.dataset.part_size is not None:
+        if self.dataset.parts is not None:
             seeds = torch.randint(2**63 - 1, (len(self),), generator=generator, device=device).tolist()
         for places, seed in self.dataset.reading(batches, seeds):
             yield self.dataset.take_parts(places, seed)
@@ -97,7 +97,7 @@ def scaled(dataset: SetDataset, ensemble: Ensemble) -> SetDataset:
     whole, device = dataset.whole(), ensemble.prior.device
     n_elements = int(whole.sizes.sum())
     if not 0 < n_elements * ensemble.scaled_width <= MOST_SCALED_VALUES or dataset.device != device:
-        return dataset if dataset.part_size is None else dataset.with_statistics(_statistics(whole, ensemble))
+        return dataset if dataset.parts is None else dataset.with_statistics(_statistics(whole, ensemble))
     table, n_done = ensemble.prior.new_empty(n_elements, ensemble.scaled_width), 0
     contexts, statistics, weights = [], [], []
     for batch, _ in SetBatches(whole, 1, max_elements=ELEMENTS_AT_ONCE):

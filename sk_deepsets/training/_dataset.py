@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sk_deepsets.nn import Ensemble, Inputs, PackedSets
 from sk_deepsets.sets import RaggedSets, ScatteredReads
-from sk_deepsets.training._random_parts import random_places
+from sk_deepsets.training._random_parts import Parts, Taken
 
 
 @dataclass
@@ -99,11 +99,11 @@ class SetDataset(Dataset):
     ----------
     numbers : Tensor of shape (n_chosen,) or None
         Which of the sets belong to the data set, on the CPU; None: all.
-    part_size : int or None
-        Of larger sets, ``take_parts`` takes so many elements at random.
+    parts : Parts or None
+        What ``take_parts`` takes of large sets.
     """
 
-    part_size: int | None = None
+    parts: Parts | None = None
 
     def __init__(
         self,
@@ -158,10 +158,14 @@ class SetDataset(Dataset):
         """The data set with the statistics, as the stacks of an ensemble take them, of all its sets."""
         return self._with_tables(self._tables._replace(statistics=statistics))
 
-    def with_parts(self, part_size: int | None) -> SetDataset:
-        """The data set of which larger sets are trained on in part, see ``part_size``."""
+    def with_parts(self, size: int, blocks: np.ndarray | None = None) -> SetDataset:
+        """The data set of which larger sets are trained on in parts of a size.
+
+        ``blocks`` are the sizes of what each set consists of, (n_sets, n_blocks), of which each is then cut by itself.
+        """
         other = copy.copy(self)
-        other.part_size = part_size
+        sizes = self._sizes.unsqueeze(1) if blocks is None else torch.from_numpy(blocks)
+        other.parts = Parts(size, sizes, torch.from_numpy(self._sets.offsets[:-1]))
         return other
 
     def to(self, device: torch.device, moved: dict[int, Tensor] | None = None) -> SetDataset:
@@ -246,7 +250,10 @@ class SetDataset(Dataset):
     @property
     def trained_sizes(self) -> Tensor:
         """How many elements of each set are trained on in an epoch."""
-        return self.sizes if self.part_size is None else self.sizes.clamp(max=self.part_size)
+        if self.parts is None:
+            return self.sizes
+        sizes = self.parts.sizes
+        return sizes if self.numbers is None else sizes[self.numbers]
 
     def arrays(self) -> list[np.ndarray]:
         """All arrays of the data set that training depends on."""
@@ -271,20 +278,10 @@ class SetDataset(Dataset):
     def _ranges(self, places: Tensor, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Where the rows of the batch ``take_parts`` begin and end."""
         numbers = places if self.numbers is None else self.numbers[places]
-        begins, ends = self._sets.offsets[numbers.numpy()], self._sets.offsets[numbers.numpy() + 1]
-        is_large = self._is_large(numbers)
-        if is_large is None:
-            return begins, ends
-        assert self.part_size is not None
-        parts = random_places(self._sizes[numbers][is_large], self.part_size, seed).numpy()
-        rows = (begins[is_large.numpy(), None] + parts).ravel()
-        whole = ~is_large.numpy()
-        return np.concatenate([begins[whole], rows]), np.concatenate([ends[whole], rows + 1])
-
-    def _is_large(self, numbers: Tensor) -> Tensor | None:
-        """Which of these sets are trained on in part; None: none."""
-        is_large = None if self.part_size is None else self._sizes[numbers] > self.part_size
-        return None if is_large is None or not is_large.any() else is_large
+        if self.parts is not None and self.parts.cut(numbers):
+            rows = self.parts.take(numbers, seed).rows.numpy()
+            return rows, rows + 1
+        return self._sets.offsets[numbers.numpy()], self._sets.offsets[numbers.numpy() + 1]
 
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at these places."""
@@ -294,35 +291,15 @@ class SetDataset(Dataset):
         return self._batch(elements, segments, key, rows, None if self._terms is None else self._terms[numbers])
 
     def take_parts(self, places: Tensor, seed: int) -> tuple[SetBatch, Tensor | int]:
-        """The same of random parts of large sets, see ``part_size``.
-
-        Each element of a part stands for as many as the set has for each of them: that is its weight.
-        """
+        """The same of random parts of large sets, see ``parts``."""
         numbers = places if self.numbers is None else self.numbers[places]
-        is_large = self._is_large(numbers)
-        if is_large is None:
+        if self.parts is None or not self.parts.cut(numbers):
             return self.take(places)
-        assert self.part_size is not None
-        sizes = self._sizes[numbers]
-        taken = sizes.clamp(max=self.part_size)
-        segments = torch.repeat_interleave(taken)
-        within = torch.arange(len(segments)) - (taken.cumsum(0) - taken)[segments]
-        within[is_large[segments]] = random_places(sizes[is_large], self.part_size, seed).flatten()
-        rows = (torch.from_numpy(self._sets.offsets)[numbers][segments] + within).to(self.device, non_blocking=True)
-        weight = (sizes / taken.clamp(min=1)).to(torch.get_default_dtype())[segments, None]
+        taken = Taken(*(table.to(self.device, non_blocking=True) for table in self.parts.take(numbers, seed)))
         key = numbers.to(self.device, non_blocking=True)
-        batch, y = self._batch(
-            self._tables.elements.index_select(0, rows),
-            segments.to(self.device, non_blocking=True),
-            key,
-            rows,
-            None if self._terms is None else self._terms[numbers],
-        )
-        weight = weight.to(self.device)
-        if batch.packed.weight is not None:
-            weight = weight * batch.packed.weight
-        packed = batch.packed._replace(sizes=taken.to(self.device), weight=weight)
-        return replace(batch, packed=packed), y
+        elements, terms = self._tables.elements.index_select(0, taken.rows), self._terms
+        batch, y = self._batch(elements, taken.segments, key, taken.rows, None if terms is None else terms[numbers])
+        return replace(batch, packed=batch.packed._replace(sizes=taken.sizes).times(taken.weight)), y
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at the places ``first`` to ``last``; of a whole data set with no copy of elements."""

@@ -1,9 +1,61 @@
-"""random_places: which elements of large sets to train on for an epoch, in time and memory linear in what is taken."""
+"""Parts: which elements of large sets to train on for an epoch, in time and memory linear in what is taken."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Taken(NamedTuple):
+    """Elements of b sets."""
+
+    rows: Tensor
+    """(n,) where they are in the table of all elements"""
+    segments: Tensor
+    """(n,) the set of each"""
+    sizes: Tensor
+    """(b,) how many there are of each set"""
+    weight: Tensor
+    """(n, 1) as how many elements each counts"""
+
+
+class Parts(NamedTuple):
+    """Random parts of large sets.
+
+    Each element of a part stands for as many as the set has for each of them: that is its weight.
+    """
+
+    size: int
+    """Of a part"""
+    blocks: Tensor
+    """(n_sets, n_blocks) the sizes of what a set consists of, one after another, such as its collections: each of
+    these that is larger is cut by itself"""
+    starts: Tensor
+    """(n_sets,) where the elements of each set begin"""
+
+    @property
+    def sizes(self) -> Tensor:
+        """How many elements of each set are taken, (n_sets,)."""
+        return self.blocks.clamp(max=self.size).sum(dim=1)
+
+    def cut(self, numbers: Tensor) -> bool:
+        """Whether one of these sets is not taken whole."""
+        return bool((self.blocks[numbers] > self.size).any())
+
+    def take(self, numbers: Tensor, seed: int) -> Taken:
+        """The elements of a batch of these sets."""
+        blocks = self.blocks[numbers]
+        begins = (self.starts[numbers].unsqueeze(1) + blocks.cumsum(dim=1) - blocks).flatten()
+        sizes = blocks.flatten()
+        taken, is_large = sizes.clamp(max=self.size), sizes > self.size
+        owners = torch.repeat_interleave(taken)
+        places = torch.arange(len(owners)) - (taken.cumsum(0) - taken)[owners]
+        places[is_large[owners]] = random_places(sizes[is_large], self.size, seed).flatten()
+        weight = (sizes / taken.clamp(min=1)).to(torch.get_default_dtype())
+        segments = owners // blocks.shape[1]
+        return Taken(begins[owners] + places, segments, taken.view(blocks.shape).sum(dim=1), weight[owners, None])
 
 
 def random_places(sizes: Tensor, most: int, seed: int) -> Tensor:

@@ -3,6 +3,7 @@
 from itertools import chain, pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from skorch.callbacks import Callback
@@ -116,6 +117,18 @@ def test_a_part_needs_a_size():
         DeepSetsRegressor(max_set_size=MOST).fit(SETS, Y)
     with pytest.raises(TypeError, match="resample"):  # of which parts have no answers
         DeepSetsElementRegressor(resample=True)
+
+
+def test_each_collection_is_cut_by_itself():
+    few = RaggedSets(np.ones((len(SETS), 1)), np.arange(len(SETS) + 1))
+    X = pd.DataFrame({"many": SETS.to_series(), "one": few.to_series()})
+    model = DeepSetsRegressor(n_members=1, **PARTS, **SMALL).fit(X, Y)
+    sets = model._read_sets(X)
+    blocks = model._fitted.reader.encoder.block_sizes(sets)
+    np.testing.assert_array_equal(blocks, np.c_[SIZES, np.ones(len(SETS), dtype=int)])
+    packed = SetDataset(sets).with_parts(MOST, blocks).take_parts(torch.arange(len(SETS)), 0)[0].packed
+    np.testing.assert_array_equal(packed.sizes, np.minimum(SIZES, MOST) + 1)
+    np.testing.assert_array_equal(packed.sum(packed.elements[:, -1:])[:, 0], 1)
 
 
 @pytest.mark.parametrize("room", [0, 10**9])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from sk_deepsets.training._random_parts import random_places
+from sk_deepsets.training._random_parts import Parts, random_places
 
 
 @settings(deadline=None, max_examples=60)
@@ -33,6 +33,29 @@ def test_any_part_is_as_likely_as_any_other(size, most):
     assert set(counts) == set(combinations(range(size), most))
     assert len(counts) == comb(size, most)
     assert chisquare(list(counts.values())).pvalue > 1e-3
+
+
+@settings(deadline=None, max_examples=30)
+@given(blocks=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=8), data=st.data())
+def test_what_a_set_consists_of_is_cut_by_itself(blocks, data):
+    blocks = torch.tensor(blocks)
+    parts = Parts(3, blocks, torch.cat([torch.zeros(1, dtype=torch.int64), blocks.sum(1).cumsum(0)])[:-1])
+    numbers = torch.tensor(data.draw(st.lists(st.integers(0, len(blocks) - 1), min_size=1, max_size=5)))
+    taken = parts.take(numbers, 0)
+    owners = torch.repeat_interleave(blocks.flatten())  # the block of each element of the table
+    counts = [
+        torch.bincount(owners[taken.rows[taken.segments == place]], minlength=blocks.numel())
+        for place in range(len(numbers))
+    ]
+    for number, count in zip(numbers, counts, strict=True):
+        expected = torch.zeros_like(blocks)
+        expected[number] = blocks[number].clamp(max=3)
+        assert torch.equal(count.view(blocks.shape), expected)
+    assert torch.equal(taken.sizes, blocks[numbers].clamp(max=3).sum(1))
+    assert torch.equal(taken.sizes, parts.sizes[numbers])
+    weights = torch.zeros(len(numbers)).index_add(0, taken.segments, taken.weight[:, 0])
+    torch.testing.assert_close(weights, blocks[numbers].sum(1).float())
+    assert parts.cut(numbers) == bool((blocks[numbers] > 3).any())
 
 
 def test_sets_beside_each_other_have_parts_of_their_own():
