@@ -17,8 +17,9 @@ from tests.models import CLASS, SETS, SINGLE
 
 NOT_SAVED = {
     *("Model", "SetModel", "Stack", "VariantStack", "Ensemble", "ScaledEnsemble", "Pool", "SoftmaxMean"),
-    *("LossOfSets", "OnePerSet", "ListNet", "LambdaRank", "GammaNLLLoss", "PinballLoss", "Decoder", "ChoiceDecoder"),
-    *("Served", "ColumnSteps", "PaddedModule"),
+    *("LossOfSets", "LossAcrossSets", "OnePerSet", "ListNet", "LambdaRank", "PartialLikelihood"),
+    *("GammaNLLLoss", "PinballLoss", "QuantilesLoss", "SmoothableLoss", "CustomLoss"),
+    *("Decoder", "ChoiceDecoder", "QuantileDecoder", "Served", "ServedCollections", "ColumnSteps", "PaddedModule"),
 }
 
 
