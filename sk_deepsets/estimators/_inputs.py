@@ -177,11 +177,12 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
 
 def ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The arguments of an ensemble that depend on the data: scalings of elements, of statistics and of the context."""
+    scale = sum_scale(sets, weight, encoder.weight_column)
     projection, sets, weight = project(sets, encoder, weight, standardize)
     elements, numbers = _element_columns(variants, sets, encoder, weight, standardize, projection)
     statistics = _statistics(elements, standardize)
     found = _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers)
-    return {"projection": projection, "elements": elements, **found}
+    return {"projection": projection, "elements": elements, "sum_scale": scale, **found}
 
 
 def collection_ensemble_inputs(variants, sets, encoder, weight, standardize):

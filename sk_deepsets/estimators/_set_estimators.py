@@ -26,7 +26,6 @@ from sk_deepsets.estimators._parameters import SetParameters, check_widths, pool
 from sk_deepsets.estimators._supervised import SetClassifierMixin, SetRegressorMixin
 from sk_deepsets.estimators._variants import SINGLE_NET, Layout, adapted, layout
 from sk_deepsets.nn import (
-    CollectionsEnsemble,
     DeepSetsCollections,
     DeepSetsConditional,
     DeepSetsEnsemble,
@@ -159,11 +158,8 @@ class SetEstimator(
             how = {"dropout": self.dropout, "pool_type": self.pool_type, "standardize": self.standardize}
             variants = adapted(layout.variants, **how, additive=self._is_additive)
             options = {"variants": variants, **dims, **ensemble}
-            if has_collections:
-                inputs = collection_ensemble_inputs(variants, sets, encoder, weight, self.standardize)
-                return CollectionsEnsemble, options | inputs
-            inputs = ensemble_inputs(variants, sets, encoder, weight, self.standardize)
-            return DeepSetsEnsemble, options | inputs | {"sum_scale": sum_scale(sets, weight, encoder.weight_column)}
+            make_inputs = collection_ensemble_inputs if has_collections else ensemble_inputs
+            return DeepSetsEnsemble, options | make_inputs(variants, sets, encoder, weight, self.standardize)
         # a sum of centred elements no longer tells the set's size: without a layer to see it in, only scale them
         centred = len(dims["phi_hidden_dims"]) or "sum" not in pool_names(self.pool_type)
         dropout = 0.0 if self.dropout == "auto" else self.dropout

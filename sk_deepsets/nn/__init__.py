@@ -6,7 +6,6 @@ True or 1 where there is an element. Phi runs on real elements only, however muc
 
 from sk_deepsets.nn._attention import InducedAttention
 from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections, split_collections
-from sk_deepsets.nn._collections_ensemble import CollectionsEnsemble, CollectionsStack
 from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._custom_loss import CustomLoss
 from sk_deepsets.nn._deep_sets import DeepSets
@@ -54,7 +53,7 @@ from sk_deepsets.nn._statistics import Statistics
 MODULES = (
     *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
     *(ElementEnsemble, ElementStack, RelativeColumns, SetEmbedding, Projection),
-    *(DeepSetsCollections, CollectionsEnsemble, CollectionsStack, CollectionColumns, CollectionStatistics),
+    *(DeepSetsCollections, CollectionColumns, CollectionStatistics),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
     *(MemberLinear, MemberEmbedding, MemberNorm, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
     *ENCODERS.values(),
@@ -70,7 +69,6 @@ __all__ = [
     "ChoiceDecoder",
     "CollectionColumns",
     "CollectionStatistics",
-    "CollectionsEnsemble",
     "Columns",
     "CustomLoss",
     "Decoder",

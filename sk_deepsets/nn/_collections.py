@@ -6,33 +6,19 @@ the number of its collection. So the sets of a row are one set, which is batched
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sk_deepsets.nn._columns import Columns
-from sk_deepsets.nn._dropout import Dropout
 from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows
-from sk_deepsets.nn._leave_one_out import elements_at_once, in_order, leave_one_out
-from sk_deepsets.nn._mlp import mlp, read_out
-from sk_deepsets.nn._model import Model, WeightCounts, count_weights
 from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._read_out import Part, Phi, ReadOut
 from sk_deepsets.nn._set_embedding import SetEmbedding
 from sk_deepsets.nn._set_pooling import PoolType
 from sk_deepsets.nn._statistics import Statistics
-
-Phi = Callable[[PackedSets], Tensor]
-
-
-class Part(NamedTuple):
-    """One collection of the sets in a batch."""
-
-    rows: Tensor
-    """(n,) where its elements are in the table of all collections"""
-    packed: PackedSets
-    """With the columns of that table"""
 
 
 def split_collections(packed: PackedSets, n_collections: int) -> list[Part]:
@@ -64,17 +50,17 @@ class CollectionColumns(nn.Module):
     def __init__(self, columns: Sequence[Columns]) -> None:
         super().__init__()
         self.width = max(each.width for each in columns) + 1
-        self.columns: Sequence[Columns] = nn.ModuleList(columns)  # type: ignore[assignment]
+        self.collections: Sequence[Columns] = nn.ModuleList(columns)  # type: ignore[assignment]
 
     @property
     def means(self) -> list[Tensor]:
         """The means of the numbers of each collection, (d,) in float64."""
-        return [mean for columns in self.columns for mean in columns.means]
+        return [mean for columns in self.collections for mean in columns.means]
 
     def forward(self, table: Tensor) -> Tensor:
         """Scale a table (n, d) of all collections: (n, width)."""
         found = None
-        for number, columns in enumerate(self.columns):
+        for number, columns in enumerate(self.collections):
             rows = (table[:, -1] == number).nonzero().squeeze(1)
             part = table.index_select(0, rows)
             values = columns(part)
@@ -131,7 +117,7 @@ class CollectionStatistics(nn.Module):
         return [statistics(part.packed) for statistics, part in zip(self.statistics, parts, strict=True)]
 
 
-class DeepSetsCollections(Model):
+class DeepSetsCollections(ReadOut):
     """rho([pool_i phi_1(x_i, z), pool_j phi_2(v_j, z), ..., s, z]): each collection has a phi and a pool of its own.
 
     Parameters
@@ -191,121 +177,62 @@ class DeepSetsCollections(Model):
             for own in collections.values()
         ]
         # a list: a module dict takes no name such as "items"
-        self.embeddings: Sequence[SetEmbedding] = nn.ModuleList(embeddings)  # type: ignore[assignment]
-        self.dropout = Dropout(pooled_dropout) if pooled_dropout else nn.Identity()
-        pooled_dims = [embedding.pooling.output_dim for embedding in embeddings]
-        rho_input_dims = (*pooled_dims, statistics_dim, (context_dim or 0) * context_in_rho)
-        self.rho = mlp(rho_input_dims, rho_hidden_dims, output_dim, activation, rho_dropout, layers)
+        self.parts: Sequence[SetEmbedding] = nn.ModuleList(embeddings)  # type: ignore[assignment]
+        self.make_rho(
+            rho_hidden_dims,
+            output_dim,
+            context_dim=context_dim,
+            statistics_dim=statistics_dim,
+            pooled_dropout=pooled_dropout,
+            rho_dropout=rho_dropout,
+            activation=activation,
+        )
+
+    @property
+    def embeddings(self) -> Sequence[SetEmbedding]:
+        """See :class:`ReadOut`."""
+        return self.parts
 
     @property
     def n_members(self) -> int:
-        """See :class:`SetEmbedding`."""
-        return self.embeddings[0].n_members
+        """See :class:`Model`."""
+        return self.parts[0].n_members
 
     @property
     def is_elementwise(self) -> bool:
         """See :class:`Model`."""
-        return self.embeddings[0].is_elementwise
+        return self.parts[0].is_elementwise
 
     @property
     def embedding_dim(self) -> int:
         """See :class:`Model`."""
-        return sum(embedding.pooling.output_dim for embedding in self.embeddings)
+        return sum(embedding.pooling.output_dim for embedding in self.parts)
 
     @property
     def pool_names(self) -> list[tuple[str, ...]]:
         """See :class:`Model`."""
-        return self.embeddings[0].pool_names
-
-    def forward(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Tensor:
-        """One output for each row, (b, output_dim).
-
-        Parameters
-        ----------
-        packed : PackedSets
-            The elements of all collections in one table (n, d): its own columns of each first, and last its number.
-        context : Tensor of shape (b, context_dim), optional
-        statistics : Tensor of shape (b, statistics_dim), optional
-        """
-        context = self.member_context(context)
-        return self.read_out(self.pool(self.split(packed), self.encode(context)), context, statistics)
-
-    def embed(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """The pooled vectors of all collections side by side, (b, k); arguments as in ``forward``."""
-        return torch.cat(self.pool(self.split(packed), self.encode(self.member_context(context))), dim=1)
-
-    def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """See :class:`Model`."""
-        context, size = self.member_context(context), elements_at_once(self.width(), packed.sizes.device)
-        found, places = [], []
-        for rows, pooled in self.leave_each_out(self.split(packed), self.encode(context), size):
-            own = None if context is None else context.index_select(0, packed.segments[rows])
-            found.append(self.read_out(pooled, own))
-            places.append(rows)
-        return in_order(found, places)
-
-    def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """See :class:`Model`; they sum to 1 in each collection of a set."""
-        return self.member_attention(self.split(packed), self.encode(self.member_context(context)))[0]
+        return self.parts[0].pool_names
 
     def split(self, packed: PackedSets) -> list[Part]:
-        """The collections of a batch."""
-        return split_collections(packed, len(self.embeddings))
+        """See :class:`ReadOut`."""
+        return split_collections(packed, len(self.parts))
 
     def member_context(self, context: Tensor | None) -> Tensor | None:
-        """See :class:`SetEmbedding`."""
+        """See :class:`ReadOut`."""
         return None if context is None else self.context_layer(repeat_rows(context, self.n_members))
 
-    def encode(self, context: Tensor | None) -> list[Phi]:
-        """Phi of each collection, see :class:`SetEmbedding`, for elements with the columns of the table."""
+    def phis(self, context: Tensor | None) -> list[Phi]:
+        """See :class:`ReadOut`; for elements with the columns of the table."""
 
         def encode_first(phi: Phi, width: int) -> Phi:
             return lambda part: phi(part._replace(elements=part.elements[:, :width]))
 
-        pairs = zip(self.embeddings, self.n_columns, strict=True)
-        return [encode_first(embedding.encode(context), width) for embedding, width in pairs]
-
-    def pool(self, parts: Sequence[Part], phis: Sequence[Phi]) -> list[Tensor]:
-        """The pooled vectors of each collection, (K * b, k)."""
-        pairs = zip(self.embeddings, parts, phis, strict=True)
-        return [embedding.pool(part.packed, phi) for embedding, part, phi in pairs]
-
-    def leave_each_out(
-        self, parts: Sequence[Part], phis: Sequence[Phi], size: int
-    ) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        """Rows of the table, and the pooled vectors (K * n, k) of each collection of their sets without them."""
-        n_members, whole = self.n_members, self.pool(parts, phis)
-        for number, (part, phi) in enumerate(zip(parts, phis, strict=True)):
-            embedding = self.embeddings[number]
-            for chosen, own in leave_one_out(phi, embedding.pooling, embedding.weigh(part.packed), size, n_members):
-                segments = part.packed.segments[chosen]
-                found = [
-                    pooled.view(n_members, -1, pooled.shape[1]).index_select(1, segments).flatten(0, 1)
-                    for pooled in whole
-                ]
-                yield part.rows[chosen], [*found[:number], own, *found[number + 1 :]]
-
-    def member_attention(self, parts: Sequence[Part], phis: Sequence[Phi]) -> Tensor:
-        """See :class:`SetEmbedding`; of the elements of all collections, (K, n)."""
-        pairs = zip(self.embeddings, parts, phis, strict=True)
-        found = [embedding.member_attention(part.packed, phi).T for embedding, part, phi in pairs]
-        return in_order(found, [part.rows for part in parts]).T
-
-    def read_out(self, pooled: Sequence[Tensor], context: Tensor | None, statistics: Tensor | None = None) -> Tensor:
-        """See :class:`DeepSets`; for the pooled vectors of each collection."""
-        inputs, context = [self.dropout(each) for each in pooled], context if self.context_in_rho else None
-        return read_out(self.rho, self.layers, inputs, statistics, context, self.n_members)
-
-    def weight_counts(self) -> WeightCounts:
-        """See :class:`Model`."""
-        own = [embedding.weight_counts() for embedding in self.embeddings]
-        phi, pool = sum(counts.phi for counts in own), sum(counts.pool for counts in own)
-        return WeightCounts(phi, pool, count_weights(self.context_layer, self.rho))
+        return [encode_first(phi, width) for phi, width in zip(super().phis(context), self.n_columns, strict=True)]
 
     def width(self) -> int:
         """See :class:`Model`."""
-        return max(embedding.width() for embedding in self.embeddings)
+        return max(embedding.width() for embedding in self.parts)
 
     def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
-        return [mean for embedding in self.embeddings for mean in embedding.mean_elements()]
+        return [mean for embedding in self.parts for mean in embedding.mean_elements()]

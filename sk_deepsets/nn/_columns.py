@@ -55,6 +55,11 @@ class Columns(nn.Module):
         return table[:, first : first + len(self.n_categories)]
 
     @property
+    def collections(self) -> Sequence[Columns]:
+        """The columns of each collection, of which there is one."""
+        return (self,)
+
+    @property
     def means(self) -> list[Tensor]:
         """The mean of the numbers, (d,) in float64."""
         return [self.scalings.standardize.mean]  # type: ignore[list-item]

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from sk_deepsets.nn._dropout import Dropout
 from sk_deepsets.nn._layers import ONE_NET, Layers
-from sk_deepsets.nn._leave_one_out import elements_at_once, leave_one_out
-from sk_deepsets.nn._mlp import mlp, read_out
-from sk_deepsets.nn._model import WeightCounts, count_weights
-from sk_deepsets.nn._packed import PackedSets, pack
+from sk_deepsets.nn._model import WeightCounts
+from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._read_out import Part, ReadOut
 from sk_deepsets.nn._set_embedding import SetEmbedding
 from sk_deepsets.nn._set_pooling import PoolType
 
 
-class DeepSets(SetEmbedding):
+class DeepSets(SetEmbedding, ReadOut):
     """f(X) = rho([pool_i phi(x_i, z), s, z]) with a context z and statistics s of the set, where there are any.
 
     Of a stack of K members each gives an output: those of member 0 for all sets come first, (K * b, output_dim).
@@ -77,49 +75,25 @@ class DeepSets(SetEmbedding):
             weight_column=weight_column,
         )
         self.context_in_rho = context_in_rho
-        self.dropout = Dropout(pooled_dropout) if pooled_dropout else nn.Identity()
-        rho_input_dims = (self.pooling.output_dim, statistics_dim, (context_dim or 0) * context_in_rho)
-        self.rho = mlp(rho_input_dims, rho_hidden_dims, output_dim, activation, rho_dropout, layers)
+        self.make_rho(
+            rho_hidden_dims,
+            output_dim,
+            context_dim=context_dim,
+            statistics_dim=statistics_dim,
+            pooled_dropout=pooled_dropout,
+            rho_dropout=rho_dropout,
+            activation=activation,
+        )
 
-    def forward(
-        self,
-        x: Tensor | PackedSets,
-        mask: Tensor | None = None,
-        context: Tensor | None = None,
-        statistics: Tensor | None = None,
-    ) -> Tensor:
-        """One output for each set.
-
-        Parameters
-        ----------
-        x : Tensor of shape (b, m, input_dim), or PackedSets
-        mask : Tensor of shape (b, m), optional
-            True or non-zero where there is an element; None: everywhere.
-        context : Tensor of shape (b, context_dim), optional
-        statistics : Tensor of shape (b, statistics_dim), optional
-
-        Returns
-        -------
-        Tensor of shape (b, output_dim)
-        """
-        context = self.member_context(context)
-        return self.read_out(self.pool(pack(x, mask), self.encode(context)), context, statistics)
-
-    def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """See :class:`Model`."""
-        context, size = self.member_context(context), elements_at_once(self.width(), packed.sizes.device)
-        found = []
-        for rows, pooled in leave_one_out(self.encode(context), self.pooling, self.weigh(packed), size):
-            own = None if context is None else context.index_select(0, packed.segments[rows])
-            found.append(self.read_out(pooled, own))
-        return torch.cat(found)
-
-    def read_out(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None = None) -> Tensor:
-        """The outputs (K * b, output_dim) for pooled vectors and contexts of as many rows; statistics are shared."""
-        context = context if self.context_in_rho else None
-        return read_out(self.rho, self.layers, [self.dropout(pooled)], statistics, context, self.n_members)
+    @property
+    def embeddings(self) -> Sequence[SetEmbedding]:
+        """See :class:`ReadOut`."""
+        return (self,)
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""
-        counts = super().weight_counts()
-        return counts._replace(rho=counts.rho + count_weights(self.rho))
+        return ReadOut.weight_counts(self)
+
+    def split(self, packed: PackedSets) -> list[Part]:
+        """See :class:`ReadOut`."""
+        return [Part(torch.arange(packed.elements.shape[0], device=packed.elements.device), packed)]

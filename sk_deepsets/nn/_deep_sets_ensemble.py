@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics
+from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._ensemble import Inputs
 from sk_deepsets.nn._layers import Layers
-from sk_deepsets.nn._leave_one_out import elements_at_once, in_order, leave_one_out
+from sk_deepsets.nn._leave_one_out import elements_at_once, in_order
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._projection import Projection
+from sk_deepsets.nn._read_out import Phi, side_by_side
 from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, element_options, set_options
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 from sk_deepsets.nn._statistics import Statistics
@@ -34,89 +35,103 @@ class DeepSetsStack(VariantStack):
     ----------
     variant : Variant
     n_folds : int
-    elements, statistics : Columns
+    elements : Columns or CollectionColumns
+    statistics : Columns
     context : Columns or None
     output_dim : int
     prior : Tensor of shape (output_dim,)
         From which training starts.
     pool_type : str or sequence of str
+    names : sequence of str or None
+        Of several collections.
+    sum_scale : float, or sequence of float
+        See :class:`SetPooling`; of several collections, that of each.
     **options
         Further arguments of :class:`DeepSets`.
     """
+
+    net: DeepSets | DeepSetsCollections
 
     def __init__(
         self,
         variant: Variant,
         n_folds: int,
-        elements: Columns,
+        elements: Columns | CollectionColumns,
         statistics: Columns,
         context: Columns | None,
         output_dim: int,
         prior: Tensor,
         pool_type: PoolType,
+        *,
+        names: Sequence[str] | None = None,
+        sum_scale: float | Sequence[float] = 1.0,
         **options: Any,
     ) -> None:
         super().__init__(variant, statistics)
-        self.element_places = elements.places(variant.elements)
         layers = Layers(n_folds)
-        self.net = DeepSets(
-            output_dim=output_dim,
-            pool_type=variant_pools(variant, pool_type),
-            pooled_dropout=variant.dropout,
-            rho_dropout=variant.dropout,
-            layers=layers,
-            **element_options(variant, layers, elements),
+        self.element_places = [columns.places(variant.elements) for columns in elements.collections]
+        own = [element_options(variant, layers, columns) for columns in elements.collections]
+        options |= {
+            "output_dim": output_dim,
+            "pool_type": variant_pools(variant, pool_type),
+            "pooled_dropout": variant.dropout,
+            "rho_dropout": variant.dropout,
+            "layers": layers,
             **set_options(variant, layers, statistics, context),
-            **options,
-        )
+        }
+        if names is None:
+            self.net = DeepSets(**own[0], **options, sum_scale=sum_scale)  # type: ignore[arg-type]  # that of the one
+        else:
+            assert isinstance(sum_scale, Sequence)
+            scaled = [{**each, "sum_scale": scale} for each, scale in zip(own, sum_scale, strict=True)]
+            widths = [sum(place.stop - place.start for place in places) for places in self.element_places]
+            self.net = DeepSetsCollections(dict(zip(names, scaled, strict=True)), widths, **options)
         self.start_from(prior, self.net.rho[-1])
 
     def forward(self, inputs: Inputs) -> Tensor:
         """See :class:`Stack`."""
         context = self.net.member_context(inputs.context)
-        pooled = self.net.pool(inputs.packed, self._phi(inputs, context))
+        pooled = self.net.pool_parts(self.net.split(inputs.packed), self._phis(inputs, context))
         return self._outputs(pooled, context, inputs.statistics)
 
     def embed(self, inputs: Inputs) -> Tensor:
         """See :class:`Stack`."""
-        pooled = self.net.pool(inputs.packed, self._phi(inputs, self.net.member_context(inputs.context)))
+        phis = self._phis(inputs, self.net.member_context(inputs.context))
+        pooled = side_by_side(self.net.pool_parts(self.net.split(inputs.packed), phis))
         return pooled.view(self.net.n_members, -1, pooled.shape[1])
 
-    def pooled_elements(self, inputs: Inputs) -> PackedSets:
-        """What the pool takes of each element, for each member: (K * n, k)."""
-        hidden = self._phi(inputs, self.net.member_context(inputs.context))(inputs.packed)
-        return inputs.packed.repeated(self.net.n_members, hidden)
+    def leave_one_out(self, inputs: Inputs, size: int) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """See ``ReadOut.leave_each_out``."""
+        phis = self._phis(inputs, self.net.member_context(inputs.context))
+        return self.net.leave_each_out(self.net.split(inputs.packed), phis, size)
 
-    def leave_one_out(self, inputs: Inputs, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows of elements, in chunks of a size, and the pooled vectors (K * n, k) of their sets without them."""
-        phi = self._phi(inputs, self.net.member_context(inputs.context))
-        places = torch.arange(inputs.packed.elements.shape[0], device=inputs.packed.elements.device)
-        for rows, pooled in leave_one_out(phi, self.net.pooling, inputs.packed, size, self.net.n_members):
-            yield places[rows], pooled
-
-    def read_out(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None) -> Tensor:
+    def read_out(self, pooled: Sequence[Tensor], context: Tensor | None, statistics: Tensor | None) -> Tensor:
         """Outputs (K, b, o) for pooled vectors (K * b, k), and for context and statistics that the members share."""
         return self._outputs(pooled, self.net.member_context(context), statistics)
 
     def attention(self, inputs: Inputs) -> Tensor:
         """The weight of each element in the attention pool of its set, for each member: (K, n)."""
-        return self.net.member_attention(inputs.packed, self._phi(inputs, self.net.member_context(inputs.context)))
+        phis = self._phis(inputs, self.net.member_context(inputs.context))
+        return self.net.part_attention(self.net.split(inputs.packed), phis)
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Stack`."""
         return self.net.weight_counts()
 
-    def _phi(self, inputs: Inputs, context: Tensor | None) -> Callable[[PackedSets], Tensor]:
-        """Phi of all members for the elements of a batch, or of parts of it."""
-        phi = self.net.encode(context)
+    def _phis(self, inputs: Inputs, context: Tensor | None) -> list[Phi]:
+        """Phi of all members for the elements of each collection, or of parts of it."""
 
-        def phi_of_part(part: PackedSets) -> Tensor:
-            scaled = part.elements if inputs.scale is None else inputs.scale(part.elements)
-            return phi(part._replace(elements=take_columns(scaled, self.element_places)))
+        def after_scaling(phi: Phi, places: Sequence[slice]) -> Phi:
+            def phi_of_part(part: PackedSets) -> Tensor:
+                scaled = part.elements if inputs.scale is None else inputs.scale(part.elements)
+                return phi(part._replace(elements=take_columns(scaled, places)))
 
-        return phi_of_part
+            return phi_of_part
 
-    def _outputs(self, pooled: Tensor, context: Tensor | None, statistics: Tensor | None) -> Tensor:
+        pairs = zip(self.net.phis(context), self.element_places, strict=True)
+        return [after_scaling(phi, places) for phi, places in pairs]
+
+    def _outputs(self, pooled: Sequence[Tensor], context: Tensor | None, statistics: Tensor | None) -> Tensor:
         """Outputs (K, b, o) for pooled vectors and contexts of all members, and statistics that they share."""
         outputs = self.net.read_out(pooled, context, self.own_statistics(statistics))
         return outputs.view(self.net.n_members, -1, outputs.shape[1])
@@ -136,8 +151,8 @@ class DeepSetsEnsemble(ScaledEnsemble):
     variants : sequence of Variant
     n_folds : int
         How many members there are of each.
-    elements : Columns
-    statistics : Statistics
+    elements : Columns or CollectionColumns
+    statistics : Statistics or CollectionStatistics
     statistic_columns : Columns
         Of the statistics.
     context : Columns, optional
@@ -146,11 +161,12 @@ class DeepSetsEnsemble(ScaledEnsemble):
     output_dim : int
     link, prior
         As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
-    phi_hidden_dims, rho_hidden_dims, pool_type, fusion_type, context_in_rho, activation, encoder, sum_scale
+    phi_hidden_dims, rho_hidden_dims, pool_type, fusion_type, context_in_rho, activation, encoder
         As in :class:`DeepSetsConditional`; there must be a layer in phi.
+    names, sum_scale
+        As in :class:`DeepSetsStack`.
     """
 
-    stack_type: Callable[..., VariantStack] = DeepSetsStack
     stacks: Sequence[DeepSetsStack]
 
     def __init__(
@@ -172,13 +188,13 @@ class DeepSetsEnsemble(ScaledEnsemble):
         start = torch.tensor([0.0] * output_dim if prior is None else prior)
         columns = (elements, statistic_columns, context)
         arguments = (n_folds, *columns, output_dim, start, pool_type)
-        stacks = [self.stack_type(variant, *arguments, **options) for variant in variants]
+        stacks = [DeepSetsStack(variant, *arguments, **options) for variant in variants]
         super().__init__(
             stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context, projection
         )
 
     @property
-    def pooling(self) -> SetPooling:  # type: ignore[override]  # stacks may come and go
+    def pooling(self) -> SetPooling | None:  # type: ignore[override]  # stacks may come and go
         """See :class:`Model`; that of one stack, of which the others have one as wide."""
         return self.stacks[0].net.pooling
 
@@ -209,12 +225,6 @@ class DeepSetsEnsemble(ScaledEnsemble):
         if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)
         return Inputs(packed._replace(elements=self.elements(packed.elements)), context, statistics)
-
-    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
-        """See :class:`Model`."""
-        inputs = self.inputs(packed, context)
-        hidden = torch.cat([stack.pooled_elements(inputs).elements for stack in self.stacks])
-        return inputs.packed.repeated(self.n_members, hidden)
 
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from torch import Tensor, nn
+from torch import nn
 
 from sk_deepsets.nn._dropout import Dropout
-from sk_deepsets.nn._layers import ONE_NET, Layers, MakeLinear, share_rows
+from sk_deepsets.nn._layers import ONE_NET, Layers, MakeLinear
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),  # what a layer gives needs no memory of its own before it
@@ -59,24 +59,3 @@ def mlp(
     hidden = hidden_layers(first_dim, others[:-1], activation, dropout, layers.linear)
     between = [make_activation(activation), *([Dropout(dropout)] if dropout else [])]
     return nn.Sequential(first, *between, *hidden, layers.linear(hidden_dims[-1], output_dim))
-
-
-def read_out(
-    rho: nn.Sequential,
-    layers: Layers,
-    pooled: Sequence[Tensor],
-    statistics: Tensor | None,
-    context: Tensor | None,
-    n_members: int,
-) -> Tensor:
-    """Rho for pooled vectors and contexts of all members, and statistics that they share: (K * b, output_dim)."""
-    inputs = [*pooled]
-    if statistics is not None:
-        inputs.append(statistics if layers.n_members is None else share_rows(statistics, n_members))
-    if context is not None:
-        inputs.append(context)
-    first, *others = rho
-    hidden = layers.join(first, inputs) if len(inputs) > 1 else first(inputs[0])
-    for layer in others:
-        hidden = layer(hidden)
-    return hidden

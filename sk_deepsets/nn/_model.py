@@ -97,10 +97,6 @@ class Model(nn.Module):
         """The most values that a layer has for one element."""
         return 1
 
-    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
-        """What the pool takes of each element: the output of phi, (n, k), or those of K members, (K * n, k)."""
-        raise NotImplementedError
-
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """The output for its set without it, for each element: (n, output_dim)."""
         raise NotImplementedError

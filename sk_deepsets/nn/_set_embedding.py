@@ -13,7 +13,7 @@ from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows, share_rows
 from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._losses import softmax_over_sets
 from sk_deepsets.nn._model import SetModel, WeightCounts, count_weights
-from sk_deepsets.nn._packed import PackedSets, pack
+from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
 
 
@@ -77,19 +77,6 @@ class SetEmbedding(SetModel):
         """See :class:`Model`."""
         return self.phi.elementwise
 
-    def embed(self, x: Tensor | PackedSets, mask: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        """The pooled embedding of each set, (b, k); arguments as in ``forward``."""
-        return self.pool(pack(x, mask), self.encode(self.member_context(context)))
-
-    def pooled_elements(self, packed: PackedSets, context: Tensor | None = None) -> PackedSets:
-        """See :class:`Model`."""
-        packed = self.weigh(packed)
-        return packed._replace(elements=self.encode(self.member_context(context))(packed))
-
-    def attention(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
-        """See :class:`Model`."""
-        return self.member_attention(packed, self.encode(self.member_context(context)))[0]
-
     def member_attention(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
         """The weight of each element in the attention pool of its set, for each member: (K, n); of heads, the mean."""
         packed, size = self.weigh(packed), elements_at_once(self.width(), packed.sizes.device)
@@ -130,10 +117,13 @@ class SetEmbedding(SetModel):
             return packed
         return packed.weigh(self.weight_column, next(self.parameters()).dtype)
 
+    def own_weights(self) -> tuple[int, int]:
+        """How many weights there are in phi, with what is before it, and in the pool."""
+        return count_weights(self.input_layer, self.fusion, self.phi), count_weights(self.pooling)
+
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""
-        phi = count_weights(self.input_layer, self.fusion, self.phi)
-        return WeightCounts(phi, count_weights(self.pooling), count_weights(self.context_layer))
+        return WeightCounts(*self.own_weights(), count_weights(self.context_layer))
 
     def width(self) -> int:
         """See :class:`Model`."""

@@ -187,7 +187,7 @@ def test_attention_is_the_weights_of_the_pool(fit, bags, n_members):
     if n_members == 1:
         # the softmax of each head, by hand from what it takes of each element
         net = heads.net_.module_
-        hidden = net.pooled_elements(pack(torch.from_numpy(bags[4]).unsqueeze(0))).elements
+        hidden = net.encode(None)(pack(torch.from_numpy(bags[4]).unsqueeze(0)))
         shares = net.pooling.pools[0].project(hidden)[:, net.pooling.output_dim :].softmax(dim=0)
         np.testing.assert_allclose(found[4], shares.mean(dim=1).detach().numpy(), rtol=1e-4)
     assert_same(element_importance(beside, bags), element_importance(beside, bags, method="occlusion"))

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from sk_deepsets.nn import (
     CollectionColumns,
-    CollectionsEnsemble,
     CollectionStatistics,
     Columns,
     DeepSetsCollections,
+    DeepSetsEnsemble,
     PackedSets,
     Scalings,
     Standardize,
@@ -91,7 +91,7 @@ def test_each_collection_is_embedded_as_by_itself(encoder):
         alone = PackedSets(
             torch.tensor(np.concatenate(sets), dtype=torch.float32), torch.repeat_interleave(sizes), sizes
         )
-        torch.testing.assert_close(net.embeddings[number].embed(alone), columns)
+        torch.testing.assert_close(net.embeddings[number].pool(alone, net.embeddings[number].encode(None)), columns)
 
 
 def make_ensemble(variants, context=False):
@@ -104,7 +104,7 @@ def make_ensemble(variants, context=False):
     own = [columns(width, {"standard", "intervals"}) for width in WIDTHS]
     statistics = CollectionStatistics([Statistics(each.scalings.standardize, each.n_numbers) for each in own])
     width = sum(4 * width + 2 for width in WIDTHS)
-    return CollectionsEnsemble(
+    return DeepSetsEnsemble(
         variants,
         2,
         CollectionColumns(own),
@@ -148,7 +148,9 @@ def test_an_ensemble_is_the_same_where_the_elements_are_scaled_in_chunks(monkeyp
 def test_scaled_columns_are_those_of_each_collection_and_keep_its_number():
     packed, ensemble = joined(make_sets(np.random.default_rng(7), 4), 4), make_ensemble(VARIANTS)
     scaled = ensemble.elements(packed.elements)
-    for number, (part, columns) in enumerate(zip(split_collections(packed, 2), ensemble.elements.columns, strict=True)):
+    for number, (part, columns) in enumerate(
+        zip(split_collections(packed, 2), ensemble.elements.collections, strict=True)
+    ):
         own = scaled[part.rows]
         torch.testing.assert_close(own[:, : columns.width], columns(part.packed.elements[:, : WIDTHS[number]]))
         assert (own[:, columns.width : -1] == 0).all()

@@ -297,19 +297,6 @@ def test_the_embedding_is_the_pooled_vectors_side_by_side():
     torch.testing.assert_close(made.embed(packed), torch.stack(expected))
 
 
-def test_what_is_pooled_is_that_of_each_member():
-    made = make_ensemble()
-    packed, _ = batch()
-    found = made.pooled_elements(packed)
-    pooled = made.pooling(found).view(6, len(SIZES), -1)
-    names = [variant.sums for variant in VARIANTS for _ in range(N_FOLDS)]
-    embedded = made.embed(packed).view(len(SIZES), 6, -1).transpose(0, 1)
-    for number, sums in enumerate(names):
-        factor = 0.25 * packed.sizes[:, None] if sums else 1
-        expected = torch.cat([pooled[number, :, :5] * factor, pooled[number, :, 5:]], dim=1)
-        torch.testing.assert_close(embedded[number], expected)
-
-
 def test_attention_is_the_mean_of_that_of_the_members_by_their_weights():
     made = make_ensemble(pool_type="attention")
     made = made.with_stacks(made.stacks, [0.2, 0.1, 0.3], 0.4)
