@@ -123,15 +123,15 @@ def _changes_of_sets(X: Any, collection: str | None) -> list[_Change]:
     def make(change: Callable[..., RaggedSets], place: int) -> Callable[[np.random.RandomState], Any]:
         return lambda random: rebuild_like(X, change(sets, place, random), numbers, collection)
 
-    def of_columns(kind: str, names: list[str], change: Callable[..., RaggedSets]) -> list[_Change]:
+    def column_changes(kind: str, names: list[str], change: Callable[..., RaggedSets]) -> list[_Change]:
         return [
             _Change(kind, name if collection is None else f"{collection}__{name}", make(change, place))
             for place, name in enumerate(names)
         ]
 
-    changes = of_columns("element", _names(sets.elements, sets.feature_names, "x"), _permute_element_column)
+    changes = column_changes("element", _names(sets.elements, sets.feature_names, "x"), _permute_element_column)
     if sets.context is not None:
-        changes += of_columns("context", _names(sets.context, None, "context"), _permute_context_column)
+        changes += column_changes("context", _names(sets.context, None, "context"), _permute_context_column)
     size = SIZE if collection is None else f"{collection}: {SIZE}"
     return [*changes, _Change("size", size, make(_permute_sizes, 0))]
 

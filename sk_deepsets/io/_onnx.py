@@ -233,18 +233,18 @@ def check_offsets(core: nn.Module, inputs: dict[str, Input], weighs_elements: bo
     """Raise for a column of which float32 rounds away more than a small part of its spread."""
     layers = [layer for layer in core.modules() if isinstance(layer, Standardize)]
     for one in inputs.values():
-        of_numbers = [place for place in one.columns.source if one.described[place]["categories"] is None]
-        columns = one.columns.take(slice(len(of_numbers)))
+        numbers = [place for place in one.columns.source if one.described[place]["categories"] is None]
+        columns = one.columns.take(slice(len(numbers)))
         scalings = [(columns.center, 1 / np.where(columns.scale == 0, np.inf, columns.scale))]
         # what weighs the elements is the last of the numbers, and in no layer
-        n_scaled = {len(of_numbers), len(of_numbers) - weighs_elements}
+        n_scaled = {len(numbers), len(numbers) - weighs_elements}
         scalings += [(x.mean.cpu().numpy(), x.scale.cpu().numpy()) for x in layers if len(x.mean) in n_scaled]
         for center, spread in scalings:
             far = np.flatnonzero(np.abs(center) > MOST_SPREADS * np.abs(spread))
             if len(far):
                 place = far[0]
                 raise ValueError(
-                    f"Column {one.described[of_numbers[place]]['name']!r} is around {center[place]:.4g} with a spread "
+                    f"Column {one.described[numbers[place]]['name']!r} is around {center[place]:.4g} with a spread "
                     f"of {abs(spread[place]):.2g}: float32 has too few digits for it. Subtract a constant, such as "
                     f'{center[place]:.0f}, of it before fit, or export with dtype="float64".'
                 )

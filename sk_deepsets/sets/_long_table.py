@@ -85,9 +85,9 @@ def _group_before(frame: pd.DataFrame, names: list[Any], ids: Any, before: Any, 
     if isinstance(before, pd.DataFrame):
         if ids is not None:
             raise ValueError("before is a DataFrame, which has a set for each of its rows; expected ids=None with it.")
-        of_sets = check_ids(before[names], names, "before", unique=False)
-        ids, numbers = _number_rows(frame, names, of_sets.unique(), "before")
-        sets, owners, cutoffs = before.index, ids.get_indexer(of_sets), before.drop(columns=names).iloc[:, 0]
+        set_ids = check_ids(before[names], names, "before", unique=False)
+        ids, numbers = _number_rows(frame, names, set_ids.unique(), "before")
+        sets, owners, cutoffs = before.index, ids.get_indexer(set_ids), before.drop(columns=names).iloc[:, 0]
     else:
         if ids is None and isinstance(before, pd.Series):
             ids, numbers = _number_rows(frame, names, before.index, "before")

@@ -45,8 +45,8 @@ class CustomLossTarget(ValueTarget):
         self.gradient_factor = 1.0
         prior = np.broadcast_to(self.prior(encoded, weight), encoded.values.shape)
         gradient = loss_gradient(self, prior, encoded)
-        of_squared_error = 2 / self.output_dim * (prior - self.scaled(encoded.values))
-        found, wanted = (np.average((one**2).mean(axis=1), weights=weight) for one in (gradient, of_squared_error))
+        square_gradient = 2 / self.output_dim * (prior - self.scaled(encoded.values))
+        found, wanted = (np.average((one**2).mean(axis=1), weights=weight) for one in (gradient, square_gradient))
         if found > 0 and wanted > 0:
             self.gradient_factor = float(np.sqrt(wanted / found))
 
