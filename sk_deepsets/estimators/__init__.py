@@ -7,7 +7,8 @@ from sk_deepsets.estimators._fitted import Fitted
 from sk_deepsets.estimators._ranges import FarSetWarning
 from sk_deepsets.estimators._reader import CollectionsReader, SetReader
 from sk_deepsets.estimators._same_model import comparable
-from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor, SetEstimator
+from sk_deepsets.estimators._set_estimator import SetEstimator
+from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.estimators._survival import DeepSetsSurvival
 from sk_deepsets.estimators._variants import Layout
 

@@ -6,7 +6,7 @@ from sklearn.utils import check_array
 from sk_deepsets.estimators._documented import parameter, with_parameters
 from sk_deepsets.estimators._module_parameters import takes_module_parameters
 from sk_deepsets.estimators._parameters import BATCH_SIZE, SetParameters
-from sk_deepsets.estimators._set_estimators import SetEstimator
+from sk_deepsets.estimators._set_estimator import SetEstimator
 from sk_deepsets.targets import SurvivalTarget
 
 

@@ -1,10 +1,11 @@
 """The one bridge between sets and torch, and the only folder that imports skorch."""
 
+from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._batches import SetBatches
 from sk_deepsets.training._build import OPTIMIZERS, RANKING_LOSSES, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
 from sk_deepsets.training._checkpoint import atomic_write, checkpoint_path
-from sk_deepsets.training._dataset import SetBatch, SetDataset
+from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._ensemble_selector import EnsembleSelector
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for

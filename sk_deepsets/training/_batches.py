@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.nn import Ensemble, current_generator
-from sk_deepsets.training._dataset import SetBatch, SetDataset
+from sk_deepsets.training._batch import SetBatch
+from sk_deepsets.training._dataset import SetDataset
 
 # Without a gradient, batches are as large as makes the cost of a call small; the core works on them in chunks.
 ELEMENTS_AT_ONCE = 65_536

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from sk_deepsets.nn import elements_at_once
+from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._batches import SetBatches
-from sk_deepsets.training._dataset import SetBatch, SetDataset
+from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._net import SetNet, _context
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,49 +12,10 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sk_deepsets.nn import Ensemble, Inputs, PackedSets
+from sk_deepsets.nn import PackedSets
 from sk_deepsets.sets import RaggedSets, ScatteredReads
+from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._random_parts import Parts, Taken
-
-
-@dataclass
-class SetBatch:
-    """What the net takes: the sets of one mini-batch."""
-
-    packed: PackedSets
-    n_terms: int
-    """How many losses the loss of the batch is the mean of: those of the sets, or elements, with a weight"""
-    context: Tensor | None = None
-    """(b, c)"""
-    weight: Tensor | None = None
-    """(b,) weights of the sets in the loss, (b, o) of each of their outputs, or (n,) of the elements; 1 on average over
-    the data set"""
-    fold: Tensor | None = None
-    """(b,) of each set, or where losses are those of elements (n,) of each element, the fold whose members are not
-    trained on it"""
-    statistics: Tensor | None = None
-    """(b, s)"""
-    is_scaled: bool = False
-    """Whether elements, context and statistics are what the stacks of an ensemble take"""
-
-    def __len__(self) -> int:
-        return len(self.packed.sizes)
-
-    def inputs(self, ensemble: Ensemble) -> Inputs:
-        """What the stacks of an ensemble take of the batch."""
-        if self.is_scaled:
-            return Inputs(self.packed, self.context, self.statistics)
-        return ensemble.inputs(self.packed, self.context, self.statistics)
-
-    def to(self, device: torch.device) -> SetBatch:
-        """The batch on another device."""
-        elements, segments, sizes, _ = self.packed
-        parts = (self.context, self.weight, self.fold, self.statistics, self.packed.weight)
-        move = [None if t is None else t.to(device, non_blocking=True) for t in parts]
-        context, weight, fold, statistics, element_weight = move
-        move_all = (t.to(device, non_blocking=True) for t in (elements, segments, sizes))
-        packed = PackedSets(*move_all)._replace(weight=element_weight)
-        return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
 
 
 class _Tables(NamedTuple):

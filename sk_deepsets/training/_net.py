@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sk_deepsets.nn import Ensemble, LossAcrossSets, member_losses, set_losses
 from sk_deepsets.sets import check_sets
+from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatches, scaled
-from sk_deepsets.training._dataset import SetBatch, SetDataset
+from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._greedy_selection import EvaluationLoss
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 
