@@ -16,7 +16,7 @@ from sk_deepsets.targets import TARGETS
 from tests.models import CLASS, SETS, SINGLE
 
 NOT_SAVED = {
-    *("Model", "SetModel", "Stack", "VariantStack", "Ensemble", "ScaledEnsemble", "Pool", "SoftmaxMean"),
+    *("Model", "SetModel", "Stack", "VariantStack", "Ensemble", "ReadOut", "ScaledEnsemble", "Pool", "SoftmaxMean"),
     *("LossOfSets", "LossAcrossSets", "OnePerSet", "ListNet", "LambdaRank", "PartialLikelihood"),
     *("GammaNLLLoss", "PinballLoss", "QuantilesLoss", "SmoothableLoss", "CustomLoss"),
     *("Decoder", "ChoiceDecoder", "QuantileDecoder", "Served", "ServedCollections", "ColumnSteps", "PaddedModule"),
