@@ -264,7 +264,7 @@ class DeepSetsElementRegressor(SetRegressorMixin, ElementEstimator, ElementParam
     >>> reg = DeepSetsElementRegressor(n_members=5, max_epochs=40, random_state=0).fit(sets, y)
     >>> reg.predict(sets)[0].shape == y[0].shape
     True
-    >>> reg.score(sets, y) > 0.95
+    >>> reg.score(sets, y) > 0.9
     True
     """
 

@@ -29,6 +29,8 @@ from sk_deepsets.inspection import (
     feature_importance,
 )
 from sk_deepsets.io import load, save, to_onnx
+from sk_deepsets.io._onnx import ServedCollections, description, inputs_of
+from sk_deepsets.io._steps import Steps
 
 N = 60
 QUICK = {"n_members": 1, "max_epochs": 3, "random_state": 0}
@@ -237,13 +239,8 @@ def test_files_keep_collections(ensemble, table, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(table), ensemble.predict_proba(table))
 
 
-def test_an_exported_program_takes_an_array_and_a_mask_of_each(ensemble, parts, table, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    to_onnx(ensemble, tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    described = json.loads(session.get_modelmeta().custom_metadata_map["sk_deepsets"])
-    assert [one.name for one in session.get_inputs()] == ["items", "items_mask", "visits", "visits_mask", "context"]
+def as_inputs(parts, table, described):
+    """The inputs of an exported program, of which ``described`` tells the columns."""
 
     def numbers(values, known):
         return values.to_numpy() if known is None else np.array([known.index(value) + 1 for value in values])
@@ -251,15 +248,34 @@ def test_an_exported_program_takes_an_array_and_a_mask_of_each(ensemble, parts, 
     inputs = {}
     for name, sets in parts.items():
         columns = described["collections"][name]
-        x = np.zeros((N, sets.sizes.max() + 1, len(columns)))
-        inputs[f"{name}_mask"] = np.arange(x.shape[1]) < sets.sizes[:, None]
+        inputs[name] = np.full((N, sets.sizes.max() + 1, len(columns)), np.nan)
+        inputs[f"{name}_mask"] = np.arange(sets.sizes.max() + 1) < sets.sizes[:, None]
         for place, column in enumerate(columns):
-            x[inputs[f"{name}_mask"], place] = numbers(sets.elements[column["name"]], column["categories"])
-        inputs[name] = x
+            filled = numbers(sets.elements[column["name"]], column["categories"])
+            inputs[name][inputs[f"{name}_mask"], place] = filled
     columns = [numbers(table[one["name"]], one["categories"]) for one in described["context"]]
-    inputs["context"] = np.column_stack(columns).astype(np.float64)
-    (found,) = session.run(None, inputs)
+    return inputs | {"context": np.column_stack(columns).astype(np.float64)}
+
+
+def test_what_is_exported_of_an_ensemble_says_what_it_says(ensemble, parts, table):
+    given = inputs_of(ensemble, Steps([]))
+    served = ServedCollections(ensemble.net_.module_, ensemble._fitted, given, torch.float64).eval()
+    inputs = as_inputs(parts, table, description(ensemble))
+    with torch.no_grad():
+        found = served(*map(torch.from_numpy, inputs.values())).numpy()
     np.testing.assert_allclose(found, ensemble.predict_proba(table), atol=1e-5)
+
+
+def test_an_exported_program_takes_an_array_and_a_mask_of_each(parts, table, values, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    reg = DeepSetsRegressor(**QUICK, **SMALL).fit(table, values)
+    to_onnx(reg, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    described = json.loads(session.get_modelmeta().custom_metadata_map["sk_deepsets"])
+    inputs = as_inputs(parts, table, described)
+    assert [one.name for one in session.get_inputs()] == [*inputs]
+    np.testing.assert_allclose(session.run(None, inputs)[0], reg.predict(table), atol=1e-5)
 
 
 def test_the_aggregator_names_its_columns_by_collection(parts, table):
