@@ -90,18 +90,20 @@ class CollectionsReader:
                 f"X has the collections {[*given.collections]}: expected element_weight as a dict by collection, such "
                 f"as {{{next(iter(given.collections))!r}: 'energy'}}, but got {weights!r:.80}."
             )
-        for name, sets in _with_context(given).items():
+        for name, sets in given.collections.items():
             with _named(name):
                 readers[name], encoded[name] = SetReader.learn(
                     sets, None, chosen.get(name), weights.get(name), estimator
                 )
         widths = {name: sets.n_features for name, sets in encoded.items()}
-        encoder = CollectionsEncoder({name: reader.encoder for name, reader in readers.items()}, widths)
+        context = _context_alone(given)
+        encoders = {name: reader.encoder for name, reader in readers.items()}
+        encoder = CollectionsEncoder(encoders, widths, SetEncoder().fit(context))
         features = {
             "n_features_in_": given.n_features,
             "feature_names_in_": np.array(given.feature_names, dtype=object),
         }
-        return cls(readers, encoder, features, columns), encoder.join(encoded, given.index)
+        return cls(readers, encoder, features, columns), encoder.join(encoded, context, given.index)
 
     @property
     def padder(self) -> dict[str, SetPadder]:
@@ -125,10 +127,10 @@ class CollectionsReader:
             )
             raise ValueError(f"X has {what}; in fit it had the collections {[*self.readers]}.")
         encoded = {}
-        for name, sets in _with_context(given).items():
+        for name, sets in given.collections.items():
             with _named(name):
                 encoded[name] = self.readers[name].read_sets(sets, None, estimator)
-        return self.encoder.join(encoded, given.index)
+        return self.encoder.join(encoded, _context_alone(given), given.index)
 
 
 def learn_sets(X, estimator, takes_collections):
@@ -171,11 +173,10 @@ def check_sizes(sets, padder, estimator):
         )
 
 
-def _with_context(given):
-    """The collections, of which the first has the context."""
-    first, *_ = given.collections
+def _context_alone(given):
+    """The context of collections, as that of sets without elements."""
     context = None if given.context is None else given.context.reset_index(drop=True)
-    return given.collections | {first: given.collections[first]._with(context=context)}
+    return RaggedSets(np.empty((0, 0)), np.zeros(len(given) + 1, dtype=np.int64), context=context)
 
 
 @contextmanager

@@ -291,11 +291,11 @@ def inputs_of_collections(reader: CollectionsReader, steps: Steps) -> dict[str, 
     for name, each in reader.readers.items():
         n_columns = each.padder.n_features_in_
         found[name] = Input.arrange(Columns.same(n_columns), names_of(each.padder), each.encoder._elements, n_columns)
-    first = next(iter(reader.readers.values())).encoder
-    if first.n_context_features is not None:
-        names: list[Any] = (first._context and first._context.names) or list(range(first.n_context_features))
-        columns = Columns.same(first.n_context_features)
-        found["context"] = Input.arrange(columns, names, first._context, first.n_context_features)
+    encoder = reader.encoder.context_encoder
+    n_context = encoder.n_context_features
+    if n_context is not None:
+        names: list[Any] = (encoder._context and encoder._context.names) or list(range(n_context))
+        found["context"] = Input.arrange(Columns.same(n_context), names, encoder._context, n_context)
     return found
 
 

@@ -12,7 +12,7 @@ from sk_deepsets.sets import RaggedSets, collection_rows, join_collections, spli
 
 
 class CollectionsEncoder:
-    """Encodes several collections, whose context is that of the first.
+    """Encodes several collections, and the context beside them.
 
     Parameters
     ----------
@@ -20,19 +20,19 @@ class CollectionsEncoder:
         Of each collection, fitted.
     widths : mapping of str to int
         How many columns each has.
+    context_encoder : SetEncoder
+        Of sets without elements that have the context.
     """
 
-    def __init__(self, encoders: Mapping[str, SetEncoder], widths: Mapping[str, int]) -> None:
-        self.encoders, self.widths = dict(encoders), dict(widths)
-
-    @property
-    def _first(self) -> SetEncoder:
-        return next(iter(self.encoders.values()))
+    def __init__(
+        self, encoders: Mapping[str, SetEncoder], widths: Mapping[str, int], context_encoder: SetEncoder
+    ) -> None:
+        self.encoders, self.widths, self.context_encoder = dict(encoders), dict(widths), context_encoder
 
     @property
     def n_context_features(self) -> int | None:
         """See :class:`SetEncoder`."""
-        return self._first.n_context_features
+        return self.context_encoder.n_context_features
 
     @property
     def n_columns(self) -> int:
@@ -47,12 +47,11 @@ class CollectionsEncoder:
     @property
     def n_context_categories(self) -> list[int]:
         """See :class:`SetEncoder`."""
-        return self._first.n_context_categories
+        return self.context_encoder.n_context_categories
 
-    def join(self, encoded: Mapping[str, RaggedSets], index: Any) -> RaggedSets:
-        """One set for each row, of what the encoders gave."""
-        first, *_ = encoded.values()
-        return join_collections([*encoded.values()], first.context, index)
+    def join(self, encoded: Mapping[str, RaggedSets], context: RaggedSets, index: Any) -> RaggedSets:
+        """One set for each row, of what the encoders gave, with the context of sets without elements."""
+        return join_collections([*encoded.values()], self.context_encoder.transform(context).context, index)
 
     def split(self, joined: RaggedSets) -> dict[str, RaggedSets]:
         """The collections of what ``join`` gave, without context."""
@@ -78,4 +77,4 @@ class CollectionsEncoder:
         columns = {
             name: self.encoders[name].number_columns(sets)["element"] for name, sets in self.split(joined).items()
         }
-        return columns | self._first.context_columns(joined)
+        return columns | self.context_encoder.context_columns(joined)

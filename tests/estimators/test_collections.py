@@ -127,6 +127,17 @@ def test_names_are_matched_and_a_missing_or_renamed_collection_is_named(ensemble
         check_sets(table)
 
 
+def test_errors_of_the_context_name_its_columns(ensemble, table, values):
+    with pytest.raises(ValueError, match=r"^Context column 'age' holds NaN or infinity \(the first in row 4\)"):
+        DeepSetsRegressor(**QUICK).fit(table.assign(age=table["age"].where(np.arange(N) != 4)), values)
+    with pytest.raises(
+        ValueError, match=r"^Context has the columns \['age', 'city'\]; in fit it had \['age', 'town'\]"
+    ):
+        ensemble.predict(table.rename(columns={"town": "city"}))
+    with pytest.raises(ValueError, match=r"^X has no context features, but the estimator was fitted with 2"):
+        ensemble.predict(table[["items", "visits"]])
+
+
 def test_a_frame_with_one_collection_refuses_two_at_predict(table, values):
     reg = DeepSetsRegressor(**QUICK).fit(table[["visits"]], values)
     with pytest.raises(ValueError, match=r"2 columns of sets, \['items', 'visits'\]"):
