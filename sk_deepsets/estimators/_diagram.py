@@ -20,12 +20,11 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     parameters : dict
         Those of the estimator that the model was made with.
     n_features : int, or dict of str to int
-        Of an element; of several collections, of each.
+        That phi takes of an element; of several collections, of each.
     n_outputs : int
     has_context : bool
     """
     counts = model.weight_counts()
-    n_features -= parameters.get("element_weight") is not None  # which is no feature of phi
     inputs = [n_features] if model.projected_dim is None else [n_features, model.projected_dim]
     if model.is_padded:
         parts = [(_class_name(parameters["module"]), "", sum(counts), "a module of your own")]

@@ -40,8 +40,8 @@ class SetReader:
 
     @property
     def widths(self) -> int:
-        """Number of features of an element."""
-        return self.padder.n_features_in_
+        """Number of features that phi takes: what weighs the elements is none."""
+        return self.padder.n_features_in_ - (self.encoder.weight_column is not None)
 
     def read(self, X, estimator) -> RaggedSets:
         """Sets of any form, like those of ``fit``, as numbers."""

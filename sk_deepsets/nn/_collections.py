@@ -159,8 +159,7 @@ class DeepSetsCollections(ReadOut):
         layers: Layers = ONE_NET,
     ) -> None:
         super().__init__()
-        self.names, self.n_columns = [*collections], [*n_columns]
-        self.layers, self.context_in_rho = layers, context_in_rho
+        self.n_columns, self.layers, self.context_in_rho = [*n_columns], layers, context_in_rho
         self.context_layer = nn.Identity() if context_layer is None else context_layer
         embeddings = [
             SetEmbedding(

@@ -240,9 +240,13 @@ def test_displays_take_collections(ensemble, table, values):
     with pytest.raises(ValueError, match=r"collection is None, but X has the collections \['items', 'visits'\]"):
         ElementImportanceDisplay.from_estimator(ensemble, table, 2)
     SetSizeDisplay.from_estimator(ensemble, table, values > 0)
-    html = ensemble._repr_html_()
-    assert "items" in html
-    assert "visits" in html
+
+
+def test_the_diagram_shows_the_phi_of_each_collection(ensemble, table, values):
+    assert "phi: items 3 → 8, visits 3 → 8" in ensemble._repr_html_()
+    positive = table.assign(visits=[one.abs() for one in table["visits"]])
+    weighted = DeepSetsRegressor(**QUICK, **SMALL, element_weight={"visits": "page"}).fit(positive, values)
+    assert "phi: items 3 → 8, visits 2 → 8" in weighted._repr_html_()
 
 
 def test_files_keep_collections(ensemble, table, tmp_path):
