@@ -1,4 +1,4 @@
-"""Predictions for a Spark DataFrame, by the functions of examples/spark_table.py: one for each set, from all its rows."""
+"""Predictions for a Spark DataFrame, by examples/spark_table.py: one for each set, from all its rows."""
 
 import importlib.util
 import os
