@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ class SetFolder:
     def new(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """An array in a file, to be filled."""
         return open_memmap(self.path / f"{name}.npy", "w+", dtype, shape)
+
+    def temporary(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An array in a file that is gone with it, on the same disk."""
+        with tempfile.TemporaryFile(dir=self.path) as file:
+            return np.memmap(file, dtype, "w+", shape=shape)
 
     def put(self, name: str, values: Any) -> None:
         """Write an array, or a DataFrame of columns of one dtype of NumPy, piece by piece and row by row."""
@@ -141,6 +147,10 @@ class SetArrays(SetFolder):
         """An array, to be filled."""
         self.arrays[name] = np.empty(shape, dtype)
         return self.arrays[name]
+
+    def temporary(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An array that is not kept."""
+        return np.empty(shape, dtype)
 
     def get(self, name: str) -> np.ndarray:
         """An array that is there."""

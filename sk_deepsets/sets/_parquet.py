@@ -17,6 +17,7 @@ from sk_deepsets.sets._concat_frames import concat_frames
 from sk_deepsets.sets._folder import SetFolder
 from sk_deepsets.sets._long_table import check_ids, constant_columns, keys_of, number_keys, roles_of_columns, rows_of
 from sk_deepsets.sets._mapped import VALUES_AT_ONCE
+from sk_deepsets.sets._regrouping import Regrouping
 from sk_deepsets.sets._sequence import offsets_of
 from sk_deepsets.sets._stored_values import put_values
 
@@ -123,7 +124,7 @@ class _Column:
 def stream_table(path: str | os.PathLike[str], by: Any, columns: Any, ids: Any, context: Any, files: SetFolder) -> None:
     """Write the sets of a long table to files, some rows at a time; the parameters are those of ``from_parquet``.
 
-    The first pass reads the ids, and counts the elements of each set; the second puts each row into its place.
+    The first pass reads the ids, and counts the elements of each set; the second brings each row to its place.
     """
     table = LongTable(path)
     names, shared, chosen = roles_of_columns(table.no_rows, by, columns, context)
@@ -148,7 +149,7 @@ def stream_table(path: str | os.PathLike[str], by: Any, columns: Any, ids: Any, 
     }
     description |= {"numbers": False, "index": files.put_index("index", ids)}
     description["context"] = None if context is None else files.put_table("context", context)
-    description["elements"], description["rows"] = _scatter_rows(table, names, ids, elements, offsets, files)
+    description["elements"], description["rows"] = _regroup_rows(table, names, ids, elements, offsets, files)
     files.put("offsets", offsets)
     files.describe(description)
 
@@ -189,7 +190,7 @@ def _ids(batch: Any, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame({n: (c.dictionary_decode() if is_dictionary[n] else c).to_pandas() for n, c in columns.items()})
 
 
-def _scatter_rows(
+def _regroup_rows(
     table: LongTable, names: list[str], ids: pd.Index, elements: list[_Column], offsets: np.ndarray, files: SetFolder
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the elements and, unless they are in the order of the sets, their rows; returns their descriptions."""
@@ -202,23 +203,27 @@ def _scatter_rows(
         arrays = [files.new(f"elements.{i}", (n_elements,), column.dtype) for i, column in enumerate(elements)]
         about["kinds"] = [column.put_kind(f"elements.{i}", files) for i, column in enumerate(elements)]
     free = offsets[:-1].copy()  # where the next element of each set goes
-    rows, n_rows = None, 0
+    regrouping: Regrouping | None = None
+    n_rows = 0
     for batch in table.read(list(dict.fromkeys([*names, *chosen]))):
         order, places = _places(ids.get_indexer(keys_of(_ids(batch, names), names)), free)
         numbers = order + n_rows
-        if rows is None and not np.array_equal(numbers, places):
+        values = [column.convert(batch.column(column.name)) for column in elements]
+        parts = [part[order] for part in ([np.column_stack(values)] if is_one_array else values)]
+        if regrouping is None and not np.array_equal(numbers, places):
             rows = files.new("rows.0", (n_elements,), np.int64)
             rows[:n_rows] = np.arange(n_rows)
-        # rows that follow one another are copied at once
-        side_by_side = len(places) > 0 and places[-1] - places[0] + 1 == len(places)
-        where = slice(places[0], places[-1] + 1) if side_by_side else places
-        if rows is not None:
-            rows[where] = numbers
-        values = [column.convert(batch.column(column.name)) for column in elements]
-        for array, part in zip(arrays, [np.column_stack(values)] if is_one_array else values, strict=True):
-            array[where] = part[order]
+            regrouping = Regrouping([*arrays, rows], files.temporary((n_elements,), np.int64), n_rows)
+        if regrouping is not None:
+            regrouping.add(places, [*parts, numbers])
+        else:
+            for array, part in zip(arrays, parts, strict=True):
+                array[n_rows : n_rows + len(part)] = part
         n_rows += batch.num_rows
-    return about, {"names": [None]} | ({"range": [0, n_rows, 1]} if rows is None else {"kinds": [{"dtype": "int64"}]})
+    if regrouping is None:
+        return about, {"names": [None], "range": [0, n_rows, 1]}
+    regrouping.finish()
+    return about, {"names": [None], "kinds": [{"dtype": "int64"}]}
 
 
 def _places(numbers: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

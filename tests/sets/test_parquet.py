@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sk_deepsets import RaggedSets
-from sk_deepsets.sets import _mapped, _parquet
+from sk_deepsets.sets import _mapped, _parquet, _regrouping
 from sk_deepsets.sets._mapped import is_mapped
 from tests.sets.test_storage import assert_same
 
@@ -37,6 +37,7 @@ def _few_rows_at_once(monkeypatch):
     monkeypatch.setattr(_parquet, "VALUES_AT_ONCE", 40)
     monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", 40)
     monkeypatch.setattr(_parquet, "MOST_PARTS", 3)
+    monkeypatch.setattr(_regrouping, "VALUES_OF_A_BUCKET", 50)
 
 
 def write(frame, path, n_files=3, rows=17):
