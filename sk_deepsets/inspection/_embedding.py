@@ -79,11 +79,10 @@ class EmbeddingDisplay:
         """
         check_is_fitted(estimator)
         target = np.asarray(estimator.predict(X)) if y is None else read_known_targets(y, read_sets(X))
-        if target.ndim != 1:
+        if target.ndim != 1 or target.dtype.names is not None:
             what = "The prediction" if y is None else "y"
-            raise ValueError(
-                f"{what} has shape {target.shape}, but expected one colour per set: pass one column of it as y."
-            )
+            has = f"shape {target.shape}" if target.dtype.names is None else f"the fields {[*target.dtype.names]}"
+            raise ValueError(f"{what} has {has}, but expected one colour per set: pass one column of it as y.")
         table = StandardScaler().fit_transform(np.asarray(estimator.transform(X), dtype=np.float64))
         pca = PCA(min(2, *table.shape), random_state=0)
         points = pca.fit_transform(table)

@@ -28,8 +28,9 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
     ----------
     y : sets of one feature, or array-like of shape (n_elements,)
         Sets in any form, such as a list with one array per set, or None for a set without targets. What is flat is in
-        the order of the elements; but a Series is matched by label to ``sets.rows``, where these are those of a frame.
-        So are Series in a list, and sets made of a frame, whose labels are known there.
+        the order of the elements; but a Series is matched by label to ``sets.rows``, where these are those of a frame,
+        or where it has the numbers that ``to_rows`` gives. So are Series in a list, and sets made of a frame, whose
+        labels are known there.
     sets : RaggedSets
         As checked.
     name : str
@@ -125,7 +126,7 @@ def _as_array(values: Any, what: str) -> np.ndarray:
 
 def _read_flat(flat: np.ndarray, y: Any, sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that are flat, in the order of the elements or with the labels of their rows."""
-    labelled = isinstance(y, pd.Series) and sets._rows is not None
+    labelled = isinstance(y, pd.Series) and _may_name_rows(y.index, sets)
     places = sets._places
     within = labelled and places is not None and len(y) > places.max(initial=-1)
     if within and not y.index.equals(sets.rows) and y.index[places].equals(sets.rows):
@@ -195,10 +196,18 @@ def _check_sizes(sizes: np.ndarray, sets: RaggedSets, name: str) -> None:
         )
 
 
+def _may_name_rows(index: pd.Index, sets: RaggedSets) -> bool:
+    """Whether labels may be those of the rows: of a frame; without one only all the numbers that ``to_rows`` gives."""
+    if sets._rows is not None:
+        return True
+    rows = sets.rows
+    return index.names == rows.names and len(index) == len(rows) and rows.is_unique and bool(index.isin(rows).all())
+
+
 def _places(index: pd.Index, sets: RaggedSets, name: str) -> Any:
     """The positions of the targets of the elements among targets that come set by set with these labels."""
     rows = sets.rows
-    if sets._rows is None or not rows.is_unique or not index.is_unique:
+    if not (_may_name_rows(index, sets) and rows.is_unique and index.is_unique):
         return slice(None)
     places = index.get_indexer(rows)
     unknown = places < 0

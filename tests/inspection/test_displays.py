@@ -162,6 +162,9 @@ def test_displays_read_targets_as_score_does(fit, bags, targets):
         SetSizeDisplay.from_estimator(clf, bags, targets["multi-label"])
     with pytest.raises(ValueError, match="one colour per set"):
         EmbeddingDisplay.from_estimator(clf, bags, targets["multi-label"])
+    survival = np.array([(True, 1.0)] * len(bags), dtype=[("event", bool), ("time", float)])
+    with pytest.raises(ValueError, match=r"y has the fields \['event', 'time'\], but expected one colour per set"):
+        EmbeddingDisplay.from_estimator(clf, bags, survival)
     assert EmbeddingDisplay.from_estimator(reg, bags, targets["regression"][:, None]).target.shape == (60,)
 
 

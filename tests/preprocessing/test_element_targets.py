@@ -209,6 +209,22 @@ def test_sets_of_targets_follow_the_labels_of_their_rows():
     np.testing.assert_array_equal(found[SETS.segments != 3].astype(int), IN_ORDER[SETS.segments != 3])
 
 
+def test_the_numbers_of_elements_that_have_no_frame_are_labels_too():
+    sets = check_sets(BAGS)
+    y = sets.to_rows(Y)
+    for part in (sets, sets[[5, 1, 4]], sets.replace(np.zeros((10, 3)))):
+        expected = y[part.rows].to_numpy()
+        own = y[y.index.isin(part.rows)]
+        for form in (own, own.sort_values(), own[::-1].to_frame(), expected):
+            np.testing.assert_array_equal(read(form, part), expected)
+    in_lists = [part[::-1] for _, part in y.groupby("set")]
+    np.testing.assert_array_equal(read(in_lists, sets[sets.sizes > 0]), FLAT)
+    # not where there are others, or where a set is there twice
+    np.testing.assert_array_equal(read(pd.Series(FLAT, sets.rows.set_names(["id", "day"]))[::-1], sets), FLAT[::-1])
+    twice = sets[[1, 1]]
+    np.testing.assert_array_equal(read(pd.Series(range(6), twice.rows), twice), np.arange(6))
+
+
 def test_labels_that_know_nothing_of_the_rows_leave_targets_in_their_order():
     renumbered = IN_ORDER.reset_index(drop=True)
     for form in (
