@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sk_deepsets import DeepSetsRegressor
+from sk_deepsets.datasets import make_digit_sums
 
 RNG = np.random.default_rng(0)
 BAGS = [RNG.normal(1, 2, size=(size, 2)) for size in RNG.integers(1, 11, 60)]
@@ -78,12 +79,10 @@ def test_a_sum_tells_how_many_there_are(n_members):
 
 @pytest.mark.parametrize("n_members", [5, 12])
 def test_an_additive_model_is_right_on_sets_eight_times_larger(n_members):
-    rng = np.random.default_rng(0)
-    digits = [rng.integers(0, 10, size) for size in rng.integers(1, 11, 300)]
+    digits, sums = make_digit_sums(300, random_state=0)
+    larger, wanted = make_digit_sums(50, set_size=80, random_state=1)
     reg = DeepSetsRegressor(pool_type="sum", rho_hidden_dims=(), n_members=n_members, lr=0.02, random_state=0)
-    larger = [rng.integers(0, 10, 80) for _ in range(50)]
-    wanted = np.array([one.sum() for one in larger])
-    found = reg.set_params(max_epochs=100).fit(digits, [one.sum() for one in digits]).predict(larger)
+    found = reg.set_params(max_epochs=100).fit(digits, sums).predict(larger)
     assert np.abs(found - wanted).mean() < 5  # of 360
 
 
