@@ -9,15 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-# Arrow's types by how they are read, named as in the functions of pyarrow.types.
-KINDS = {
-    "list": ("list", "large_list", "list_view", "large_list_view", "fixed_size_list"),
-    "number": ("integer", "floating", "boolean"),
-    "string": ("string", "large_string", "string_view"),
-    "struct": ("struct",),
-    "dictionary": ("dictionary",),
-    "null": ("null",),
-}
+from sk_deepsets.sets._protocols import ArrowArray, ArrowStream, ToPandas, offers
 
 
 def is_arrow(X: Any) -> bool:
@@ -28,12 +20,12 @@ def is_arrow(X: Any) -> bool:
         return type(X.dtype).__name__ == "NestedDtype"
     if isinstance(X, pd.DataFrame):
         return False
-    return hasattr(X, "__arrow_c_array__") or hasattr(X, "__arrow_c_stream__") or _is_awkward(X)
+    return offers(X, ArrowArray) or offers(X, ArrowStream) or _is_awkward(X)
 
 
 def is_table(kind: type) -> bool:
     """Whether a type is that of tables: of pandas, polars, pyarrow or the like."""
-    return issubclass(kind, pd.DataFrame) or (hasattr(kind, "__arrow_c_stream__") and hasattr(kind, "columns"))
+    return issubclass(kind, pd.DataFrame) or (issubclass(kind, ArrowStream) and hasattr(kind, "columns"))
 
 
 def import_pyarrow() -> Any:
@@ -48,14 +40,21 @@ def to_pandas(table: Any) -> Any:
     if isinstance(table, pd.DataFrame) or not is_table(type(table)):
         return table
     # polars' own method reads columns of Python objects, of which Arrow would get addresses
-    return (table if hasattr(table, "to_pandas") else import_pyarrow().table(table)).to_pandas()
+    return (table if offers(table, ToPandas) else import_pyarrow().table(table)).to_pandas()
 
 
 def kind_of(dtype: Any) -> str:
-    """One of ``KINDS`` for an Arrow type; for all others, the name of the type."""
-    types = import_pyarrow().types
-    found = (kind for kind, names in KINDS.items() if any(getattr(types, f"is_{name}")(dtype) for name in names))
-    return next(found, str(dtype))
+    """How an Arrow type is read: list, number, string, struct, dictionary or null; for all others, its name."""
+    t = import_pyarrow().types
+    kinds = {
+        "list": (t.is_list, t.is_large_list, t.is_list_view, t.is_large_list_view, t.is_fixed_size_list),
+        "number": (t.is_integer, t.is_floating, t.is_boolean),
+        "string": (t.is_string, t.is_large_string, t.is_string_view),
+        "struct": (t.is_struct,),
+        "dictionary": (t.is_dictionary,),
+        "null": (t.is_null,),
+    }
+    return next((kind for kind, tests in kinds.items() if any(is_one(dtype) for is_one in tests)), str(dtype))
 
 
 def from_arrow(X: Any) -> np.ndarray:
@@ -82,7 +81,7 @@ def as_one_array(X: Any) -> Any:
     if isinstance(array, ExtensionArray):
         array = pa.array(array)
     if not isinstance(array, pa.Array | pa.ChunkedArray):
-        array = pa.array(array) if hasattr(array, "__arrow_c_array__") else pa.chunked_array(array)
+        array = pa.array(array) if offers(array, ArrowArray) else pa.chunked_array(array)
     if isinstance(array, pa.ChunkedArray):
         return array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
     return array

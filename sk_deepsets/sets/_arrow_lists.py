@@ -106,8 +106,9 @@ def _to_arrow(column: Any, name: str) -> Any:
 
 def _storage(array: Any) -> Any:
     """What an array of an extension type, such as Awkward Array's, is made of; other arrays themselves."""
-    while hasattr(array, "storage"):
-        if len(getattr(array.type, "shape", ())) > 1:
+    pa = import_pyarrow()
+    while isinstance(array, pa.ExtensionArray):
+        if isinstance(array.type, pa.FixedShapeTensorType) and len(array.type.shape) > 1:
             raise ValueError(f"X holds tensors of shape {array.type.shape}; expected {EXPECTED}.")
         array = array.storage
     return array
@@ -135,7 +136,8 @@ def _as_ndarray(values: Any, cuts: RaggedSets, dtype: Any) -> np.ndarray:
                 f"Set {number} has {sizes[unequal[0]]} features (element {place}); the elements before it have "
                 f"{sizes[0]}."
             )
-        width = getattr(values.type, "list_size", sizes[0] if len(sizes) else 0)
+        is_fixed = isinstance(values.type, import_pyarrow().FixedSizeListType)
+        width = values.type.list_size if is_fixed else sizes[0] if len(sizes) else 0
         values = _storage(values.flatten())
         _check_filled(values, cuts, width)
     if kind_of(values.type) == "null":  # nothing tells what the elements would be: all sets are empty

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from sk_deepsets.sets._arrow import is_arrow, is_table
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
@@ -14,6 +15,7 @@ from sk_deepsets.sets._check_values import as_block, as_floating, check_finite, 
 from sk_deepsets.sets._from_objects import sets_from_arrays, sets_from_objects
 from sk_deepsets.sets._labels import counts_rows
 from sk_deepsets.sets._padded import PaddedSets
+from sk_deepsets.sets._protocols import Dataset, HasArray, TorchTensor, offers
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
 from sk_deepsets.sets._set_column import find_sets, read_table, zip_lists
@@ -119,7 +121,7 @@ def _read(X: Any) -> tuple[RaggedSets, np.ndarray]:
         return sets_from_objects(list(X))
     if is_arrow(X):
         return sets_from_arrow(X)
-    if getattr(X, "is_nested", False):  # a nested tensor of torch
+    if offers(X, TorchTensor) and X.is_nested:
         return sets_from_objects(list(X.unbind()))
     return _from_ndarray(X)
 
@@ -185,7 +187,7 @@ def _first_object(X: pd.DataFrame) -> str:
 
 def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     """Sets of one size in a three-dimensional array; or an array of objects, of sets alone or beside their context."""
-    if X is None or isinstance(X, str | bytes | Sequence) or not (hasattr(X, "__array__") or hasattr(X, "toarray")):
+    if isinstance(X, str | bytes | Sequence) or not (offers(X, HasArray) or sparse.issparse(X)):
         raise ValueError(
             f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.{_way_out(X)}"
         )
@@ -214,16 +216,15 @@ def _way_out(X: Any) -> str:
         return " Pass list(X.values()), and the targets in the same order."
     if isinstance(X, Iterator):
         return " Pass list(X): it has to be read more than once."
-    if hasattr(X, "batch_sizes"):
-        return " Pass torch.nn.utils.rnn.unpack_sequence(X)."
     if isinstance(X, Sequence) and not isinstance(X, tuple | str | bytes | bytearray | memoryview | range):
         return " Pass list(X), and np.array(list(y)) as the targets."  # such as a SliceDataset of skorch
+    if type(X).__name__ == "PackedSequence":
+        return " Pass torch.nn.utils.rnn.unpack_sequence(X)."
     if isinstance(X, tuple):
         return " Pass list(X), if each field of the named tuple is a set."
     if isinstance(X, pd.api.typing.DataFrameGroupBy):
         return " RaggedSets.from_frame(frame, by=..., columns=...) makes one set of each group."
-    if hasattr(type(X), "__getitem__") and hasattr(type(X), "__len__") and not isinstance(X, TEXT):
-        # a Dataset of torch
+    if offers(X, Dataset) and not isinstance(X, TEXT):
         return " If it holds pairs, use X, y = zip(*(data[i] for i in range(len(data)))); if it holds sets, list(data)."
     if isinstance(X, Iterable) and not isinstance(X, TEXT):
         return " Pass list(X), if each item is one set; a DataLoader yields batches, so pass the sets of its dataset."

@@ -204,8 +204,8 @@ def write_sets(sets: Any, files: SetFolder) -> None:
     files.describe(description)
 
 
-def read_sets(files: SetFolder) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of ``RaggedSets``, and its further attributes."""
+def read_sets(files: SetFolder) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray | None]:
+    """The arguments of ``RaggedSets``, and its numbers and places where there are some of its own."""
     description = files.description()
     rows = None if description["rows"] is None else files.get_index("rows", description["rows"])
     index = None if description["index"] is None else files.get_index("index", description["index"])
@@ -223,9 +223,9 @@ def read_sets(files: SetFolder) -> tuple[dict[str, Any], dict[str, Any]]:
         "feature_names": description["feature_names"],
         "rows": rows,
     }
-    lengths = {"numbers": "n_sets", "places": "n_elements"}
-    found = {f"_{n}": _integers(files, n, description[length]) for n, length in lengths.items() if description[n]}
-    return parts, found
+    numbers = _integers(files, "numbers", description["n_sets"]) if description["numbers"] else None
+    places = _integers(files, "places", description["n_elements"]) if description["places"] else None
+    return parts, numbers, places
 
 
 def _integers(files: SetFolder, name: str, length: int) -> np.ndarray:

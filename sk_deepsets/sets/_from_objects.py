@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -14,6 +14,7 @@ from scipy import sparse
 
 from sk_deepsets.sets._arrow import is_table, to_pandas
 from sk_deepsets.sets._concat_frames import concat_frames
+from sk_deepsets.sets._protocols import n_dimensions
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import number_rows
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of
@@ -119,9 +120,8 @@ def _check_no_pairs(items: list[Any]) -> None:
     if not isinstance(first, tuple) or len(first) != 2:
         return
     one_set, target = first
-    holds_values = hasattr(type(one_set), "__len__") and not isinstance(one_set, (dict, *TEXT))
-    # not np.ndim, which fails for lists of unequal lists
-    is_single = not hasattr(type(target), "__len__") or getattr(target, "ndim", 1) == 0
+    holds_values = isinstance(one_set, Sized) and not isinstance(one_set, (dict, *TEXT))
+    is_single = not isinstance(target, Sized) or n_dimensions(target) == 0
     if holds_values and (is_single or isinstance(target, TEXT)):
         raise ValueError(f"Set 0 is a pair of {type(one_set).__name__} and {target!r:.40}. {UNZIP}")
 
@@ -129,7 +129,7 @@ def _check_no_pairs(items: list[Any]) -> None:
 def _kind_of_values(items: list[Any]) -> type | None:
     """``str`` or ``dict`` if the first value that is not missing is one; otherwise None."""
     for item in items:
-        if not _is_sequence(item) or (len(item) and getattr(getattr(item, "dtype", None), "kind", "O") in "biufc"):
+        if not _is_sequence(item) or (isinstance(item, np.ndarray) and len(item) and item.dtype.kind in "biufc"):
             return None
         value = next((value for value in item if not is_missing(value)), None)
         if value is not None:
@@ -159,9 +159,9 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
 
 
 def _is_sequence(item: Any) -> bool:
-    if isinstance(item, (dict, *TEXT)) or hasattr(item, "toarray"):  # the last of sparse arrays, which have no length
+    if isinstance(item, (dict, *TEXT)) or sparse.issparse(item):  # the last have no length
         return False
-    return hasattr(type(item), "__len__") and getattr(item, "ndim", 1) == 1
+    return isinstance(item, Sized) and n_dimensions(item) == 1
 
 
 def sets_from_arrays(items: Sequence[Any]) -> RaggedSets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -91,7 +92,7 @@ class ScatteredReads:
     @classmethod
     def of(cls, table: np.ndarray) -> ScatteredReads | None:
         """None where the system's own way is as good: of a table in memory, or in a file that may stay there."""
-        if not is_mapped(table) or not hasattr(mmap.mmap, "madvise"):  # which Windows has not
+        if not is_mapped(table) or sys.platform == "win32":  # which has no madvise
             return None
         memory = os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE
         return cls(table) if table.nbytes > LARGE_SHARE * memory else None

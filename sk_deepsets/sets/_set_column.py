@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from sk_deepsets.sets._arrow import import_pyarrow, is_arrow, is_table, kind_of
 from sk_deepsets.sets._arrow_lists import sets_from_arrow
 from sk_deepsets.sets._from_objects import sets_from_objects
+from sk_deepsets.sets._protocols import n_dimensions
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
 from sk_deepsets.sets._values import TEXT, is_missing
@@ -115,7 +117,7 @@ def _holds_sets(column: pd.Series) -> bool:
     if column.dtype != object:
         return False
     first = next((value for value in column if not is_missing(value)), None)
-    return hasattr(type(first), "__len__") and not isinstance(first, (dict, *TEXT))
+    return isinstance(first, Sized) and not isinstance(first, (dict, *TEXT))
 
 
 def holds_scalar_lists(column: pd.Series) -> bool:
@@ -125,10 +127,10 @@ def holds_scalar_lists(column: pd.Series) -> bool:
     if column.dtype != object:
         return False
     lists = [value for value in column if not is_missing(value)]
-    if any(isinstance(value, dict | pd.DataFrame) or getattr(value, "ndim", 1) != 1 for value in lists):
+    if any(isinstance(value, dict | pd.DataFrame) or n_dimensions(value) != 1 for value in lists):
         return False
     first: Any = next(chain.from_iterable(lists), None)
-    return isinstance(first, TEXT) or not hasattr(type(first), "__len__") or np.ndim(first) == 0
+    return isinstance(first, TEXT) or not isinstance(first, Sized) or n_dimensions(first) == 0
 
 
 def is_list_of_scalars(dtype: Any) -> bool:

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from sk_deepsets.sets._folder import SetArrays, SetFolder, read_sets, replaced_folder, write_sets
 from sk_deepsets.sets._parquet import stream_table
 
 
 class StoredSets:
     """The methods of ``RaggedSets`` for sets in files."""
+
+    _numbers: np.ndarray
+    _places: np.ndarray | None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the sets to a folder, from which :meth:`open` maps them into memory.
@@ -149,7 +154,7 @@ class StoredSets:
 
     @classmethod
     def _from_files(cls, files: SetFolder) -> Self:
-        parts, attributes = read_sets(files)
+        parts, numbers, places = read_sets(files)
         sets = cls(**parts)
-        vars(sets).update(attributes)
+        sets._numbers, sets._places = sets._numbers if numbers is None else numbers, places
         return sets

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
+from scipy import sparse
 
 from sk_deepsets.sets._arrow import is_table, to_pandas
+from sk_deepsets.sets._protocols import TorchTensor, numpy_dtype, offers
 
 # Every value of these types is a float32, too.
 EXACT_IN_FLOAT32 = {np.dtype(kind) for kind in ("?", "i1", "u1", "i2", "u2", "f2", "f4")}
@@ -34,9 +36,10 @@ NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)
 def as_ndarray(value: Any, what: str) -> np.ndarray:
     """An array of any shape and dtype, or an error that begins with ``what``, such as "Set 3"."""
     check_unmasked(value, what)
-    if hasattr(value, "toarray"):
+    if sparse.issparse(value):
         raise TypeError(f"{what} is sparse, but a dense array is required: use .toarray().")
-    if hasattr(value, "resolve_neg"):  # a torch tensor, which may carry a gradient or be a lazy view
+    is_tensor = offers(value, TorchTensor)
+    if is_tensor:
         value = value.detach().resolve_conj().resolve_neg()
     try:
         return np.asarray(value)
@@ -46,7 +49,7 @@ def as_ndarray(value: Any, what: str) -> np.ndarray:
             pairs = f" {UNZIP}"
         raise ValueError(f"{what} is not an array: its elements have unequal lengths ({error}).{pairs}") from error
     except (TypeError, RuntimeError) as error:
-        if not hasattr(value, "resolve_neg"):
+        if not is_tensor:
             raise TypeError(f"{what} is not an array: {error}") from error
         nested = "nested " if value.is_nested else ""
         raise TypeError(
@@ -68,7 +71,7 @@ def to_array(value: Any, what: str, shape: str = SET_SHAPE, *, strings: bool = F
     """
     if isinstance(value, set | frozenset):
         value = list(value)
-    if isinstance(value, TEXT) or not hasattr(type(value), "__len__"):
+    if isinstance(value, TEXT) or not isinstance(value, Sized):
         text = f" {read_text(value, 'X')}" if is_text_of_list(value) else ""
         raise ValueError(f"{what} is {value!r:.80}; expected an array of shape {shape}.{text}")
     refused = BYTES if strings else TEXT
@@ -79,7 +82,7 @@ def to_array(value: Any, what: str, shape: str = SET_SHAPE, *, strings: bool = F
     return as_ndarray(value, what)
 
 
-def is_text_of_list(value: Any) -> bool:
+def is_text_of_list(value: Any) -> TypeGuard[str]:
     """Whether a value is the text of a list, as files of text have them."""
     return isinstance(value, str) and value.lstrip().startswith("[")
 
@@ -157,6 +160,6 @@ def as_floats(table: pd.DataFrame | np.ndarray) -> np.ndarray:
         table = table.astype({name: dtype.subtype for name, dtype in table.dtypes[sparse].items()})
     if all(isinstance(dtype, np.dtype) for dtype in table.dtypes) and len(set(table.dtypes)) == 1:
         return as_floats(table.to_numpy())  # a view of what is one array
-    exact = {np.dtype(getattr(dtype, "numpy_dtype", dtype)) for dtype in table.dtypes} <= EXACT_IN_FLOAT32
+    exact = {numpy_dtype(dtype) for dtype in table.dtypes} <= EXACT_IN_FLOAT32
     dtype = np.float32 if exact and table.shape[1] else np.float64
     return table.to_numpy(dtype, na_value=np.nan) if table.isna().any(axis=None) else table.to_numpy(dtype)
