@@ -202,12 +202,12 @@ class DeepSetsBase(BaseEstimator):
             # once its members have been trained on all sets, that is so when training continues, too
             has_seen_all=plan.fold is None or (before is not None and before.has_seen_all),
         )
-        out_of_fold = {}
+        out_of_fold = None
         if target.learns_from_outputs:
             target.learn_from(_training_outputs(fitted, selector.out_of_fold_, encoded), encoded)
         if not fitted.has_seen_all:
             prediction, score = _out_of_fold(selector.out_of_fold_.numpy(), target, encoded, sample_weight, plan)
-            out_of_fold = {"oof_prediction_": self._split(X, prediction, sets), "oof_score_": score}
+            out_of_fold = self._split(X, prediction, sets), score
         if X_val is not None:
             apart = columns_apart(reader.encoder.number_columns(data.valid.X), columns)
             note = apart and apart + ROUTED
@@ -238,21 +238,24 @@ class DeepSetsBase(BaseEstimator):
 
     def _keep(self, fitted, training, history, out_of_fold):
         """Set what users see of a fit; no step of it can fail."""
-        for name in ("feature_names_in_", "oof_prediction_", "oof_score_"):
+        for name in ("feature_names_in_", "oof_prediction_", "oof_score_"):  # of the fit before
             vars(self).pop(name, None)
-        history = [*history, *training.history]
-        attributes = out_of_fold | {
-            "net_": fitted.net,
-            "padder_": fitted.reader.padder,
-            "n_context_features_": fitted.reader.encoder.n_context_features,
-            "size_range_": fitted.size_range,
-            "history_": history,
-            "n_iter_": len(history),
-            "best_iteration_": training.best_epoch or len(history),
-        }
+        if out_of_fold is not None:
+            self.oof_prediction_, self.oof_score_ = out_of_fold
+        self.net_ = fitted.net
+        self.padder_ = fitted.reader.padder
+        self.n_context_features_ = fitted.reader.encoder.n_context_features
+        self.size_range_ = fitted.size_range
+        self.history_ = [*history, *training.history]
+        self.n_iter_ = len(self.history_)
+        self.best_iteration_ = training.best_epoch or self.n_iter_
         if fitted.target.classes is not None:
-            attributes["classes_"] = fitted.target.classes
-        vars(self).update(attributes, **fitted.reader.features, _fitted=fitted)
+            self.classes_ = fitted.target.classes
+        features = fitted.reader.features
+        self.n_features_in_ = features["n_features_in_"]
+        if "feature_names_in_" in features:
+            self.feature_names_in_ = features["feature_names_in_"]
+        self._fitted = fitted
 
     def _build(self, encoded, weight, target, encoder, layout, device, random_numbers):
         """A net for these training sets."""

@@ -68,7 +68,7 @@ class _ElementScorer:
     def __init__(self, scorer):
         self.scorer = copy.copy(scorer)
 
-    @available_if(lambda self: hasattr(self.scorer, "set_score_request"))
+    @available_if(lambda self: isinstance(self.scorer, _MetadataRequester))
     def set_score_request(self, **kwargs):
         """Ask for metadata in cross-validation, such as ``sample_weight=True``; see scikit-learn's metadata routing."""
         self.scorer.set_score_request(**kwargs)
@@ -79,8 +79,9 @@ class _ElementScorer:
         return get_routing_for_object(self.scorer)
 
     def _accept_sample_weight(self):  # searches ask it of each of several scorers
-        accepts = getattr(self.scorer, "_accept_sample_weight", None)
-        return "sample_weight" in signature(self.scorer).parameters if accepts is None else accepts()
+        if isinstance(self.scorer, _MetadataRequester):  # one of scikit-learn's
+            return self.scorer._accept_sample_weight()
+        return "sample_weight" in signature(self.scorer).parameters
 
     def __call__(self, estimator, X, y, sample_weight=None):
         sets = _checked(X)

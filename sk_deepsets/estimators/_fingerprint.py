@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from copyreg import dispatch_table
-from types import CellType, CodeType, FunctionType
+from inspect import isroutine
+from types import CellType, CodeType, FunctionType, ModuleType
 
 import numpy as np
 import torch
+
+from sk_deepsets.training import CallbackLike
 
 PLAIN = {str, bytes, int, float, complex, bool, type(None), type(...)}
 
@@ -30,7 +33,7 @@ def _of(value, known):
         except (RecursionError, MemoryError):
             raise
         except Exception:  # no pickle could hold it: a module, a lock, an open file
-            parts = [getattr(value, "__name__", None)]
+            parts = [value.__name__ if isinstance(value, ModuleType) else None]
         digest = hashlib.sha256(repr([_of(part, known) for part in parts]).encode()).hexdigest()
         known[id(value)] = value, f"{_name(type(value))} {digest}"
     return known[id(value)][1]
@@ -56,12 +59,12 @@ def _parts(value, known):
         return [value.co_code, value.co_exceptiontable, value.co_consts, names, arguments]
     if isinstance(value, CellType):
         return [] if value == CellType() else [value.cell_contents]
-    if hasattr(value, "on_epoch_end"):  # a callback, of which training changes what is no parameter
+    if issubclass(type(value), CallbackLike):  # of which training changes what is no parameter
         with suppress(AttributeError):
             return sorted(value.get_params(deep=False).items())
     reduced = dispatch_table.get(type(value), lambda one: one.__reduce_ex__(4))(value)
     if isinstance(reduced, str):
-        return [getattr(value, "__module__", None), reduced]
+        return [value.__module__ if isroutine(value) else None, reduced]
     return [list(part) if isinstance(part, Iterator) else part for part in reduced]
 
 

@@ -38,8 +38,11 @@ class ModuleParametersMixin:
         """
         options, others = _split(params)
         super().set_params(**others)
-        vars(self).update(options)
+        self._set_module_options(options)
         return self
+
+    def _set_module_options(self, options):
+        vars(self).update(options)
 
     def _module_options(self):
         """What was given for the module, by the names that it has there."""
@@ -54,7 +57,7 @@ def takes_module_parameters(cls):
     def init(self, **params):
         options, others = _split(params)
         plain(self, **others)
-        vars(self).update(options)
+        self._set_module_options(options)
 
     cls.__init__ = init
     return cls

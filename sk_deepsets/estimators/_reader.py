@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from sk_deepsets.preprocessing import CollectionsEncoder, SetEncoder, SetPadder, check_features, columns_of
+from sk_deepsets.preprocessing import (
+    CollectionsEncoder,
+    SetEncoder,
+    SetPadder,
+    check_features,
+    columns_of,
+    fitted_names,
+)
 from sk_deepsets.sets import RaggedSets, SetCollections, check_collections, check_sets
 
 
@@ -34,9 +41,8 @@ class SetReader:
     def features(self) -> dict[str, Any]:
         """Number and names of the features of an element, as attributes of an estimator."""
         features = {"n_features_in_": self.padder.n_features_in_}
-        if hasattr(self.padder, "feature_names_in_"):
-            features["feature_names_in_"] = self.padder.feature_names_in_
-        return features
+        names = fitted_names(self.padder)
+        return features if names is None else features | {"feature_names_in_": names}
 
     @property
     def widths(self) -> int:
@@ -51,8 +57,7 @@ class SetReader:
     def read_sets(self, sets, columns, estimator) -> RaggedSets:
         """The same for sets that are checked already."""
         known = copy.copy(estimator)  # scikit-learn compares the features in the name of the estimator
-        vars(known).pop("feature_names_in_", None)
-        vars(known).update(self.features)
+        known.n_features_in_, known.feature_names_in_ = self.padder.n_features_in_, fitted_names(self.padder)
         sets = check_features(known, sets, reset=False)
         if not len(sets.elements) and None not in (columns, self.columns) and {*columns} != {*self.columns}:
             raise ValueError(

@@ -1,5 +1,7 @@
 """SetEstimator: the base of the estimators with one prediction per set."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
@@ -192,7 +194,7 @@ class SetEstimator(
 
 
 def _has_embedding(estimator):
-    module = getattr(estimator.module, "func", estimator.module)
+    module = estimator.module.func if isinstance(estimator.module, partial) else estimator.module
     return module is None or hasattr(module, "embed")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators import SetEstimator
@@ -82,7 +83,7 @@ def _critical(model: Any, X: Any, collection: str | None, number: int, n_collect
     weight = model.element_weight.get(collection) if collection and model.element_weight else model.element_weight
     if weight is not None:
         place, elements = place_of_weight(weight, sets), sets.elements
-        counted = np.asarray(elements.iloc[:, place] if hasattr(elements, "iloc") else elements[:, place]) > 0
+        counted = np.asarray(elements.iloc[:, place] if isinstance(elements, pd.DataFrame) else elements[:, place]) > 0
     if len(rows):
         # each element as a set of its own: the maximum of one element is that element
         alone = regroup(sets, rows, np.ones_like(rows), sets.segments)

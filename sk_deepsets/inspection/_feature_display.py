@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import isroutine
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def _name_of_score(estimator: Any, scoring: Any) -> str:
     if isinstance(scoring, str):
         return scoring
     if scoring is not None:
-        return getattr(scoring, "__name__", repr(scoring))
+        return scoring.__name__ if isroutine(scoring) else repr(scoring)
     if is_classifier(estimator):
         return "accuracy"
     params = last_step(estimator).get_params(deep=False)

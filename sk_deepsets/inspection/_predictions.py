@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
@@ -20,6 +21,7 @@ from sk_deepsets.sets import (
     check_labels,
     collection_names,
     is_table,
+    numpy_dtype,
     put_collection,
     put_sets,
 )
@@ -126,8 +128,10 @@ def read_known_targets(y: Any, sets: RaggedSets, shape: tuple[int, ...] | None =
     if missing.any():
         first = int(missing.argmax())
         raise ValueError(f"y is missing for {missing.sum():,} of {len(sets):,} sets; the first is set {first}.")
-    dtype = getattr(getattr(targets, "dtype", None), "numpy_dtype", None)  # NumPy would make objects of pandas' numbers
-    values = np.asarray(targets, dtype=dtype)
+    # NumPy would make objects of pandas' numbers
+    values = np.asarray(
+        targets, dtype=numpy_dtype(targets.dtype) if isinstance(targets, pd.Series | ExtensionArray) else None
+    )
     if shape is not None and values.shape != shape:
         raise ValueError(f"y has shape {values.shape}; expected {shape}, as predict gives.")
     return values

@@ -142,7 +142,13 @@ def _read_layer(content: Any, read: Reader) -> nn.Module:
 
 def _write_padded(layer: PaddedModule, write: Writer, place: str) -> Any:
     """Of a module of the user's own, what it was made with and its weights."""
-    around = {name: getattr(layer, name) for name in ("dims", "input_layer", "context_layer", "options")}
+    around = {
+        "dims": layer.dims,
+        "input_layer": layer.input_layer,
+        "context_layer": layer.context_layer,
+        "options": layer.options,
+        "collections": layer.collections,
+    }
     return [write.named(around, place), write.named(layer.module.state_dict(), f"{place}.module")]
 
 

@@ -140,7 +140,7 @@ def to_onnx(estimator: Any, path: str | Path, dtype: str = "float64") -> None:
             dynamo=True,
             dynamic_shapes=(shapes,) if several else shapes,
             input_names=list(inputs),
-            output_names=["probabilities" if hasattr(estimator, "classes_") else "values"],
+            output_names=["values" if estimator._fitted.target.classes is None else "probabilities"],
             verbose=False,
         )
     assert program is not None
@@ -307,7 +307,7 @@ def around_sets(estimator: Any, steps: Steps, known: list[Any]) -> tuple[Columns
     place = next(place for place, name in enumerate(names) if name not in known)
     sets = table.source[place]
     table = table.take([other for other in range(len(names)) if other != place])
-    table.source = table.source - (table.source > sets)
+    table = table._replace(source=table.source - (table.source > sets))
     return table, [name for number, name in enumerate(steps.table_names) if number != sets]
 
 
@@ -319,8 +319,8 @@ def description(estimator: Any, steps: Sequence[Any] = ()) -> dict[str, Any]:
     found: dict[str, Any] = {"collections": tables} if several else {"columns": tables["x"]}
     if "context" in inputs:
         found["context"] = inputs["context"].described
-    if hasattr(estimator, "classes_"):
-        found["classes"] = estimator.classes_.tolist()
+    if estimator._fitted.target.classes is not None:
+        found["classes"] = estimator._fitted.target.classes.tolist()
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
 
-from sk_deepsets.preprocessing import ElementTransformer, SetPadder
+from sk_deepsets.preprocessing import ElementTransformer, SetPadder, fitted_names
 
 
-@dataclass
-class Columns:
+class Columns(NamedTuple):
     """Columns that are each made of one input column x: ``clip((x - center) * scale + shift, low, high)``.
 
     Scaling, filling and clipping one after another are such a column again. All attributes have shape (n_columns,).
@@ -42,12 +41,11 @@ class Columns:
 
     def take(self, places: Any) -> Columns:
         """Some of the columns."""
-        return Columns(*(getattr(self, field.name)[places] for field in fields(self)))
+        return Columns(*(values[places] for values in self))
 
     def join(self, *others: Columns) -> Columns:
         """These columns and others behind them."""
-        parts = (self, *others)
-        return Columns(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(self)))
+        return Columns(*map(np.concatenate, zip(self, *others, strict=True)))
 
     def scaled(self, center: Any, scale: Any, shift: Any = 0.0) -> Columns:
         """``(y - center) * scale + shift`` of each column y; None is to leave it out."""
@@ -65,17 +63,12 @@ class Columns:
 
     def clipped(self, low: float, high: float) -> Columns:
         """No value outside a range."""
-        found = self.take(slice(None))
-        found.low, found.high, found.if_missing = (
-            np.clip(v, low, high) for v in (self.low, self.high, self.if_missing)
-        )
-        return found
+        ends = (np.clip(values, low, high) for values in (self.low, self.high, self.if_missing))
+        return Columns(self.source, self.center, self.scale, self.shift, *ends)
 
     def filled(self, values: Any) -> Columns:
         """Other values in place of NaN."""
-        found = self.take(slice(None))
-        found.if_missing = np.where(np.isnan(self.if_missing), values, self.if_missing)
-        return found
+        return self._replace(if_missing=np.where(np.isnan(self.if_missing), values, self.if_missing))
 
     def missing(self) -> Columns:
         """1 where a column is NaN, else 0."""
@@ -86,8 +79,8 @@ class Columns:
     def is_same(self) -> np.ndarray:
         """Which columns are input columns as they are."""
         as_input = Columns.same(len(self.source))
-        names = ("center", "scale", "shift", "low", "high")
-        return np.isnan(self.if_missing) & np.all([getattr(self, n) == getattr(as_input, n) for n in names], axis=0)
+        equal = [own == given for own, given in zip(self[1:-1], as_input[1:-1], strict=True)]
+        return np.isnan(self.if_missing) & np.all(equal, axis=0)
 
 
 class ColumnSteps(nn.Module):
@@ -103,8 +96,8 @@ class ColumnSteps(nn.Module):
 
     def __init__(self, columns: Columns) -> None:
         super().__init__()
-        for field in fields(columns):
-            self.register_buffer(field.name, torch.from_numpy(getattr(columns, field.name)))
+        for name, values in columns._asdict().items():
+            self.register_buffer(name, torch.from_numpy(values))
 
     def forward(self, table: Tensor) -> Tensor:
         """Columns in the last dimension."""
@@ -234,7 +227,8 @@ class Steps:
 
 def names_of(step: Any) -> list[Any]:
     """The names of the features that a step was fitted with, or their numbers."""
-    return list(getattr(step, "feature_names_in_", range(step.n_features_in_)))
+    names = fitted_names(step)
+    return list(range(step.n_features_in_) if names is None else names)
 
 
 @dataclass
@@ -273,7 +267,7 @@ class Input:
         layout = [place for place in range(len(names)) if place not in known] + list(known)
         position = np.empty(len(names), dtype=np.int64)
         position[layout] = np.arange(len(layout))
-        columns.source = position[columns.source]
+        columns = columns._replace(source=position[columns.source])
         described = [
             {"name": names[place], "categories": known[place].tolist() if place in known else None} for place in layout
         ]

@@ -211,32 +211,25 @@ def _read_columns(content: Any, read: Reader) -> pd.DataFrame:
 
 def _read_named(content: Any, read: Reader) -> Any:
     """A type of values or a function of NumPy, by its name."""
-    found = BUILTINS[content] if content in BUILTINS else getattr(np, content)
-    if not _has_name(found):
+    if content not in NAMED:
         raise ValueError(f"{content} is no type of values and no function of them")
-    return found
-
-
-def _has_name(value: Any) -> bool:
-    """Whether a value is known by its name: float, np.float64, np.number, np.log1p."""
-    if not isinstance(value, np.ufunc) and not (isinstance(value, type) and issubclass(value, np.generic)):
-        return value in BUILTINS.values() if isinstance(value, type) else False
-    return getattr(np, value.__name__, None) is value
-
-
-def _is_optimizer(value: Any) -> bool:
-    is_one = isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
-    return is_one and getattr(torch.optim, value.__name__, None) is value
+    return NAMED[content]
 
 
 def _read_optimizer(name: str, read: Reader) -> Any:
-    found = getattr(torch.optim, name)
-    if not _is_optimizer(found):
+    if name not in OPTIMIZERS:
         raise ValueError(f"{name} is no optimizer")
-    return found
+    return OPTIMIZERS[name]
 
 
-BUILTINS = {one.__name__: one for one in (bool, int, float, str, object)}
+def _is_type_in(value: Any, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base)
+
+
+# What has a name in a file: np.float64, np.number, np.log1p; float and the like, which shadow NumPy's of these names.
+NAMED = {name: one for name, one in vars(np).items() if isinstance(one, np.ufunc) or _is_type_in(one, np.generic)}
+NAMED |= {one.__name__: one for one in (bool, int, float, str, object)}
+OPTIMIZERS = {name: one for name, one in vars(torch.optim).items() if _is_type_in(one, torch.optim.Optimizer)}
 
 PLAIN_CODECS = {
     "tuple": Codec(
@@ -281,6 +274,14 @@ PLAIN_CODECS = {
         lambda content, read: np.dtype(content),
     ),
     "NA": Codec(lambda value: value is pd.NA, lambda value, write, place: None, lambda content, read: pd.NA),
-    "named": Codec(_has_name, lambda value, write, place: value.__name__, _read_named),
-    "optimizer": Codec(_is_optimizer, lambda value, write, place: value.__name__, _read_optimizer),
+    "named": Codec(
+        lambda value: isinstance(value, type | np.ufunc) and NAMED.get(value.__name__) is value,
+        lambda value, write, place: value.__name__,
+        _read_named,
+    ),
+    "optimizer": Codec(
+        lambda value: isinstance(value, type) and OPTIMIZERS.get(value.__name__) is value,
+        lambda value, write, place: value.__name__,
+        _read_optimizer,
+    ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import isroutine
 from typing import Any
 
 import torch
@@ -120,7 +121,7 @@ class CustomLoss(SmoothableLoss):
         function: Any = self.function
         while isinstance(function, partial):
             function = function.func
-        return f"loss={getattr(function, '__name__', type(function).__name__)}"
+        return f"loss={function.__name__ if isroutine(function) else type(function).__name__}"
 
     def _checked(self, losses: Any, n_sets: int) -> Tensor:
         """What the function returned: an error states what was expected and what came."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from pandas.api.extensions import ExtensionArray
 
 from sk_deepsets.sets import (
+    HasArray,
     RaggedSets,
     SetArray,
     as_ndarray,
@@ -18,6 +21,8 @@ from sk_deepsets.sets import (
     from_arrow,
     is_arrow,
     join_values,
+    n_dimensions,
+    offers,
 )
 
 
@@ -70,7 +75,7 @@ def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
     column = _column(y, "y")
     if isinstance(column, RaggedSets):
         return read_element_targets(y, sets)
-    table = getattr(column, "ndim", 1) == 2
+    table = isinstance(column, np.ndarray) and column.ndim == 2
     sizes = [] if table or _is_flat(column) else [len(item) if _is_sequence(item) else -1 for item in column]
     has_parts = max(sizes, default=-1) >= 0 and (len(set(sizes)) > 1 or sizes == sets.sizes.tolist())
     if not has_parts and len(column) == len(sets):
@@ -90,7 +95,7 @@ def _column(y: Any, what: str) -> Any:
         return list(array) if array.missing.any() else array.sets
     if isinstance(array, RaggedSets | list | tuple):
         return array
-    if getattr(y, "is_nested", False):  # a nested tensor of torch
+    if isinstance(y, torch.Tensor) and y.is_nested:
         return list(y.unbind())
     if not isinstance(array, ExtensionArray):
         return _as_array(y, what)
@@ -108,7 +113,7 @@ def _is_flat(values: Any) -> bool:
 def _is_sequence(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return True
-    return hasattr(value, "__array__") and hasattr(type(value), "__len__") and getattr(value, "ndim", 1) > 0
+    return offers(value, HasArray) and isinstance(value, Sized) and n_dimensions(value) > 0
 
 
 def _as_array(values: Any, what: str) -> np.ndarray:

@@ -12,10 +12,10 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, _is_fitted, check_is_fitted
 
 from sk_deepsets.preprocessing._element_targets import labels_of_elements
-from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features
+from sk_deepsets.preprocessing._features import SetTransformer, are_columns, check_features, fitted_names
 from sk_deepsets.preprocessing._row_transformers import (
     check_rows,
     describe_columns,
@@ -32,7 +32,7 @@ def _transformer_has(method: str) -> Callable[[Any], bool]:
     """Whether the transformer has a method; "passthrough" has all."""
 
     def check(self: Any) -> bool:
-        transformer = getattr(self, "transformer_", self.transformer)
+        transformer = self.transformer_ if _is_fitted(self) else self.transformer
         return isinstance(transformer, str) or hasattr(transformer, method)
 
     return check
@@ -186,14 +186,14 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         """
         check_is_fitted(self)
         sets = _read(X)
-        names, fitted_names = sets.feature_names, self._fitted_names()
+        names, known_names = sets.feature_names, fitted_names(self)
         if isinstance(self.transformer_, str):
             sets = check_features(self, sets, reset=False)
         elif not len(sets.elements):
-            sets = sets.replace(without_rows(self._no_input), feature_names=fitted_names)
+            sets = sets.replace(without_rows(self._no_input), feature_names=known_names)
         else:
             # few inverses look at names, and some take no DataFrame; those that do expect the names of fit
-            same = names is not None and fitted_names is not None and np.array_equal(names, fitted_names)
+            same = names is not None and known_names is not None and np.array_equal(names, known_names)
             table = _named(sets.elements, names) if same else np.asarray(sets.elements)
             output = self.transformer_.inverse_transform(table)
             sets = self._cut(output, sets, inverse=True)
@@ -241,17 +241,13 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
         self._no_input, self._no_output = describe_columns(sets.elements), describe_columns(to_dense(output))
         return sets, output
 
-    def _fitted_names(self) -> Any:
-        """The names of the features in ``fit``; None if they had none."""
-        return getattr(self, "feature_names_in_", None)
-
     def _output_kind(self) -> str:
         """What ``set_output``, or scikit-learn's configuration, asks for."""
         return str(_get_output_config("transform", self)["dense"])
 
     def _table(self, sets: RaggedSets) -> Any:
         """What the transformer gets; with the names of ``fit``, which ``check_features`` has compared."""
-        return _named(sets.elements, self._fitted_names())
+        return _named(sets.elements, fitted_names(self))
 
     def _cut(self, output: Any, sets: RaggedSets, *, inverse: bool = False) -> RaggedSets:
         """The transformer's output, cut like the sets that it was made of."""
@@ -261,7 +257,7 @@ class ElementTransformer(SetTransformer, auto_wrap_output_keys=None):  # type: i
             if self._output_kind() != "default" or has_output(self.transformer) or not is_array(output):
                 return sets.replace(output)
             return sets.replace(np.ascontiguousarray(output.to_numpy()), feature_names=output.columns)
-        names = self._fitted_names()
+        names = fitted_names(self)
         if not inverse:
             try:
                 names = self.get_feature_names_out()

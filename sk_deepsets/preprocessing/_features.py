@@ -21,12 +21,17 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     """
     if not reset and sets.n_features == 0:
         elements = np.empty((0, estimator.n_features_in_), dtype=np.float32)
-        sets = sets.replace(elements, feature_names=getattr(estimator, "feature_names_in_", None))
+        sets = sets.replace(elements, feature_names=fitted_names(estimator))
     names = sets.feature_names
     table = np.empty((0, sets.n_features)) if names is None else pd.DataFrame(columns=pd.Index(names))
     _check_feature_names(estimator, table, reset=reset)
     _check_n_features(estimator, table, reset=reset)
     return sets
+
+
+def fitted_names(estimator: Any) -> Any:
+    """The names of the features that an estimator was fitted with; None if they had none."""
+    return getattr(estimator, "feature_names_in_", None)
 
 
 def columns_of(X: Any) -> list[Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -129,5 +130,5 @@ def is_array(table: pd.DataFrame) -> bool:
 
 def to_dense(table: Any) -> Any:
     """A DataFrame unchanged; a sparse or other array as one of NumPy."""
-    table = table.toarray() if hasattr(table, "toarray") else table
+    table = table.toarray() if sparse.issparse(table) else table
     return table if isinstance(table, pd.DataFrame) else np.asarray(table)

@@ -16,6 +16,7 @@ from sk_deepsets.sets._collections import (
 from sk_deepsets.sets._labels import check_labels, counts_rows, labels_of
 from sk_deepsets.sets._mapped import ScatteredReads, converted, pieces
 from sk_deepsets.sets._padded import PaddedSets
+from sk_deepsets.sets._protocols import HasArray, n_dimensions, numpy_dtype, offers
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._rows import join_values
 from sk_deepsets.sets._set_array import SetArray, SetDtype
@@ -34,6 +35,7 @@ from sk_deepsets.sets._values import (
 
 __all__ = [
     "FLOAT32_MAX",
+    "HasArray",
     "PaddedSets",
     "RaggedSets",
     "ScatteredReads",
@@ -64,6 +66,9 @@ __all__ = [
     "join_collections",
     "join_values",
     "labels_of",
+    "n_dimensions",
+    "numpy_dtype",
+    "offers",
     "pieces",
     "put_collection",
     "put_sets",

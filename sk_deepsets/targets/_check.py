@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import torch
+from pandas.api.extensions import ExtensionArray
 from pandas.api.types import is_object_dtype
 from sklearn.utils.validation import _check_sample_weight, _check_y
 
@@ -14,6 +16,7 @@ from sk_deepsets.sets import (
     check_no_times,
     check_unmasked,
     is_arrow,
+    numpy_dtype,
 )
 
 
@@ -25,8 +28,7 @@ def check_targets(y, sets, name, **options):
     y = _check_present(y, f"y{name}")
     if options.get("y_numeric"):
         check_no_times(y, f"y{name}")
-    dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if dtype is not None and dtype.kind in "biu":
+    if isinstance(y, pd.Series | ExtensionArray) and (dtype := numpy_dtype(y.dtype)) and dtype.kind in "biu":
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
@@ -53,7 +55,7 @@ def check_one_for_each_set(y, name, for_elements):
 
 def check_one_type(y, name):
     """Raise for strings among other labels, of which NumPy would make strings."""
-    if isinstance(y, list | tuple) or getattr(getattr(y, "dtype", None), "hasobject", False):
+    if isinstance(y, list | tuple) or (isinstance(y, np.ndarray | pd.Series) and y.dtype == object):
         kinds = set(map(type, y))
         if len({issubclass(kind, str) for kind in kinds}) > 1:
             names = ", ".join(sorted(kind.__name__ for kind in kinds))
@@ -67,7 +69,7 @@ def check_groups(groups, sets):
     check_labels(groups, sets.index, "groups")
     check_unmasked(groups, "groups")
     # NumPy would make strings of a list of several types
-    groups = as_ndarray(groups if hasattr(groups, "dtype") else np.array(groups, dtype=object), "groups")
+    groups = as_ndarray(np.array(groups, dtype=object) if isinstance(groups, list | tuple) else groups, "groups")
     if groups.shape != (len(sets),):
         raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
     try:
@@ -81,10 +83,9 @@ def check_groups(groups, sets):
 def _check_present(values, name):
     """Targets, none of which may be missing; NaN among floats is for scikit-learn."""
     check_unmasked(values, name)
-    if hasattr(values, "resolve_neg"):  # a torch tensor, which may carry a gradient
+    if isinstance(values, torch.Tensor):  # which may carry a gradient
         values = as_ndarray(values, name)
-    dtype = getattr(values, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.kind != "O":
+    if isinstance(values, np.ndarray) and values.dtype != object:
         return values
     in_pandas = isinstance(values, pd.Series | pd.DataFrame)
     missing = np.asarray(values.isna() if in_pandas else pd.isna(np.asarray(values, dtype=object)))
@@ -106,7 +107,7 @@ def check_weight(sample_weight, sets):
         return None
     check_labels(sample_weight, sets.index, "sample_weight")
     check_unmasked(sample_weight, "sample_weight")
-    if hasattr(sample_weight, "resolve_neg"):  # a torch tensor, which may carry a gradient
+    if isinstance(sample_weight, torch.Tensor):
         sample_weight = as_ndarray(sample_weight, "sample_weight")
     check_no_times(sample_weight, "sample_weight")
     shape = np.asarray(sample_weight).shape

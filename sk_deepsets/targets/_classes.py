@@ -218,7 +218,7 @@ class LabelsTarget(Target):
 
 def has_several_labels(y):
     """Whether the targets of a classifier are a table of labels."""
-    shape = np.shape(y) if hasattr(y, "shape") else np.asarray(y, dtype=object).shape
+    shape = np.asarray(y, dtype=object).shape if isinstance(y, list | tuple) else np.shape(y)
     return len(shape) == 2 and shape[1] > 1
 
 

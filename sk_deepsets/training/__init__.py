@@ -11,7 +11,7 @@ from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 from sk_deepsets.training._train import DivergedError, Training, train
-from sk_deepsets.training._user_callbacks import clone_callbacks
+from sk_deepsets.training._user_callbacks import CallbackLike, clone_callbacks
 from sk_deepsets.training._user_module import ModuleEnsemble, ModuleStack, PaddedModule
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "RANKING_LOSSES",
     "REGRESSION_LOSSES",
     "BestEpoch",
+    "CallbackLike",
     "ClassifierNet",
     "DivergedError",
     "EnsembleSelector",

@@ -148,9 +148,7 @@ def _state_of(callback: Any) -> dict[str, Any]:
     """What training changes in a callback: its parameters only as far as they are numbers, texts or lists."""
     if isinstance(callback, EpochSelector):
         return callback.state_dict()
-    if not isinstance(callback, Callback):
-        return dict(vars(callback))
-    parameters = callback.get_params(deep=False)
+    parameters = callback.get_params(deep=False) if isinstance(callback, Callback) else {}
     return {name: value for name, value in vars(callback).items() if name not in parameters or type(value) in COUNTS}
 
 
@@ -159,9 +157,9 @@ def _set_state(callback: Any, state: dict[str, Any]) -> None:
     if isinstance(callback, EpochSelector):
         callback.load_state_dict(state)
         return
+    present = vars(callback)
     for name, value in state.items():
-        present = vars(callback).get(name)
-        if isinstance(value, list) and isinstance(present, list):
-            present[:] = value
+        if isinstance(value, list) and isinstance(present.get(name), list):
+            present[name][:] = value
         else:
-            setattr(callback, name, value)
+            present[name] = value

@@ -222,9 +222,10 @@ class SetNet(NeuralNet):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Find out whether a callback has a method that is called within an epoch."""
         self.has_batch_callbacks_ = any(
-            getattr(type(callback), event) is not getattr(Callback, event)
-            for _, callback in self.callbacks_
-            for event in BATCH_EVENTS
+            cls.on_batch_begin is not Callback.on_batch_begin
+            or cls.on_batch_end is not Callback.on_batch_end
+            or cls.on_grad_computed is not Callback.on_grad_computed
+            for cls in (type(callback) for _, callback in self.callbacks_)
         )
 
     def _set_training(self, training: bool = True) -> None:

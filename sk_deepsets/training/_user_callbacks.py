@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from skorch.callbacks import (
     BatchScoring,
@@ -19,6 +19,16 @@ from skorch.callbacks import (
 from sk_deepsets.training._checkpoint import Checkpoint as ResumableCheckpoint
 from sk_deepsets.training._progress import progress_callbacks
 from sk_deepsets.training._selector import EpochSelector
+
+
+@runtime_checkable
+class CallbackLike(Protocol):
+    """What skorch calls as a callback, of whatever class."""
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None: ...
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None: ...
+
 
 SCORING = (BatchScoring, EpochScoring, PassthroughScoring)
 
@@ -68,7 +78,7 @@ def make_callbacks(
     users = list(callbacks or [])
     for number, user in enumerate(users):
         name, callback = user if isinstance(user, tuple | list) and len(user) == 2 else ("", user)
-        if not isinstance(name, str) or not hasattr(callback, "on_train_begin"):
+        if not isinstance(name, str) or not issubclass(_class_of(callback), CallbackLike):
             raise TypeError(
                 f"callbacks[{number}] is {user!r:.80}; expected a skorch callback, a class or a pair (name, callback)."
             )
@@ -87,18 +97,19 @@ def make_callbacks(
 def _why_useless(callback: Any, has_members: bool, scores_held_out: bool) -> str | None:
     """Why a callback of skorch's would not work here, and what does; None if it works."""
     cls = _class_of(callback)
-    if issubclass(cls, SCORING) and not getattr(callback, "on_train", False):
+    parameters = callback.get_params(deep=False) if isinstance(callback, Callback) else {}
+    if issubclass(cls, SCORING) and not parameters.get("on_train"):
         if not scores_held_out:
             return (
                 "scores held-out sets, but no sets are held out: set early_stopping=True or pass X_val, y_val; "
                 "on_train=True scores the training sets."
             )
-        if has_members and not getattr(callback, "use_caching", True):
+        if has_members and not parameters.get("use_caching", True):
             return (
                 "has use_caching=False: all members would predict sets that most of them are trained on. Leave it at "
                 "True, which scores out-of-fold predictions, or set n_members=1."
             )
-    if has_members and getattr(callback, "load_best", False):
+    if has_members and parameters.get("load_best"):
         return (
             "would load the weights of one epoch in place of the members that were chosen: leave load_best out, or "
             "set n_members=1."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from inspect import Parameter, signature
+from inspect import Parameter, isclass, isroutine, signature
 from typing import Any
 
 import torch
@@ -138,7 +138,7 @@ class PaddedModule(Model):
 
 def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], options: dict[str, Any]) -> None:
     """Raise for an argument that the module does not take, or that the data give."""
-    name = getattr(module, "__qualname__", repr(module))
+    name = module.__qualname__ if isclass(module) or isroutine(module) else repr(module)
     try:
         taken = signature(module).parameters.values()
     except (TypeError, ValueError):  # written in C
