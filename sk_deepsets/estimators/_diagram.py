@@ -3,12 +3,7 @@
 from sklearn.utils._repr_html.estimator import _VisualBlock
 
 from sk_deepsets.estimators._variants import equivariant_widths
-
-SEEN = {
-    "elementwise": "each element by itself",
-    "equivariant": "each element with the maximum over its set",
-    "attention": "each element, which attends to its set,",
-}
+from sk_deepsets.nn import ENCODERS
 
 
 def architecture(model, parameters, n_features, n_outputs, has_context):
@@ -47,7 +42,7 @@ def _set_model(model, parameters, inputs, n_outputs, has_context):
     """Name, widths, number of weights and a word on phi, the pool and rho."""
     counts, pooled = model.weight_counts(), model.embedding_dim
     context = f'; the context enters by fusion_type="{parameters["fusion_type"]}"' if has_context else ""
-    seen = SEEN[parameters["encoder"]]
+    seen = ENCODERS[parameters["encoder"]].sees
     statistics = " and, of some members, statistics of the set" if model.reads_statistics else ""
     pools = " or ".join(", ".join(names) for names in model.pool_names)
     n_features, *projected = inputs

@@ -127,12 +127,14 @@ class DeepSetsCollections(ReadOut):
         ``input_layer``, ``weight_column``; in the order of their numbers in the table.
     n_columns : sequence of int
         How many columns of the table are those of each collection.
-    phi_hidden_dims, rho_hidden_dims, output_dim, pool_type, activation, encoder
+    phi_hidden_dims, rho_hidden_dims, output_dim, pool_type, activation
         As in :class:`DeepSetsInvariant`, for each collection.
-    context_dim, fusion_type, context_in_rho, context_layer
+    context_dim, context_in_rho, context_layer
         As in :class:`DeepSetsConditional`.
-    statistics_dim, phi_dropout, pooled_dropout, rho_dropout, layers
+    statistics_dim, pooled_dropout, rho_dropout, layers
         As in :class:`DeepSets`.
+    **options
+        Further arguments of each :class:`SetEmbedding`.
     """
 
     pooling = None
@@ -147,34 +149,21 @@ class DeepSetsCollections(ReadOut):
         pool_type: PoolType = "sum",
         *,
         context_dim: int | None = None,
-        fusion_type: str = "concat",
         context_in_rho: bool = True,
         statistics_dim: int = 0,
-        phi_dropout: float = 0.0,
         pooled_dropout: float = 0.0,
         rho_dropout: float = 0.0,
         activation: str = "relu",
-        encoder: str = "elementwise",
         context_layer: nn.Module | None = None,
         layers: Layers = ONE_NET,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.n_columns, self.layers, self.context_in_rho = [*n_columns], layers, context_in_rho
         self.context_layer = nn.Identity() if context_layer is None else context_layer
-        embeddings = [
-            SetEmbedding(
-                phi_hidden_dims=phi_hidden_dims,
-                pool_type=pool_type,
-                context_dim=context_dim,
-                fusion_type=fusion_type,
-                phi_dropout=phi_dropout,
-                activation=activation,
-                encoder=encoder,
-                layers=layers,
-                **own,
-            )
-            for own in collections.values()
-        ]
+        options |= {"phi_hidden_dims": phi_hidden_dims, "pool_type": pool_type, "context_dim": context_dim}
+        options |= {"activation": activation, "layers": layers}
+        embeddings = [SetEmbedding(**own, **options) for own in collections.values()]
         # a list: a module dict takes no name such as "items"
         self.parts: Sequence[SetEmbedding] = nn.ModuleList(embeddings)  # type: ignore[assignment]
         self.make_rho(

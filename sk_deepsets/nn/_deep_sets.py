@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import nn
 
-from sk_deepsets.nn._layers import ONE_NET, Layers
 from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._read_out import Part, ReadOut
@@ -22,18 +21,16 @@ class DeepSets(SetEmbedding, ReadOut):
 
     Parameters
     ----------
-    input_dim, phi_hidden_dims, rho_hidden_dims, output_dim, pool_type, activation, encoder, sum_scale, input_layer
-        As in :class:`DeepSetsInvariant`; with members, ``input_layer`` takes the rows of all members.
-    context_dim, fusion_type, context_in_rho, context_layer
+    input_dim, phi_hidden_dims, rho_hidden_dims, output_dim, pool_type, activation
+        As in :class:`DeepSetsInvariant`.
+    context_dim, context_in_rho
         As in :class:`DeepSetsConditional`.
     statistics_dim : int, default=0
         Width of what rho takes beside the pooled vector and the context.
-    phi_dropout, pooled_dropout, rho_dropout : float, default=0.0
-        Share of the hidden units of phi, of the pooled values, and of the hidden units of rho, dropped in training.
-    layers : Layers
-        Makes all layers with weights: those of one net, or of the members of a stack.
-    weight_column : int, optional
-        See :class:`SetEmbedding`.
+    pooled_dropout, rho_dropout : float, default=0.0
+        Share of the pooled values, and of the hidden units of rho, dropped in training.
+    **options
+        Further arguments of :class:`SetEmbedding`.
     """
 
     def __init__(
@@ -45,34 +42,15 @@ class DeepSets(SetEmbedding, ReadOut):
         pool_type: PoolType = "sum",
         *,
         context_dim: int | None = None,
-        fusion_type: str = "concat",
         context_in_rho: bool = True,
         statistics_dim: int = 0,
-        phi_dropout: float = 0.0,
         pooled_dropout: float = 0.0,
         rho_dropout: float = 0.0,
         activation: str = "relu",
-        encoder: str = "elementwise",
-        sum_scale: float = 1.0,
-        input_layer: nn.Module | None = None,
-        context_layer: nn.Module | None = None,
-        layers: Layers = ONE_NET,
-        weight_column: int | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
-            input_dim,
-            phi_hidden_dims,
-            pool_type,
-            context_dim=context_dim,
-            fusion_type=fusion_type,
-            phi_dropout=phi_dropout,
-            activation=activation,
-            encoder=encoder,
-            sum_scale=sum_scale,
-            input_layer=input_layer,
-            context_layer=context_layer,
-            layers=layers,
-            weight_column=weight_column,
+            input_dim, phi_hidden_dims, pool_type, context_dim=context_dim, activation=activation, **options
         )
         self.context_in_rho = context_in_rho
         self.make_rho(

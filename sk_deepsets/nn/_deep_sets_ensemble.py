@@ -9,19 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections
+from sk_deepsets.nn._collections import CollectionColumns, DeepSetsCollections
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._ensemble import Inputs
 from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once, in_order
-from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._read_out import Phi, side_by_side
-from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, element_options, set_options
+from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack
 from sk_deepsets.nn._set_pooling import PoolType, SetPooling
-from sk_deepsets.nn._statistics import Statistics
 
 # Batches whose scaled elements have no more values than this are scaled as a whole, for all variants; larger ones in
 # the chunks that phi goes through, which bounds the memory that a set takes.
@@ -33,14 +30,8 @@ class DeepSetsStack(VariantStack):
 
     Parameters
     ----------
-    variant : Variant
-    n_folds : int
-    elements : Columns or CollectionColumns
-    statistics : Columns
-    context : Columns or None
-    output_dim : int
-    prior : Tensor of shape (output_dim,)
-        From which training starts.
+    *arguments
+        As in :class:`VariantStack`.
     pool_type : str or sequence of str
     names : sequence of str or None
         Of several collections.
@@ -52,41 +43,34 @@ class DeepSetsStack(VariantStack):
 
     net: DeepSets | DeepSetsCollections
 
-    def __init__(
+    def make_net(
         self,
-        variant: Variant,
-        n_folds: int,
+        layers: Layers,
         elements: Columns | CollectionColumns,
-        statistics: Columns,
-        context: Columns | None,
-        output_dim: int,
-        prior: Tensor,
-        pool_type: PoolType,
+        own: list[dict[str, Any]],
         *,
+        pool_type: PoolType = ("mean", "max"),
         names: Sequence[str] | None = None,
-        sum_scale: float | Sequence[float] = 1.0,
+        sum_scale: Any = 1.0,
         **options: Any,
-    ) -> None:
-        super().__init__(variant, statistics)
-        layers = Layers(n_folds)
-        self.element_places = [columns.places(variant.elements) for columns in elements.collections]
-        own = [element_options(variant, layers, columns) for columns in elements.collections]
+    ) -> DeepSets | DeepSetsCollections:
+        """See :class:`VariantStack`."""
+        self.element_places = [columns.places(self.variant.elements) for columns in elements.collections]
         options |= {
-            "output_dim": output_dim,
-            "pool_type": variant_pools(variant, pool_type),
-            "pooled_dropout": variant.dropout,
-            "rho_dropout": variant.dropout,
+            "pool_type": variant_pools(self.variant, pool_type),
+            "pooled_dropout": self.variant.dropout,
+            "rho_dropout": self.variant.dropout,
             "layers": layers,
-            **set_options(variant, layers, statistics, context),
         }
         if names is None:
-            self.net = DeepSets(**own[0], **options, sum_scale=sum_scale)  # type: ignore[arg-type]  # that of the one
-        else:
-            assert isinstance(sum_scale, Sequence)
-            scaled = [{**each, "sum_scale": scale} for each, scale in zip(own, sum_scale, strict=True)]
-            widths = [sum(place.stop - place.start for place in places) for places in self.element_places]
-            self.net = DeepSetsCollections(dict(zip(names, scaled, strict=True)), widths, **options)
-        self.start_from(prior, self.net.rho[-1])
+            return DeepSets(**own[0], **options, sum_scale=sum_scale)
+        scaled = [{**each, "sum_scale": scale} for each, scale in zip(own, sum_scale, strict=True)]
+        widths = [sum(place.stop - place.start for place in places) for places in self.element_places]
+        return DeepSetsCollections(dict(zip(names, scaled, strict=True)), widths, **options)
+
+    def last_layers(self) -> tuple[Any, ...]:
+        """See :class:`VariantStack`."""
+        return (self.net.rho[-1],)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """See :class:`Stack`."""
@@ -113,10 +97,6 @@ class DeepSetsStack(VariantStack):
         """The weight of each element in the attention pool of its set, for each member: (K, n)."""
         phis = self._phis(inputs, self.net.member_context(inputs.context))
         return self.net.part_attention(self.net.split(inputs.packed), phis)
-
-    def weight_counts(self) -> WeightCounts:
-        """See :class:`Stack`."""
-        return self.net.weight_counts()
 
     def _phis(self, inputs: Inputs, context: Tensor | None) -> list[Phi]:
         """Phi of all members for the elements of each collection, or of parts of it."""
@@ -148,50 +128,14 @@ class DeepSetsEnsemble(ScaledEnsemble):
 
     Parameters
     ----------
-    variants : sequence of Variant
-    n_folds : int
-        How many members there are of each.
-    elements : Columns or CollectionColumns
-    statistics : Statistics or CollectionStatistics
-    statistic_columns : Columns
-        Of the statistics.
-    context : Columns, optional
-    projection : Projection, optional
-        As in :class:`ScaledEnsemble`.
-    output_dim : int
-    link, prior
-        As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
-    phi_hidden_dims, rho_hidden_dims, pool_type, fusion_type, context_in_rho, activation, encoder
-        As in :class:`DeepSetsConditional`; there must be a layer in phi.
-    names, sum_scale
-        As in :class:`DeepSetsStack`.
+    *arguments, **options
+        As in :class:`ScaledEnsemble`. Further options are ``names`` and ``sum_scale`` as in :class:`DeepSetsStack`, and
+        ``phi_hidden_dims``, ``rho_hidden_dims``, ``pool_type``, ``fusion_type``, ``context_in_rho``, ``activation`` and
+        ``encoder`` as in :class:`DeepSetsConditional`; there must be a layer in phi.
     """
 
+    stack_type = DeepSetsStack
     stacks: Sequence[DeepSetsStack]
-
-    def __init__(
-        self,
-        variants: Sequence[Variant],
-        n_folds: int,
-        elements: Columns | CollectionColumns,
-        statistics: Statistics | CollectionStatistics,
-        statistic_columns: Columns,
-        output_dim: int,
-        *,
-        context: Columns | None = None,
-        projection: Projection | None = None,
-        link: str = "identity",
-        prior: Sequence[float] | None = None,
-        pool_type: PoolType = ("mean", "max"),
-        **options: Any,
-    ) -> None:
-        start = torch.tensor([0.0] * output_dim if prior is None else prior)
-        columns = (elements, statistic_columns, context)
-        arguments = (n_folds, *columns, output_dim, start, pool_type)
-        stacks = [DeepSetsStack(variant, *arguments, **options) for variant in variants]
-        super().__init__(
-            stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context, projection
-        )
 
     @property
     def pooling(self) -> SetPooling | None:  # type: ignore[override]  # stacks may come and go

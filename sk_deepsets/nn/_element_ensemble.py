@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from sk_deepsets.nn._columns import Columns, take_columns
+from sk_deepsets.nn._columns import take_columns
 from sk_deepsets.nn._ensemble import Inputs
 from sk_deepsets.nn._equivariant import DeepSetsEquivariant
 from sk_deepsets.nn._layers import Layers
-from sk_deepsets.nn._model import WeightCounts
 from sk_deepsets.nn._packed import PackedSets
-from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._relative_columns import RelativeColumns
-from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack, element_options, set_options
-from sk_deepsets.nn._statistics import Statistics
+from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, VariantStack
 
 
 class ElementStack(VariantStack):
-    """Equivariant nets of one variant, side by side.
+    """Equivariant nets of one variant, side by side; options are further arguments of these."""
 
-    Parameters
-    ----------
-    variant : Variant
-    n_folds : int
-    elements, statistics : Columns
-    context : Columns or None
-    output_dim : int
-    prior : Tensor of shape (output_dim,)
-        From which training starts.
-    **options
-        Further arguments of :class:`DeepSetsEquivariant`.
-    """
+    net: DeepSetsEquivariant
 
-    def __init__(
-        self,
-        variant: Variant,
-        n_folds: int,
-        elements: Columns,
-        statistics: Columns,
-        context: Columns | None,
-        output_dim: int,
-        prior: Tensor,
-        **options: Any,
-    ) -> None:
-        super().__init__(variant, statistics)
-        self.element_places = elements.places(variant.elements)
-        layers = Layers(n_folds)
-        self.net = DeepSetsEquivariant(
-            output_dim=output_dim,
-            dropout=variant.dropout,
-            member_layers=layers,
-            **element_options(variant, layers, elements),
-            **set_options(variant, layers, statistics, context),
-            **options,
-        )
+    def make_net(self, layers: Layers, elements: Any, own: list[dict[str, Any]], **options: Any) -> DeepSetsEquivariant:
+        """See :class:`VariantStack`."""
+        self.element_places = elements.places(self.variant.elements)
+        return DeepSetsEquivariant(dropout=self.variant.dropout, member_layers=layers, **own[0], **options)
+
+    def last_layers(self) -> tuple[Any, ...]:
+        """See :class:`VariantStack`."""
         last: Any = self.net.layers[-1]
-        self.start_from(prior, last.Lambda, last.Gamma)
+        return last.Lambda, last.Gamma
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Outputs of the members for each element, (K, n, o)."""
@@ -67,60 +36,25 @@ class ElementStack(VariantStack):
         outputs = self.net(packed, None, inputs.context, self.own_statistics(inputs.statistics))
         return outputs.view(self.net.n_members, -1, outputs.shape[1])
 
-    def weight_counts(self) -> WeightCounts:
-        """See :class:`Stack`."""
-        return self.net.weight_counts()
-
 
 class ElementEnsemble(ScaledEnsemble):
     """The weighted mean of equivariant nets that see the elements, beside the others of their set, in several ways.
 
     Parameters
     ----------
-    variants : sequence of Variant
-    n_folds : int
-        How many members there are of each.
+    *arguments, **options
+        As in :class:`ScaledEnsemble`; ``elements`` are columns of what ``relative`` gives. Further options are
+        ``hidden_dims``, ``pool_type``, ``activation``, ``residual``, ``layer_norm``, ``sum_scale`` and ``fusion_type``,
+        as in :class:`DeepSetsEquivariant`.
     relative : RelativeColumns
         What is scaled.
-    elements : Columns
-        Of what ``relative`` gives.
-    statistics : Statistics
-    statistic_columns : Columns
-        Of the statistics.
-    context : Columns, optional
-    projection : Projection, optional
-        As in :class:`ScaledEnsemble`.
-    output_dim : int
-    link, prior
-        As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
-    hidden_dims, pool_type, activation, residual, layer_norm, sum_scale, fusion_type
-        As in :class:`DeepSetsEquivariant`.
     """
 
     pooling = None
+    stack_type = ElementStack
 
-    def __init__(
-        self,
-        variants: Sequence[Variant],
-        n_folds: int,
-        relative: RelativeColumns,
-        elements: Columns,
-        statistics: Statistics,
-        statistic_columns: Columns,
-        output_dim: int,
-        *,
-        context: Columns | None = None,
-        projection: Projection | None = None,
-        link: str = "identity",
-        prior: Sequence[float] | None = None,
-        **options: Any,
-    ) -> None:
-        start = torch.tensor([0.0] * output_dim if prior is None else prior)
-        arguments = (n_folds, elements, statistic_columns, context, output_dim, start)
-        stacks = [ElementStack(variant, *arguments, **options) for variant in variants]
-        super().__init__(
-            stacks, n_folds, link, start.tolist(), elements, statistics, statistic_columns, context, projection
-        )
+    def __init__(self, *arguments: Any, relative: RelativeColumns, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.relative = relative
 
     def inputs(self, packed: PackedSets, context: Tensor | None = None, statistics: Tensor | None = None) -> Inputs:

@@ -26,9 +26,12 @@ class Encoder(nn.Sequential):
     width : int
         The most values that a layer has for an element.
     output_dim : int
+    sees : str
+        What goes through it, in words.
     """
 
     elementwise = True
+    sees = "each element by itself"
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class EquivariantEncoder(Encoder):
     """The layers of Lemma 3, in which each element also sees the maximum over its set."""
 
     elementwise = False
+    sees = "each element with the maximum over its set"
 
     def make_layer(self, layers: Layers) -> MakeLinear:
         """See :class:`Encoder`."""
@@ -83,6 +87,8 @@ class EquivariantEncoder(Encoder):
 
 class AttentionEncoder(EquivariantEncoder):
     """Layers of induced set attention, in which each element also sees a mean of its set that it weights itself."""
+
+    sees = "each element, which attends to its set,"
 
     def make_layer(self, layers: Layers) -> MakeLinear:
         """See :class:`Encoder`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._ensemble import Ensemble, Stack
 from sk_deepsets.nn._layers import Layers
+from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._statistics import Statistics
@@ -33,18 +35,65 @@ class Variant(NamedTuple):
 
 
 class VariantStack(Stack):
-    """The members of one variant, which take some of the scaled columns.
+    """The members of one variant, side by side, which take some of the scaled columns.
 
     Parameters
     ----------
     variant : Variant
+    n_folds : int
+    elements : Columns or CollectionColumns
     statistics : Columns
+    context : Columns or None
+    output_dim : int
+    prior : Tensor of shape (output_dim,)
+        Near which training starts.
+    **options
+        Further arguments of ``make_net``.
     """
 
-    def __init__(self, variant: Variant, statistics: Columns) -> None:
+    net: Model
+
+    def __init__(
+        self,
+        variant: Variant,
+        n_folds: int,
+        elements: Columns | CollectionColumns,
+        statistics: Columns,
+        context: Columns | None,
+        output_dim: int,
+        prior: Tensor,
+        **options: Any,
+    ) -> None:
         super().__init__()
         self.variant, self.label_smoothing = variant, variant.label_smoothing
         self.statistic_places = statistics.places(variant.statistics)
+        layers = Layers(n_folds)
+        inputs = [columns.input_layer(variant.elements, layers) for columns in elements.collections]
+        options |= {"output_dim": output_dim, "statistics_dim": statistics.input_layer(variant.statistics, layers)[1]}
+        if context is not None:
+            options["context_layer"], options["context_dim"] = context.input_layer(context.scalings.names, layers)
+        own = [{"input_layer": layer, "input_dim": input_dim} for layer, input_dim in inputs]
+        self.net = self.make_net(layers, elements, own, **options)
+        last, *beside = self.last_layers()
+        with torch.no_grad():
+            for layer in (last, *beside):
+                for weight in layer.weights:
+                    weight.mul_(0.3)
+            last.bias.copy_(prior)
+
+    @abstractmethod
+    def make_net(
+        self, layers: Layers, elements: Columns | CollectionColumns, own: list[dict[str, Any]], **options: Any
+    ) -> Model:
+        """The net, given its arguments: what is a collection's own, and all others."""
+
+    @abstractmethod
+    def last_layers(self) -> tuple[Any, ...]:
+        """The layer that gives the outputs, and those that are added to it."""
+
+    def weight_counts(self) -> WeightCounts:
+        """See :class:`Stack`."""
+        return self.net.weight_counts()
 
     def own_statistics(self, statistics: Tensor | None) -> Tensor | None:
         """What the variant takes of the statistics, (b, k); None for nothing."""
@@ -53,62 +102,51 @@ class VariantStack(Stack):
         assert statistics is not None
         return take_columns(statistics, self.statistic_places)
 
-    @torch.no_grad()
-    def start_from(self, prior: Tensor, last: Any, *beside: Any) -> None:
-        """Let training start near the prior (output_dim,), given the last layer, and those that are added to it."""
-        for layer in (last, *beside):
-            for weight in layer.weights:
-                weight.mul_(0.3)
-        last.bias.copy_(prior)
-
-
-def element_options(variant: Variant, layers: Layers, elements: Columns) -> dict[str, Any]:
-    """The arguments of a net that say what a variant takes of the elements."""
-    input_layer, input_dim = elements.input_layer(variant.elements, layers)
-    return {"input_layer": input_layer, "input_dim": input_dim}
-
-
-def set_options(variant: Variant, layers: Layers, statistics: Columns, context: Columns | None) -> dict[str, Any]:
-    """The arguments of a net that say what a variant takes of the statistics and of the context."""
-    options: dict[str, Any] = {"statistics_dim": statistics.input_layer(variant.statistics, layers)[1]}
-    if context is not None:
-        context_layer, context_dim = context.input_layer(context.scalings.names, layers)
-        options |= {"context_layer": context_layer, "context_dim": context_dim}
-    return options
-
 
 class ScaledEnsemble(Ensemble):
     """The weighted mean of nets that see the sets in several ways.
 
     Parameters
     ----------
-    stacks : iterable of VariantStack
-    n_folds, link, prior
-        As in :class:`Ensemble`.
-    elements : Columns
-    statistics : Statistics
+    variants : sequence of Variant
+    n_folds : int
+        How many members there are of each.
+    elements : Columns or CollectionColumns
+    statistics : Statistics or CollectionStatistics
     statistic_columns : Columns
         Of the statistics.
-    context : Columns or None
-    projection : Projection or None
+    output_dim : int
+    context : Columns, optional
+    projection : Projection, optional
         What elements go through first, of which the statistics and the scalings are then.
+    link, prior
+        As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
+    **options
+        Further arguments of the stacks.
     """
 
+    stack_type: type[VariantStack]
     stacks: Sequence[VariantStack]
 
     def __init__(
         self,
-        stacks: Iterable[VariantStack],
+        variants: Sequence[Variant],
         n_folds: int,
-        link: str,
-        prior: Sequence[float],
         elements: Columns | CollectionColumns,
         statistics: Statistics | CollectionStatistics,
         statistic_columns: Columns,
-        context: Columns | None,
+        output_dim: int,
+        *,
+        context: Columns | None = None,
         projection: Projection | None = None,
+        link: str = "identity",
+        prior: Sequence[float] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(stacks, n_folds, link, prior)
+        start = torch.tensor([0.0] * output_dim if prior is None else prior)
+        shared = (n_folds, elements, statistic_columns, context, output_dim, start)
+        stacks = [self.stack_type(variant, *shared, **options) for variant in variants]
+        super().__init__(stacks, n_folds, link, start.tolist())
         if projection is not None:
             self.add_module("project", projection)
         self.elements, self.statistics = elements, statistics

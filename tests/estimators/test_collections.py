@@ -338,8 +338,10 @@ class Sums(torch.nn.Module):
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
-def test_a_module_is_called_with_the_names_of_the_collections(table, values, n_members):
+def test_a_module_is_called_with_the_names_of_the_collections(table, values, n_members, tmp_path):
     reg = DeepSetsRegressor(module=Sums, module__width=3, n_members=n_members, max_epochs=2, random_state=0)
     reg.fit(table, values)
     assert check_invariance(reg, table).is_invariant
     assert element_importance(reg, table.iloc[:3]).keys() == {"items", "visits"}
+    save(reg, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model", module=Sums).predict(table), reg.predict(table))
