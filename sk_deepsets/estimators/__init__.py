@@ -3,13 +3,14 @@
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._element_estimators import DeepSetsElementClassifier, DeepSetsElementRegressor
 from sk_deepsets.estimators._element_scorer import element_scorer
-from sk_deepsets.estimators._fitted import Fitted
+from sk_deepsets.estimators._plan import Fitted
 from sk_deepsets.estimators._ranges import FarSetWarning
 from sk_deepsets.estimators._reader import CollectionsReader, SetReader
 from sk_deepsets.estimators._same_model import comparable
 from sk_deepsets.estimators._set_estimator import SetEstimator
 from sk_deepsets.estimators._set_estimators import DeepSetsClassifier, DeepSetsRegressor
 from sk_deepsets.estimators._survival import DeepSetsSurvival
+from sk_deepsets.estimators._training import make_net
 from sk_deepsets.estimators._variants import Layout
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "SetReader",
     "comparable",
     "element_scorer",
+    "make_net",
 ]

@@ -12,31 +12,23 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._diagram import architecture
-from sk_deepsets.estimators._fitted import Fitted
+from sk_deepsets.estimators._out_of_fold import learn_out_of_fold
 from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, nothing_held_out, warn_of_training
-from sk_deepsets.estimators._plan import FitPlan
+from sk_deepsets.estimators._plan import FitPlan, Fitted
 from sk_deepsets.estimators._ranges import column_ranges, columns_apart, size_range, warn_of_far_sets
 from sk_deepsets.estimators._reader import learn_sets
 from sk_deepsets.estimators._same_model import check_same_model, checkpoint_of, model_parameters
-from sk_deepsets.nn import Ensemble
-from sk_deepsets.sets import RaggedSets
+from sk_deepsets.estimators._training import make_net, make_selector, train_net
 from sk_deepsets.targets import check_groups, check_weight
 from sk_deepsets.training import (
-    BestEpoch,
     DivergedError,
-    EnsembleSelector,
     RandomNumbers,
     SetDataset,
     as_global_generator,
-    build_net,
     clone_callbacks,
     find_device,
     plain_torch,
-    train,
 )
-
-# In a mini-batch, as far as its size is not given.
-MOST_ELEMENTS = 16_384
 
 ROUTED = (
     'In a pipeline, Pipeline(steps, transform_input=["X_val"]) transforms X_val by the earlier steps, too (with '
@@ -143,32 +135,19 @@ class DeepSetsBase(BaseEstimator):
         # a generator of our own for None, too: the global ones are left as they are
         random = self.random_state if isinstance(self.random_state, np.random.RandomState) else None
         random = random or np.random.RandomState(self.random_state)
-        if before is None:
-            seed = random.randint(2**31 - 1)
-            reader, sets = learn_sets(X, self, self._takes_collections)
-            target = self._make_target(y)
-        else:
-            check_same_model(self, before.parameters)
-            seed, reader, target, sets = before.seed, before.reader, copy.copy(before.target), self._read_sets(X)
+        seed, reader, target, sets = self._begin(X, y, random, before)
         sample_weight = self._check_weight(y, sample_weight, sets)
         encoded = target.fit_encode(y, sets, sample_weight, classes=classes, class_weight=self._class_weight())
         groups = check_groups(groups, sets)
-        plan = FitPlan.make(
-            encoded,
-            groups,
-            self._choose_layout if before is None else lambda n_sets, n_elements: before.layout,
-            seed,
-            early_stopping=self.early_stopping,
-            validation_fraction=self.validation_fraction,
-            trains_all=partly or X_val is not None,
-        )
-        if not target.can_evaluate(encoded, plan.held_out):
-            plan = replace(plan, held_out=plan.held_out[:0])
+        plan = self._plan(encoded, groups, target, seed, before, trains_all=partly or X_val is not None)
         if before is None:
             weight = plan.training_weight(encoded.weight)
             target.fit(encoded, weight)
             random_numbers = RandomNumbers(int(random.randint(2**31 - 1)))
-            net = self._build(encoded, weight, target, reader.encoder, plan.layout, device, random_numbers)
+            # modules are made on the CPU, and draw their weights from the global generator
+            with random_numbers.drawn(torch.device("cpu")), as_global_generator():
+                core, options = self._make_core(encoded, weight, target, reader.encoder, plan.layout)
+                net = make_net(self, target, core, options, device)
             parameters = model_parameters(self)
         else:
             net, random_numbers, parameters = before.net, before.random_numbers, before.parameters
@@ -178,10 +157,10 @@ class DeepSetsBase(BaseEstimator):
             data = data._replace(train=data.train.with_parts(part_size, reader.encoder.block_sizes(sets)))
         if X_val is not None:
             data = data._replace(valid=self._validation_set(X_val, y_val, reader, target))
-        selector = self._make_selector(net, data, target)
+        selector = make_selector(self, net, data, target)
         checkpoint = None if partly else checkpoint_of(self, data, parameters, before)
         try:
-            training = self._train(net, data, target, random_numbers, selector, epochs, checkpoint, partly)
+            training = train_net(self, net, data, target, random_numbers, selector, epochs, checkpoint, partly)
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
             check_losses(net, target, sets, advice_for(self), encoded.weight)
@@ -202,12 +181,9 @@ class DeepSetsBase(BaseEstimator):
             # once its members have been trained on all sets, that is so when training continues, too
             has_seen_all=plan.fold is None or (before is not None and before.has_seen_all),
         )
-        out_of_fold = None
-        if target.learns_from_outputs:
-            target.learn_from(_training_outputs(fitted, selector.out_of_fold_, encoded), encoded)
-        if not fitted.has_seen_all:
-            prediction, score = _out_of_fold(selector.out_of_fold_.numpy(), target, encoded, sample_weight, plan)
-            out_of_fold = self._split(X, prediction, sets), score
+        out_of_fold = learn_out_of_fold(fitted, selector.out_of_fold_, encoded, sample_weight, plan)
+        if out_of_fold is not None:
+            out_of_fold = self._split(X, out_of_fold[0], sets), out_of_fold[1]
         if X_val is not None:
             apart = columns_apart(reader.encoder.number_columns(data.valid.X), columns)
             note = apart and apart + ROUTED
@@ -216,25 +192,28 @@ class DeepSetsBase(BaseEstimator):
         self._keep(fitted, training, [] if before is None else self.history_, out_of_fold)
         return training, note
 
-    def _train(self, net, data, target, random_numbers, selector, epochs, checkpoint, partly):
-        """Train the net with the parameters of the training."""
-        training = train(
-            net,
-            data,
-            random_numbers,
-            selector,
-            lr=self.lr,
-            batch_size=batch_size(data.train, target.least_in_batch) if self.batch_size == "auto" else self.batch_size,
-            epochs=epochs,
-            callbacks=self.callbacks,
-            verbose=int(self.verbose),
-            advice=advice_for(self),
-            checkpoint=checkpoint,
-            partly=partly,
+    def _begin(self, X, y, random, before):
+        """The seed, what reads sets, the target, and X as sets of numbers: of a new model, or to continue one."""
+        if before is not None:
+            check_same_model(self, before.parameters)
+            return before.seed, before.reader, copy.copy(before.target), self._read_sets(X)
+        seed = random.randint(2**31 - 1)
+        reader, sets = learn_sets(X, self, self._takes_collections)
+        return seed, reader, self._make_target(y), sets
+
+    def _plan(self, encoded, groups, target, seed, before, trains_all):
+        """What the fit will do; held-out sets that cannot be evaluated are none."""
+        choose_layout = self._choose_layout if before is None else lambda n_sets, n_elements: before.layout
+        plan = FitPlan.make(
+            encoded,
+            groups,
+            choose_layout,
+            seed,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            trains_all=trains_all,
         )
-        if not (partly or self.warm_start):
-            net.optimizer_.state.clear()  # several times the weights
-        return training
+        return plan if target.can_evaluate(encoded, plan.held_out) else replace(plan, held_out=plan.held_out[:0])
 
     def _keep(self, fitted, training, history, out_of_fold):
         """Set what users see of a fit; no step of it can fail."""
@@ -256,30 +235,6 @@ class DeepSetsBase(BaseEstimator):
         if "feature_names_in_" in features:
             self.feature_names_in_ = features["feature_names_in_"]
         self._fitted = fitted
-
-    def _build(self, encoded, weight, target, encoder, layout, device, random_numbers):
-        """A net for these training sets."""
-        # modules are made on the CPU, and draw their weights from the global generator
-        with random_numbers.drawn(torch.device("cpu")), as_global_generator():
-            core, options = self._make_core(encoded, weight, target, encoder, layout)
-            return build_net(
-                core,
-                {**options, "output_dim": target.output_dim},
-                target.loss,
-                target.loss_options,
-                optimizer=self.optimizer,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-                device=device,
-            ).initialize()
-
-    def _make_selector(self, net, data, target):
-        """What ends training and chooses what is kept."""
-        if isinstance(net.module_, Ensemble) and (data.train.fold is not None or data.valid is not None):
-            # callbacks may read the loss of each epoch, as skorch's table of epochs does
-            is_watched = bool(self.callbacks) or self.verbose >= 2
-            return EnsembleSelector(bool(self.early_stopping), target.robust, is_watched)
-        return BestEpoch(self.n_iter_no_change if self.early_stopping else None)
 
     def _read_sets(self, X):
         """X as sets of numbers like those of ``fit``."""
@@ -341,35 +296,3 @@ class DeepSetsBase(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _training_outputs(fitted, out_of_fold, encoded):
-    """Outputs for the training sets that have a weight, as far as possible of members that were not trained on them."""
-    outputs = np.full((len(encoded.sets), fitted.target.output_dim), np.nan)
-    if not fitted.has_seen_all:
-        outputs = out_of_fold.numpy().copy()
-    missing = np.isnan(outputs[:, 0]) & (True if encoded.weight is None else encoded.weight > 0)
-    if missing.any():
-        outputs[missing] = fitted.net.forward(SetDataset(encoded.sets).subset(np.flatnonzero(missing))).numpy()
-    return outputs
-
-
-def _out_of_fold(outputs, target, encoded, weight, plan):
-    """Out-of-fold predictions and their score, from outputs of the sets, or of their elements, (n, n_outputs)."""
-    sets, predicted = encoded.sets, plan.fold >= 0
-    rows = predicted[sets.segments] if target.per_element else predicted
-    # of these sets, which element belongs to which is all that is needed: the elements may be larger than memory
-    offsets = np.concatenate([[0], sets.sizes[predicted].cumsum()])
-    part, part_outputs = RaggedSets(np.empty((offsets[-1], 0)), offsets), outputs[rows]
-    answers = target.answers(part_outputs, part)
-    prediction = np.full((len(outputs), *answers.shape[1:]), np.nan)
-    prediction[rows] = answers
-    part_weight = None if weight is None else weight[predicted]
-    return prediction, target.score(encoded.values[rows], part_outputs, part_weight, part)
-
-
-def batch_size(dataset, least=32):
-    """Sets in a mini-batch: about a sixteenth, ``least`` to 256; down to a quarter where they have many elements."""
-    n_sets = len(dataset)
-    most = max(least // 4, MOST_ELEMENTS * n_sets // max(int(dataset.trained_sizes.sum()), 1))
-    return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), least, max(least, 256)), most))

@@ -5,7 +5,7 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sk_deepsets.estimators._parameters import pool_names
+from sk_deepsets.estimators._architecture import pool_names
 from sk_deepsets.training import SetDataset, attention, integrated_gradients, leave_one_out, plain_torch
 
 

@@ -1,12 +1,15 @@
-"""FitPlan: what a fit will do, decided before anything is trained."""
+"""FitPlan: what a fit will do, decided before anything is trained; Fitted: what it leaves of itself."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sk_deepsets.estimators._folds import hold_out, member_folds
+from sk_deepsets.estimators._reader import CollectionsReader, SetReader
 from sk_deepsets.estimators._variants import Layout
-from sk_deepsets.training import Split
+from sk_deepsets.targets import Target
+from sk_deepsets.training import RandomNumbers, SetNet, Split
 
 # Targets, of sets or of elements. With fewer, a net that is trained to the end is more accurate than one that holds out
 # a tenth, but overconfident (accuracy .82 against .75, log loss 1.5 against .7: examples/benchmarks/README.md).
@@ -91,3 +94,24 @@ class FitPlan:
         trained = self.trained
         train = dataset if len(trained) == self.n_sets else dataset.subset(trained)
         return Split(train.with_folds(self.fold), dataset.subset(self.held_out) if len(self.held_out) else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """All that predictions, and further training, need beside the parameters of an estimator."""
+
+    reader: SetReader | CollectionsReader
+    target: Target
+    net: SetNet
+    layout: Layout
+    """Of the members that training began with"""
+    seed: int
+    """Of the folds, or of the held-out part"""
+    random_numbers: RandomNumbers
+    parameters: dict[str, Any]
+    """What the net was built with, in a form that compares"""
+    size_range: tuple[int, int]
+    column_ranges: dict[str, Any]
+    """Of the columns of the elements, and of the context"""
+    has_seen_all: bool
+    """Whether every member has been trained on all sets, so that there are no out-of-fold predictions"""

@@ -8,6 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from sk_deepsets.estimators._architecture import check_widths, pool_names
 from sk_deepsets.estimators._base import DeepSetsBase
 from sk_deepsets.estimators._by_element import ByElementMixin
 from sk_deepsets.estimators._folds import FEWEST_SETS
@@ -20,7 +21,6 @@ from sk_deepsets.estimators._inputs import (
 )
 from sk_deepsets.estimators._module_parameters import ModuleParametersMixin
 from sk_deepsets.estimators._outcome import advice_for, check_finite
-from sk_deepsets.estimators._parameters import check_widths, pool_names
 from sk_deepsets.estimators._variants import SINGLE_NET, Layout, adapted, layout
 from sk_deepsets.nn import (
     DeepSetsCollections,

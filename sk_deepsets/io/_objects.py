@@ -46,6 +46,7 @@ from sk_deepsets.estimators import (
     Layout,
     SetReader,
     comparable,
+    make_net,
 )
 from sk_deepsets.io._values import PLAIN_CODECS, Codec, Reader, Writer
 from sk_deepsets.nn import MODULES, Layers, Variant
@@ -58,7 +59,7 @@ from sk_deepsets.preprocessing import (
     SetPadder,
 )
 from sk_deepsets.targets import TARGETS
-from sk_deepsets.training import ModuleEnsemble, ModuleStack, PaddedModule, RandomNumbers, build_net, find_device
+from sk_deepsets.training import ModuleEnsemble, ModuleStack, PaddedModule, RandomNumbers, find_device
 
 
 def by_name(classes: Iterable[type]) -> dict[str, Any]:
@@ -210,17 +211,7 @@ def _net(estimator: Any, module: nn.Module) -> Any:
         device = find_device(estimator.device)
     except ValueError:
         device = torch.device("cpu")
-    target = estimator._fitted.target
-    net = build_net(
-        module.eval(),
-        {"output_dim": target.output_dim},
-        target.loss,
-        target.loss_options,
-        optimizer=estimator.optimizer,
-        lr=estimator.lr,
-        weight_decay=estimator.weight_decay,
-        device=device,
-    ).initialize()
+    net = make_net(estimator, estimator._fitted.target, module.eval(), {}, device)
     net.module = type(module)  # a pickle would hold the weights once more
     net.history.extend({**row, "batches": []} for row in estimator.history_)
     return net

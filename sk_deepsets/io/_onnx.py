@@ -20,8 +20,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sk_deepsets.estimators import CollectionsReader, DeepSetsBase
+from sk_deepsets.io._program import Served, ServedCollections
 from sk_deepsets.io._steps import Columns, Input, Steps, names_of
-from sk_deepsets.nn import Standardize, pack, unpack
+from sk_deepsets.nn import Standardize
 from sk_deepsets.training import atomic_write, plain_torch
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -165,70 +166,6 @@ def example_inputs(
     return found
 
 
-class Served(nn.Module):
-    """From padded sets to what an estimator predicts.
-
-    Parameters
-    ----------
-    core : nn.Module
-        From packed sets, and ``context``, to outputs.
-    fitted : Fitted
-    inputs : dict of str to Input
-        What stands in front of the core.
-    dtype : torch.dtype
-        Of the answers; float32 is that of the whole program.
-    """
-
-    def __init__(self, core: nn.Module, fitted: Any, inputs: dict[str, Input], dtype: torch.dtype) -> None:
-        super().__init__()
-        target, encoder = fitted.target, fitted.reader.encoder
-        self.core, self.decoder, self.dtype = core, target.decoder, dtype
-        # a list: a module dict takes no name such as "items"
-        self.steps = nn.ModuleList(each.layer() for each in inputs.values())
-        self.per_element = target.per_element
-        self.is_flat = target.classes is None and target.is_flat
-        self.n_categories, self.n_context_categories = encoder.n_categories, encoder.n_context_categories
-        if dtype == torch.float32:
-            self.float()
-
-    def forward(self, x: Tensor, mask: Tensor, context: Tensor | None = None) -> Tensor:
-        """Answers for each set, or for each element of a set with 0 under the mask."""
-        x = with_known_codes(self.steps[0](x), self.n_categories)
-        given = {}
-        if context is not None:
-            given["context"] = with_known_codes(self.steps[1](context), self.n_context_categories)
-        packed = pack(x, mask)
-        answers = self.decoder(self.core(packed, **given).to(self.dtype), packed)
-        if self.per_element:
-            answers = unpack(answers, x, mask)
-        return answers[..., 0] if self.is_flat else answers
-
-
-class ServedCollections(Served):
-    """The same for several collections: an array and a mask of each come before the context, if there is one."""
-
-    def __init__(self, core: nn.Module, fitted: Any, inputs: dict[str, Input], dtype: torch.dtype) -> None:
-        super().__init__(core, fitted, inputs, dtype)
-        self.encoder = fitted.reader.encoder
-
-    def forward(self, *inputs: Tensor) -> Tensor:  # type: ignore[override]
-        """Answers for each row."""
-        tables, masks = [], []
-        widths = self.encoder.widths
-        for number, (name, width) in enumerate(widths.items()):
-            x = with_known_codes(self.steps[number](inputs[2 * number]), self.encoder.encoders[name].n_categories)
-            ones = torch.ones_like(x[..., :1])
-            zeros = [torch.zeros_like(ones)] * (max(widths.values()) - width)
-            tables.append(torch.cat([x, *zeros, number * ones], dim=-1))
-            masks.append(inputs[2 * number + 1].bool())
-        given = {}
-        if len(inputs) > 2 * len(widths):
-            given["context"] = with_known_codes(self.steps[-1](inputs[-1]), self.n_context_categories)
-        packed = pack(torch.cat(tables, dim=1), torch.cat(masks, dim=1))
-        answers = self.decoder(self.core(packed, **given).to(self.dtype), packed)
-        return answers[..., 0] if self.is_flat else answers
-
-
 def check_offsets(core: nn.Module, inputs: dict[str, Input], weighs_elements: bool) -> None:
     """Raise for a column of which float32 rounds away more than a small part of its spread."""
     layers = [layer for layer in core.modules() if isinstance(layer, Standardize)]
@@ -248,16 +185,6 @@ def check_offsets(core: nn.Module, inputs: dict[str, Input], weighs_elements: bo
                     f"of {abs(spread[place]):.2g}: float32 has too few digits for it. Subtract a constant, such as "
                     f'{center[place]:.0f}, of it before fit, or export with dtype="float64".'
                 )
-
-
-def with_known_codes(table: Tensor, n_categories: list[int]) -> Tensor:
-    """The same with 0 for codes of categories, the last columns, that are none: -1 and NaN, say."""
-    if not n_categories:
-        return table
-    n_numbers = table.shape[-1] - len(n_categories)
-    codes = table[..., n_numbers:]
-    known = (codes >= 0) & (codes <= torch.tensor(n_categories, dtype=table.dtype)) & (codes == codes.floor())
-    return torch.cat([table[..., :n_numbers], torch.where(known, codes, 0)], dim=-1)
 
 
 def inputs_of(estimator: Any, steps: Steps) -> dict[str, Input]:

@@ -2,12 +2,13 @@
 
 from sk_deepsets.preprocessing._aggregator import SetAggregator
 from sk_deepsets.preprocessing._collections_encoder import CollectionsEncoder
+from sk_deepsets.preprocessing._column_encoder import ColumnEncoder
 from sk_deepsets.preprocessing._element_targets import read_element_targets
 from sk_deepsets.preprocessing._element_transformer import ElementTransformer
 from sk_deepsets.preprocessing._features import are_columns, as_labelled, check_features, columns_of, fitted_names
 from sk_deepsets.preprocessing._padder import SetPadder
 from sk_deepsets.preprocessing._scaling import mean_and_scale, median_and_scale, weighted_quantiles
-from sk_deepsets.preprocessing._set_encoder import ColumnEncoder, NumberColumns, SetEncoder, place_of_weight
+from sk_deepsets.preprocessing._set_encoder import NumberColumns, SetEncoder, place_of_weight
 
 __all__ = [
     "CollectionsEncoder",

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sk_deepsets.sets._concat_frames import concat_frames
 from sk_deepsets.sets._ragged import RaggedSets
+from sk_deepsets.sets._rows import concat_frames
 from sk_deepsets.sets._sequence import offsets_of
 
 

@@ -13,10 +13,9 @@ import pandas as pd
 from scipy import sparse
 
 from sk_deepsets.sets._arrow import is_table, to_pandas
-from sk_deepsets.sets._concat_frames import concat_frames
 from sk_deepsets.sets._protocols import n_dimensions
 from sk_deepsets.sets._ragged import RaggedSets
-from sk_deepsets.sets._rows import number_rows
+from sk_deepsets.sets._rows import concat_frames, number_rows
 from sk_deepsets.sets._sequence import names_of_columns, offsets_of
 from sk_deepsets.sets._values import (
     FIRST_FEATURE,

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import import_pyarrow, kind_of
-from sk_deepsets.sets._concat_frames import concat_frames
 from sk_deepsets.sets._folder import SetFolder
 from sk_deepsets.sets._long_table import check_ids, constant_columns, keys_of, number_keys, roles_of_columns, rows_of
 from sk_deepsets.sets._mapped import VALUES_AT_ONCE
 from sk_deepsets.sets._regrouping import Regrouping
+from sk_deepsets.sets._rows import concat_frames
 from sk_deepsets.sets._sequence import offsets_of
 from sk_deepsets.sets._stored_values import put_values
 

@@ -1,4 +1,4 @@
-"""The rows that elements were in the user's frame: their labels, and answers in their order."""
+"""The rows that elements were in the user's frame: their labels, answers in their order, and rows of several frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 
 def number_rows(numbers: np.ndarray, sizes: np.ndarray) -> pd.MultiIndex:
@@ -70,3 +71,29 @@ def join_values(parts: list[np.ndarray]) -> np.ndarray:
     if len({part.dtype.kind in "US" for part in parts}) > 1:
         parts = [part.astype(object) for part in parts]
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def concat_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other, keeping the kinds of the columns: categories are united, where pandas makes objects."""
+    if all((frame.dtypes.to_numpy() == frames[0].dtypes.to_numpy()).all() for frame in frames):
+        return pd.concat(frames)
+    columns = {name: _concat_columns(name, [frame[name] for frame in frames]) for name in frames[0]}
+    return pd.DataFrame(columns, index=frames[0].index.append([frame.index for frame in frames[1:]]))
+
+
+def _concat_columns(name: Any, columns: list[pd.Series]) -> Any:
+    filled = [column for column in columns if len(column)] or columns[:1]
+    if not all(isinstance(column.dtype, pd.CategoricalDtype) for column in columns):
+        try:
+            return pd.concat(filled).array  # the dtype of what is not there counts for nothing
+        except (ValueError, TypeError, NotImplementedError) as error:  # Arrow refuses what NumPy would round
+            dtypes = list(dict.fromkeys(str(column.dtype) for column in filled))
+            raise ValueError(f"Column {name!r} has dtypes that cannot be joined, {dtypes}: {error}") from error
+    arrays = [column.array for column in columns]
+    known = next((array for array in arrays if len(array.categories)), arrays[0])
+    # a column of missing values has categories of no certain dtype
+    arrays = [a if len(a.categories) else pd.Categorical.from_codes(a.codes, dtype=known.dtype) for a in arrays]
+    try:
+        return union_categoricals(arrays)
+    except TypeError as error:
+        raise TypeError(f"The categories of {name!r} differ: {error}") from error

@@ -11,8 +11,8 @@ from sk_deepsets.targets._elements import (
     ElementValueTarget,
     RankingTarget,
 )
-from sk_deepsets.targets._ndcg import mean_ndcg
 from sk_deepsets.targets._quantiles import QuantilesTarget, check_quantiles
+from sk_deepsets.targets._rank_metrics import mean_ndcg
 from sk_deepsets.targets._survival import SurvivalTarget
 from sk_deepsets.targets._target import Encoded, Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget

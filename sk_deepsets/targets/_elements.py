@@ -13,8 +13,8 @@ from sk_deepsets.nn import ChoiceDecoder
 from sk_deepsets.preprocessing import read_element_targets
 from sk_deepsets.targets._class_weights import class_weights, weigh_by_class
 from sk_deepsets.targets._classes import ClassTarget
-from sk_deepsets.targets._ndcg import mean_ndcg
 from sk_deepsets.targets._quantiles import QuantilesTarget
+from sk_deepsets.targets._rank_metrics import mean_ndcg
 from sk_deepsets.targets._target import Target
 from sk_deepsets.targets._values import PositiveTarget, ValueTarget
 from sk_deepsets.training import SetDataset

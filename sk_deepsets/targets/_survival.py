@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sk_deepsets.sets import check_labels, check_unmasked
-from sk_deepsets.targets._concordance import concordance_index
+from sk_deepsets.targets._rank_metrics import concordance_index
 from sk_deepsets.targets._target import Target
 from sk_deepsets.training import SetDataset
 

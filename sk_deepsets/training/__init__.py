@@ -1,7 +1,7 @@
 """The one bridge between sets and torch, and the only folder that imports skorch."""
 
 from sk_deepsets.training._batch import SetBatch
-from sk_deepsets.training._batches import SetBatches
+from sk_deepsets.training._batches import SetBatches, auto_batch_size
 from sk_deepsets.training._build import OPTIMIZERS, RANKING_LOSSES, REGRESSION_LOSSES, build_net
 from sk_deepsets.training._by_element import attention, integrated_gradients, leave_one_out
 from sk_deepsets.training._checkpoint import atomic_write, checkpoint_path
@@ -38,6 +38,7 @@ __all__ = [
     "as_global_generator",
     "atomic_write",
     "attention",
+    "auto_batch_size",
     "build_net",
     "checkpoint_path",
     "clone_callbacks",

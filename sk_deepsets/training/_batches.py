@@ -17,6 +17,15 @@ from sk_deepsets.training._dataset import SetDataset
 ELEMENTS_AT_ONCE = 65_536
 # Values of scaled elements that a fit keeps, 256 MiB; beyond it each batch is scaled when it is needed.
 MOST_SCALED_VALUES = 67_108_864
+# In a mini-batch, as far as its size is not given.
+MOST_TRAINED_ELEMENTS = 16_384
+
+
+def auto_batch_size(dataset: SetDataset, least: int) -> int:
+    """Sets in a mini-batch: about a sixteenth, ``least`` to 256; down to a quarter where they have many elements."""
+    n_sets = len(dataset)
+    most = max(least // 4, MOST_TRAINED_ELEMENTS * n_sets // max(int(dataset.trained_sizes.sum()), 1))
+    return int(min(np.clip(2 ** round(np.log2(n_sets / 16)), least, max(least, 256)), most))
 
 
 class SetBatches:

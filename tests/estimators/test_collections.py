@@ -29,7 +29,8 @@ from sk_deepsets.inspection import (
     feature_importance,
 )
 from sk_deepsets.io import load, save, to_onnx
-from sk_deepsets.io._onnx import ServedCollections, description, inputs_of
+from sk_deepsets.io._onnx import description, inputs_of
+from sk_deepsets.io._program import ServedCollections
 from sk_deepsets.io._steps import Steps
 
 N = 60

@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score
 
 from sk_deepsets import DeepSetsElementClassifier, DeepSetsElementRegressor, RaggedSets, element_scorer
-from sk_deepsets.estimators._element_estimators import SetAnswers
+from sk_deepsets.estimators._element_estimator import SetAnswers
 
 RNG = np.random.default_rng(0)
 EVENTS = pd.DataFrame(

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_deepsets import DeepSetsSurvival, ElementTransformer
 from sk_deepsets.inspection import SetSizeDisplay, element_importance, feature_importance
-from sk_deepsets.targets._concordance import concordance_index
+from sk_deepsets.targets._rank_metrics import concordance_index
 from tests.estimators.conftest import SMALL
 from tests.nn.test_partial_likelihood import log_likelihood
 

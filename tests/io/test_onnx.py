@@ -33,7 +33,8 @@ from sk_deepsets import (
     check_sets,
 )
 from sk_deepsets.io import to_onnx
-from sk_deepsets.io._onnx import FIRST_TORCH, Served, description, inputs_of
+from sk_deepsets.io._onnx import FIRST_TORCH, description, inputs_of
+from sk_deepsets.io._program import Served
 from sk_deepsets.io._steps import Steps
 from tests.models import CASES, FRAME, OF_ELEMENTS, OF_FRAME, PACK, SETS, SINGLE, TRAINED, VALUE, MeanNet
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sk_deepsets.targets._concordance import concordance_index
+from sk_deepsets.targets._rank_metrics import concordance_index
 
 SEEDS = st.integers(0, 2**32 - 1)
 
