@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sk_deepsets.nn import CustomLoss
+from sk_deepsets.preprocessing import median_and_scale, weighted_quantiles
 from sk_deepsets.targets._values import ValueTarget
 from sk_deepsets.training import SetDataset
 
@@ -20,12 +21,13 @@ class CustomLossTarget(ValueTarget):
     custom_loss : callable
     gradient_factor : float
         See :class:`CustomLoss`.
+    robust : bool
+        Whether the largest of the gradients is a much smaller share of all than with a squared error.
     """
 
     custom_loss: Callable | None = None
     gradient_factor: float = 1.0
-
-    robust = False
+    robust: bool = False
 
     @property
     def loss_options(self):
@@ -40,15 +42,25 @@ class CustomLossTarget(ValueTarget):
         }
 
     def fit(self, encoded, weight):
-        """Learn mean and spread, and how large a gradient of the loss is; an error where it is no loss."""
-        super().fit(encoded, weight)
-        self.gradient_factor = 1.0
-        prior = np.broadcast_to(self.prior(encoded, weight), encoded.values.shape)
-        gradient = loss_gradient(self, prior, encoded)
-        square_gradient = 2 / self.output_dim * (prior - self.scaled(encoded.values))
+        """Learn middle and spread, and how large a gradient of the loss is; an error where it is no loss."""
+        self.robust = False
+        gradient, square_gradient = self._gradients(encoded, weight)
+        # outliers that count for little must not set the scale, as in the losses that are made for them
+        self.robust = _largest_share(gradient, weight) < _largest_share(square_gradient, weight) / 2
+        if self.robust:
+            gradient, square_gradient = self._gradients(encoded, weight)
+            spread = median_and_scale(self.scaled(encoded.values), weight)[1]
+            square_gradient = np.minimum(np.abs(square_gradient), 2 / self.output_dim * spread)
         found, wanted = (np.average((one**2).mean(axis=1), weights=weight) for one in (gradient, square_gradient))
         if found > 0 and wanted > 0:
             self.gradient_factor = float(np.sqrt(wanted / found))
+
+    def _gradients(self, encoded, weight):
+        """The gradients of the loss and of the squared error at the prior, (n, output_dim), in a scale that is learned."""
+        self.gradient_factor = 1.0
+        super().fit(encoded, weight)
+        prior = np.broadcast_to(self.prior(encoded, weight), encoded.values.shape)
+        return loss_gradient(self, prior, encoded), 2 / self.output_dim * (prior - self.scaled(encoded.values))
 
     def encode(self, y, sets, name):
         """See :class:`Target`; an error where the loss of one of them is not finite."""
@@ -57,8 +69,11 @@ class CustomLossTarget(ValueTarget):
         return encoded
 
     def prior(self, encoded, weight):
-        """The mean of the standardised targets."""
-        return np.average(self.scaled(encoded.values), axis=0, weights=weight)
+        """The mean of the standardised targets, or their median where outliers count for little."""
+        scaled = self.scaled(encoded.values)
+        if self.robust:
+            return weighted_quantiles(scaled, [0.5], weight)[0]
+        return np.average(scaled, axis=0, weights=weight)
 
     def dataset(self, encoded):
         """The targets as they are, in float64."""
@@ -72,3 +87,9 @@ def loss_gradient(target, outputs, encoded, name=""):
     found = criterion.gradient_at(torch.tensor(outputs[used]), torch.from_numpy(encoded.values[used]), used, name)
     gradient[used] = found
     return gradient
+
+
+def _largest_share(gradient, weight):
+    """The share of one set in the squares of gradients (n, output_dim), of the set with the largest; 1 of no gradient."""
+    squares = (gradient**2).mean(axis=1) * (1 if weight is None else weight)
+    return squares.max() / squares.sum() if squares.any() else 1.0

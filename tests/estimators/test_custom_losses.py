@@ -96,6 +96,18 @@ def test_a_cost_that_is_not_symmetric_predicts_its_quantile(make_regressor, n_me
         assert reg.oof_prediction_.shape == (90,)
 
 
+@pytest.mark.parametrize(("loss", "n_members"), [(torch.nn.HuberLoss(reduction="none"), 1), (cost, 4)])
+def test_one_outlier_does_not_set_the_scale_of_a_loss_in_which_it_counts_for_little(
+    make_regressor, bags, values, loss, n_members
+):
+    y = 50 + values
+    y[7] = 1e6
+    reg = make_regressor(loss=loss, n_members=n_members, **LONG).fit(bags, y)
+    others = np.arange(90) != 7
+    assert np.corrcoef(reg.predict(bags)[others], y[others])[0, 1] > 0.9
+    assert np.ptp(reg.predict(bags)[others]) < 2 * np.ptp(y[others])
+
+
 def test_a_loss_sees_y_as_it_is(make_regressor, bags):
     """A relative error, of which the best constant is far below the median."""
     y = np.where(np.arange(90) % 3 == 0, 0.1, 100.0)
