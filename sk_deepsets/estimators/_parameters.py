@@ -159,11 +159,11 @@ class TrainingParameters:
         """Called as in skorch: ``fit`` uses these objects themselves, and each begins anew in ``on_train_begin``.
         ``clone``, as in a cross-validation, makes new callbacks with the same parameters, so that a list that they
         fill, or an Optuna trial that they report to, is yours in each fit; scikit-learn takes the exception that prunes
-        the trial for a failed fit, unless ``cross_val_score`` has ``error_score="raise"``. Scoring callbacks of an ensemble score its
-        out-of-fold predictions, and any callback has it evaluated at every epoch, which takes longer. skorch's
-        ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of your own raises counts as Ctrl-C.
-        With one net, a callback that watches ``valid_loss`` or scores held-out sets needs ``early_stopping=True`` or
-        ``X_val``; in ``partial_fit``, which holds out nothing, such scores are left out.""",
+        the trial for a failed fit, unless ``cross_val_score`` has ``error_score="raise"``. Scoring callbacks of an
+        ensemble score its out-of-fold predictions, and any callback has it evaluated at every epoch, which takes
+        longer. skorch's ``EarlyStopping`` ends a fit as usual; a KeyboardInterrupt that a callback of your own raises
+        counts as Ctrl-C. With one net, a callback that watches ``valid_loss`` or scores held-out sets needs
+        ``early_stopping=True`` or ``X_val``; in ``partial_fit``, which holds out nothing, such scores are left out.""",
         list,
         tuple,
         None,

@@ -56,7 +56,7 @@ class CustomLossTarget(ValueTarget):
             self.gradient_factor = float(np.sqrt(wanted / found))
 
     def _gradients(self, encoded, weight):
-        """The gradients of the loss and of the squared error at the prior, (n, output_dim), in a scale that is learned."""
+        """The gradients of the loss and of the squared error at the prior, (n, o), in a scale that it learns."""
         self.gradient_factor = 1.0
         super().fit(encoded, weight)
         prior = np.broadcast_to(self.prior(encoded, weight), encoded.values.shape)
@@ -90,6 +90,6 @@ def loss_gradient(target, outputs, encoded, name=""):
 
 
 def _largest_share(gradient, weight):
-    """The share of one set in the squares of gradients (n, output_dim), of the set with the largest; 1 of no gradient."""
+    """The largest share that one set has in the squares of gradients (n, output_dim); 1 where there is no gradient."""
     squares = (gradient**2).mean(axis=1) * (1 if weight is None else weight)
     return squares.max() / squares.sum() if squares.any() else 1.0
