@@ -5,7 +5,7 @@ Each method is an estimator of this package: Deep Sets as one net and as the def
 ``pool_type="pma"``, and the modules of ``set_methods.py``. All train with the same options::
 
     python examples/benchmarks/compare_methods.py            # some twelve minutes on two cores of their own
-    python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, fewer sizes: some five minutes
+    python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, fewer sizes: three minutes
 
 - **Cost**: CPU seconds of a forward and a backward pass for two sets of M elements with 16 features, in a process of
   its own for each method, and the memory that the process took on top; the exponent is the slope of the logarithms
@@ -24,12 +24,12 @@ import argparse
 import importlib.util
 import json
 import resource
-import subprocess
 import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +115,10 @@ def pixels(n, data):
 
 
 def islets(n, data):
-    """Whole donors are for the test; 100 cells of each image, drawn at random, of about 2,000."""
+    """Whole donors are for the test; 50 cells of each image, drawn at random, of about 2,000."""
     task = stored(data, "islets_imc")
     order = np.lexsort((np.random.default_rng(0).random(len(task.sets.elements)), task.sets.segments))
-    sizes = np.minimum(task.sets.sizes, 100)
+    sizes = np.minimum(task.sets.sizes, 50)
     rows = order[np.repeat(task.sets.offsets[:-1], sizes) + np.concatenate([*map(np.arange, sizes)])]
     thinned = RaggedSets(task.sets.elements[rows], np.r_[0, sizes.cumsum()])
     train, test = next(iter(StratifiedGroupKFold(4, shuffle=True, random_state=0).split(task.y, task.y, task.groups)))
@@ -154,8 +154,8 @@ TASKS = {
 }
 
 
-def measure_cost(method, sizes, most_seconds):
-    """Print a line of JSON for each size: seconds of a pass forward and back, and MB of the process above its start."""
+def cost(method, sizes, seconds_of_each, most_seconds):
+    """Seconds of a pass forward and back and MB of this process above its start, at each size; and the exponent."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     few = [rng.normal(size=(size, 16)) for size in rng.integers(2, 20, 60)]
@@ -163,23 +163,27 @@ def measure_cost(method, sizes, most_seconds):
         warnings.simplefilter("ignore")
         model = DeepSetsRegressor(**METHODS[method], max_epochs=1, random_state=0).fit(few, rng.normal(size=60))
     module = model.net_.module_.train()
-    before, seconds, megabytes, last = memory(), 0.0, 0.0, None
+    before, lines = memory(), []
     for size in sizes:
-        growth = 1 if last is None else (size / last) ** 2
-        if seconds * growth > most_seconds or (megabytes > 100 and megabytes * growth > MOST_MB):
-            break
+        if lines:
+            growth = (size / lines[-1]["size"]) ** 2
+            megabytes = lines[-1]["MB"]
+            if lines[-1]["seconds"] * growth > most_seconds or (megabytes > 100 and megabytes * growth > MOST_MB):
+                break
         sizes_of_two = torch.tensor([size, size])
         packed = PackedSets(
             torch.randn(2 * size, 16, dtype=torch.float64), torch.arange(2).repeat_interleave(size), sizes_of_two
         )
         module(packed).square().sum().backward()
-        times, until = [], time.process_time() + 0.3
+        times, until = [], time.process_time() + seconds_of_each
         while not times or time.process_time() < until:
             start = time.process_time()
             module(packed).square().sum().backward()
             times.append(time.process_time() - start)
-        seconds, megabytes, last = float(np.median(times)), memory() - before, size
-        print(json.dumps({"size": size, "seconds": seconds, "MB": megabytes}), flush=True)
+        lines.append({"size": size, "seconds": float(np.median(times)), "MB": memory() - before})
+    # below some thousand elements, what a pass costs at all hides how it grows
+    (size, seconds), (next_size, next_seconds) = ((line["size"], line["seconds"]) for line in lines[-2:])
+    return {"sizes": lines, "exponent": float(np.log(next_seconds / seconds) / np.log(next_size / size))}
 
 
 def memory():
@@ -187,17 +191,12 @@ def memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def cost(method, sizes, most_seconds):
-    """The lines of a process that measures, and the exponent in the set size, at the largest two."""
-    command = [sys.executable, str(HERE / "compare_methods.py"), "--cost-of", method, "--sizes", *map(str, sizes)]
-    command += ["--most-seconds", str(most_seconds)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    if not lines:
-        raise RuntimeError(f"{method}: {(result.stderr.strip() or 'killed').splitlines()[-1]}")
-    # below some thousand elements, what a pass costs at all hides how it grows
-    (size, seconds), (next_size, next_seconds) = ((line["size"], line["seconds"]) for line in lines[-2:])
-    return {"sizes": lines, "exponent": float(np.log(next_seconds / seconds) / np.log(next_size / size))}
+def costs(jobs, **options):
+    """The costs of each method, in a process of its own that is forked from one which has torch and nothing else."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["sk_deepsets"])
+    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool:
+        return dict(zip(METHODS, pool.map(partial(cost, **options), METHODS), strict=True))
 
 
 def evaluate(method, name, n, data, seed):
@@ -261,23 +260,15 @@ def main():
     parser.add_argument("--data", type=Path, default=DATA, help="the folder of the real data")
     parser.add_argument("--jobs", type=int, default=2, help="fits at the same time, one core each")
     parser.add_argument("--output", type=Path, default=Path("compare_methods"), help=".json and .png are added")
-    parser.add_argument("--cost-of", choices=METHODS, help=argparse.SUPPRESS)
     parser.add_argument("--seeds", type=int, default=1, help="fits of each method for each task")
-    parser.add_argument("--sizes", type=int, nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--most-seconds", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.cost_of:
-        measure_cost(args.cost_of, args.sizes, args.most_seconds)
-        return
     sizes = [10, 100, 1000, 3000] if args.quick else [10, 30, 100, 300, 1000, 3000, 10_000]
-    part, most_seconds = (4, 5) if args.quick else (1, 20)
+    part, seconds_of_each, most_seconds = (4, 0.1, 5) if args.quick else (1, 0.3, 20)
     start = time.perf_counter()
+    cost_of = costs(args.jobs, sizes=sizes, seconds_of_each=seconds_of_each, most_seconds=most_seconds)
+    print(f"costs: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     results = {}
     with ProcessPoolExecutor(args.jobs) as pool:
-        costs = dict(
-            zip(METHODS, pool.map(partial(cost, sizes=sizes, most_seconds=most_seconds), METHODS), strict=True)
-        )
-        print(f"costs: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         names = [name for name, (_, _, file) in TASKS.items() if file is None or (args.data / f"{file}.npz").exists()]
         jobs = {}
         for name in names:
@@ -286,7 +277,7 @@ def main():
                 jobs[method, name] = [pool.submit(run, seed) for seed in range(args.seeds)]
         for (method, name), futures in jobs.items():
             found = [future.result() for future in futures]
-            row = results.setdefault(method, {"cost": costs[method], "scores": {}, "seconds": {}})
+            row = results.setdefault(method, {"cost": cost_of[method], "scores": {}, "seconds": {}})
             row["scores"][name] = float(np.mean([one["score"] for one in found]))
             row["seconds"][name] = float(np.mean([one["seconds"] for one in found]))
             if "weights" in found[0]:
