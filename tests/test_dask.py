@@ -29,7 +29,8 @@ def predict_part(part, model):
 
 def test_a_cluster_searches_as_one_process_does_and_predicts_each_set_once():
     # in one test, since a cluster takes seconds to start
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
+    options["dashboard_address"] = ":0"  # any port: None is 8787, too, which another cluster may have
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         check_search(client)
         check_parts_of_a_table()
