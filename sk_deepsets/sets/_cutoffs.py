@@ -65,14 +65,16 @@ class Window:
         The labels of the sets.
     within : str, Timedelta, DateOffset, number or None
         How long before its cutoff a set begins.
+    n_before : int
+        The rows are those of a longer table after so many.
     """
 
-    def __init__(self, rows: Any, name: Any, cutoffs: Any, sets: pd.Index, within: Any) -> None:
+    def __init__(self, rows: Any, name: Any, cutoffs: Any, sets: pd.Index, within: Any, n_before: int = 0) -> None:
         absent = np.asarray(pd.isna(rows))
         if absent.any():
             raise ValueError(
-                f"Row {np.argmax(absent)} has no {name!r}, so whether it is before the cutoff is unknown (so in "
-                f"{absent.sum():,} of {len(absent):,} rows): drop or fill such rows first."
+                f"Row {n_before + int(np.argmax(absent))} has no {name!r}, so whether it is before the cutoff "
+                f"is unknown (so in {absent.sum():,} of {len(absent):,} rows): drop or fill such rows first."
             )
         times = _as_times(rows, f"the column {name!r}")
         if not isinstance(cutoffs, pd.Series):
@@ -127,6 +129,22 @@ class Window:
         """How long before the cutoff of its set each element is: in days, or in the unit of times that are numbers."""
         left = np.repeat(self.upper, np.diff(offsets)) - self.times[places]
         return left if self.per_day is None else left / self.per_day
+
+
+def rows_before(
+    rows: Any, name: Any, cutoffs: Any, sets: pd.Index, numbers: np.ndarray, within: Any, n_before: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of some rows, each of one set, those in the window of their set, and their time left.
+
+    The parameters are those of ``Window``; ``numbers`` are those of the sets of the rows.
+    """
+    own = cutoffs.iloc[numbers] if isinstance(cutoffs, pd.Series) else cutoffs
+    window = Window(rows, name, own, sets[numbers], within, n_before)
+    kept = window.times < window.upper
+    if window.lower is not None:
+        kept &= window.times >= window.lower
+    left = (window.upper - window.times)[kept]
+    return np.flatnonzero(kept), left if window.per_day is None else left / window.per_day
 
 
 def _as_times(values: Any, what: str) -> pd.Index:

@@ -39,9 +39,8 @@ def group_rows(
     times = [time, before] if isinstance(before, str) else [time]
     before, context = cutoffs_and_context(before, context)
     names, shared, columns = roles_of_columns(frame, by, columns, context, times)
+    check_time(frame, before, time, within)
     if before is None:
-        if time is not None or within is not None:
-            raise ValueError("time and within choose the rows before the cutoff of a set: pass the cutoffs as before.")
         grouping = _group_all(frame, names, ids)
     else:
         grouping = _group_before(frame, names, ids, before, time, within)
@@ -78,9 +77,6 @@ def _group_all(frame: pd.DataFrame, names: list[Any], ids: Any) -> Grouping:
 
 def _group_before(frame: pd.DataFrame, names: list[Any], ids: Any, before: Any, time: Any, within: Any) -> Grouping:
     """The rows of each id before its cutoff; where ``before`` is a DataFrame, a set for each of its rows."""
-    if time is None:
-        raise ValueError(f"before needs the time of each row: pass its column as time, one of {list(frame.columns)}.")
-    _check_known(frame, [time], "time", levels=True)
     before = as_cutoffs(before, names)
     if isinstance(before, pd.DataFrame):
         if ids is not None:
@@ -102,6 +98,18 @@ def _group_before(frame: pd.DataFrame, names: list[Any], ids: Any, before: Any, 
     window = Window(times, time, cutoffs, sets, within)
     places, offsets = window.rows(numbers, owners)
     return Grouping(ids, numbers, sets, owners, places, offsets, window.time_left(places, offsets))
+
+
+def check_time(frame: pd.DataFrame, before: Any, time: Any, within: Any) -> None:
+    """Cutoffs need the time of each row, and the other way round."""
+    if before is not None:
+        if time is None:
+            raise ValueError(
+                f"before needs the time of each row: pass its column as time, one of {list(frame.columns)}."
+            )
+        _check_known(frame, [time], "time", levels=True)
+    elif time is not None or within is not None:
+        raise ValueError("time and within choose the rows before the cutoff of a set: pass the cutoffs as before.")
 
 
 def _number_rows(frame: pd.DataFrame, names: list[Any], ids: Any, what: str = "ids") -> tuple[pd.Index, np.ndarray]:

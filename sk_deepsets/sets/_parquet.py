@@ -2,143 +2,110 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterator
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._arrow import import_pyarrow, kind_of
+from sk_deepsets.sets._cutoffs import Window, as_cutoffs, cutoffs_and_context, rows_before
 from sk_deepsets.sets._folder import SetFolder
-from sk_deepsets.sets._long_table import check_ids, constant_columns, keys_of, number_keys, roles_of_columns, rows_of
-from sk_deepsets.sets._mapped import VALUES_AT_ONCE
+from sk_deepsets.sets._long_table import (
+    check_ids,
+    check_time,
+    constant_columns,
+    keys_of,
+    number_keys,
+    roles_of_columns,
+    rows_of,
+)
+from sk_deepsets.sets._parquet_table import Column, LongTable
 from sk_deepsets.sets._regrouping import Regrouping
 from sk_deepsets.sets._rows import concat_frames
 from sk_deepsets.sets._sequence import offsets_of
-from sk_deepsets.sets._stored_values import put_values
 
 # Results of the first pass that wait to be joined.
 MOST_PARTS = 32
 
 
-class LongTable:
-    """A data set of Parquet files that is read some rows at a time.
+class _Cutoffs:
+    """The rows that are elements where each set has a cutoff.
 
     Parameters
     ----------
-    path : str or Path
-        A file, a folder, or a pattern such as ``"events/*.parquet"``.
+    values : Series with the index ``ids``, or one value for all
+    time : str
+        The column with the time of each row.
+    within : str, Timedelta, DateOffset, number or None
+    ids : Index
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        import_pyarrow()
-        ds = import_module("pyarrow.dataset")
-        files: Any = os.fspath(path)
-        if not Path(files).exists():
-            files = sorted(glob.glob(files, recursive=True))
-            if not files:
-                raise FileNotFoundError(f"There is no file or folder {path}.")
-        # partitions as pandas.read_parquet reads them
-        partitions = ds.HivePartitioning.discover(infer_dictionary=True)
-        self.dataset = ds.dataset(files, format="parquet", partitioning=partitions)
-        self.types = {field.name: field.type for field in self.dataset.schema}
-        self.no_rows: pd.DataFrame = self.dataset.schema.empty_table().to_pandas()
+    def __init__(self, values: Any, time: Any, within: Any, ids: pd.Index) -> None:
+        self.values, self.time, self.within, self.ids = values, time, within, ids
 
-    def read(self, columns: list[str]) -> Iterator[Any]:
-        """Some rows after others, in Arrow."""
-        pa, at_once = import_pyarrow(), max(1, VALUES_AT_ONCE // len(columns))
-        # none of them first, since there may be no others
-        yield pa.RecordBatch.from_arrays([pa.array([], self.types[name]) for name in columns], columns)
-        for fragment in self.dataset.get_fragments():
-            yield from fragment.to_batches(
-                schema=self.dataset.schema,
-                columns=columns,
-                batch_size=at_once,
-                batch_readahead=0,
-                fragment_readahead=0,
-                use_threads=False,
-            )
-
-    def has_nulls(self, column: str) -> bool:
-        """Whether a value is missing; where the files say so in their statistics, no value is read."""
-        field = import_module("pyarrow.compute").field(column)
-        return self.dataset.count_rows(filter=field.is_null()) > 0
+    def apply(self, batch: Any, numbers: np.ndarray, n_before: int) -> tuple[Any, np.ndarray]:
+        """The rows before the cutoffs, with the time left as their time, and where they are in the batch."""
+        pa = import_pyarrow()
+        times = batch.column(self.time).to_pandas()
+        rows, left = rows_before(times, self.time, self.values, self.ids, numbers, self.within, n_before)
+        kept = batch.take(pa.array(rows))
+        left = pa.array(left, pa.float64())
+        return kept.set_column(kept.schema.get_field_index(self.time), self.time, left), rows
 
 
-class _Column:
-    """One column of the elements: of numbers, or of the codes of categories.
-
-    Parameters
-    ----------
-    table : LongTable
-    name : str
-    """
-
-    def __init__(self, table: LongTable, name: str) -> None:
-        self.name = name
-        self.categories: Any = None
-        self.arrow_type = table.types[name]
-        kind = kind_of(self.arrow_type)
-        self.is_text, self.is_number = kind == "string", kind == "number"
-        if kind not in ("number", "string", "dictionary"):
-            raise TypeError(
-                f"The column {name!r} has the type {self.arrow_type}; expected numbers, booleans, strings or "
-                "categories. Choose the others with columns=[…]."
-            )
-        if self.is_number:
-            dtype = np.dtype(self.arrow_type.to_pandas_dtype())
-            # what pandas makes of integers that are missing
-            self.dtype = np.dtype("f8") if dtype.kind in "biu" and table.has_nulls(name) else dtype
-
-    def learn(self, values: Any) -> None:
-        """Add the categories of some rows."""
-        found = pd.Index(self._encoded(values).dictionary.to_pandas())
-        new = found if self.categories is None else self.categories.append(found[~found.isin(self.categories)])
-        self.categories = new.sort_values() if self.is_text else new  # as pandas' astype("category")
-        self.dtype = pd.Categorical([], categories=self.categories).codes.dtype
-
-    def convert(self, values: Any) -> np.ndarray:
-        """Some rows as an array of the dtype."""
-        if self.is_number:
-            cast = self.dtype.kind == "f" and not str(values.type).startswith(("float", "double", "halffloat"))
-            return (values.cast("float64", safe=False) if cast else values).to_numpy(zero_copy_only=False)
-        encoded = self._encoded(values)
-        places = np.append(self.categories.get_indexer(encoded.dictionary.to_pandas()), -1)
-        return places[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)].astype(self.dtype)
-
-    def put_kind(self, name: str, files: SetFolder) -> dict[str, Any]:
-        """The description of the column in a folder, where its categories are written."""
-        if self.is_number:
-            return {"dtype": self.dtype.name}
-        categories = put_values(self.categories, f"{name}.categories", files.put)
-        return {"dtype": "category", "ordered": not self.is_text and self.arrow_type.ordered, "categories": categories}
-
-    def _encoded(self, values: Any) -> Any:
-        return values.dictionary_encode() if self.is_text else values
-
-
-def stream_table(path: str | os.PathLike[str], by: Any, columns: Any, ids: Any, context: Any, files: SetFolder) -> None:
+def stream_table(
+    path: str | os.PathLike[str],
+    by: Any,
+    columns: Any,
+    ids: Any,
+    context: Any,
+    before: Any,
+    time: Any,
+    within: Any,
+    files: SetFolder,
+) -> None:
     """Write the sets of a long table to files, some rows at a time; the parameters are those of ``from_parquet``.
 
-    The first pass reads the ids, and counts the elements of each set; the second brings each row to its place.
+    The first pass reads the ids, and counts the elements of each set; the last one brings each row to its place. Where
+    there are cutoffs, which the first pass may have read, another pass counts the rows before them.
     """
     table = LongTable(path)
-    names, shared, chosen = roles_of_columns(table.no_rows, by, columns, context)
-    elements = [_Column(table, name) for name in chosen]
-    counts, distinct = _count_rows(table, names, shared, elements)
-    if ids is None:
-        ids, sizes = counts.index, counts.to_numpy()
-    else:
-        ids = check_ids(ids, names)
-        sizes = np.zeros(len(ids), dtype=np.int64)
-        sizes[number_keys(counts.index, ids, counts.to_numpy())] = counts
+    times = [time, before] if isinstance(before, str) else [time]
+    before, context = cutoffs_and_context(before, context)
+    names, shared, chosen = roles_of_columns(table.no_rows, by, columns, context, times)
+    check_time(table.no_rows, before, time, within)
+    before = None if before is None else as_cutoffs(before, names)
+    if isinstance(before, pd.DataFrame):
+        raise TypeError(
+            "before is a DataFrame, with which an id may have several sets; expected one cutoff for each id: a Series "
+            "whose index holds the ids, a mapping, one cutoff for all or the name of a column."
+        )
+    in_rows = [before] if isinstance(before, str) and before in table.types else []
+    if before is not None and time in chosen:
+        table.types[time] = import_pyarrow().float64()  # the time left
+    elements = [Column(table, name) for name in chosen]
+    counts, distinct = _count_rows(table, names, [*shared, *in_rows], elements)
+    what = "ids"
+    if ids is None and isinstance(before, pd.Series):
+        ids, what = before.index, "before"
+    ids = counts.index if ids is None else check_ids(ids, names, what)
+    sizes = np.zeros(len(ids), dtype=np.int64)
+    sizes[number_keys(counts.index, ids, counts.to_numpy(), what)] = counts
+    if shared or in_rows:
+        numbers = number_keys(keys_of(distinct, names), ids)
+    cutoffs = None
+    if before is not None:
+        if isinstance(before, pd.Series):
+            before = rows_of(before.to_frame(), ids, names, "before").iloc[:, 0]
+        elif in_rows:
+            before = constant_columns(distinct[in_rows], numbers, ids).iloc[:, 0]
+        Window(pd.Index([]), time, before, ids, within)  # which checks the cutoffs
+        cutoffs = _Cutoffs(before, time, within, ids)
+        sizes = _count_rows_before(table, names, cutoffs)
     offsets = offsets_of(sizes)
     if shared:
-        context = constant_columns(distinct[shared], number_keys(keys_of(distinct, names), ids), ids)
+        context = constant_columns(distinct[shared], numbers, ids)
     elif context is not None:
         context = rows_of(context, ids, names)
     description: dict[str, Any] = {
@@ -149,13 +116,13 @@ def stream_table(path: str | os.PathLike[str], by: Any, columns: Any, ids: Any, 
     }
     description |= {"numbers": False, "index": files.put_index("index", ids)}
     description["context"] = None if context is None else files.put_table("context", context)
-    description["elements"], description["rows"] = _regroup_rows(table, names, ids, elements, offsets, files)
+    description["elements"], description["rows"] = _regroup_rows(table, names, ids, elements, offsets, cutoffs, files)
     files.put("offsets", offsets)
     files.describe(description)
 
 
 def _count_rows(
-    table: LongTable, names: list[str], shared: list[str], elements: list[_Column]
+    table: LongTable, names: list[str], shared: list[str], elements: list[Column]
 ) -> tuple[pd.Series, pd.DataFrame]:
     """The number of rows of each id, sorted by it, and the different rows of ids and context; learns categories."""
     encoded = [column for column in elements if not column.is_number]
@@ -177,6 +144,18 @@ def _count_rows(
     return _add_up(counted).sort_index(), concat_frames(distinct).drop_duplicates() if shared else pd.DataFrame()
 
 
+def _count_rows_before(table: LongTable, names: list[str], cutoffs: _Cutoffs) -> np.ndarray:
+    """The number of rows of each set before its cutoff."""
+    sizes = np.zeros(len(cutoffs.ids), dtype=np.int64)
+    n_rows = 0
+    for batch in table.read(list(dict.fromkeys([*names, cutoffs.time]))):
+        numbers = cutoffs.ids.get_indexer(keys_of(_ids(batch, names), names))
+        present, counts = np.unique(numbers[cutoffs.apply(batch, numbers, n_rows)[1]], return_counts=True)
+        sizes[present] += counts
+        n_rows += batch.num_rows
+    return sizes
+
+
 def _add_up(counts: list[pd.Series]) -> pd.Series:
     """Counts of equal ids added up."""
     both = pd.concat(counts)
@@ -191,7 +170,13 @@ def _ids(batch: Any, names: list[str]) -> pd.DataFrame:
 
 
 def _regroup_rows(
-    table: LongTable, names: list[str], ids: pd.Index, elements: list[_Column], offsets: np.ndarray, files: SetFolder
+    table: LongTable,
+    names: list[str],
+    ids: pd.Index,
+    elements: list[Column],
+    offsets: np.ndarray,
+    cutoffs: _Cutoffs | None,
+    files: SetFolder,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write the elements and, unless they are in the order of the sets, their rows; returns their descriptions."""
     n_elements, chosen = int(offsets[-1]), [column.name for column in elements]
@@ -204,24 +189,29 @@ def _regroup_rows(
         about["kinds"] = [column.put_kind(f"elements.{i}", files) for i, column in enumerate(elements)]
     free = offsets[:-1].copy()  # where the next element of each set goes
     regrouping: Regrouping | None = None
-    n_rows = 0
-    for batch in table.read(list(dict.fromkeys([*names, *chosen]))):
-        order, places = _places(ids.get_indexer(keys_of(_ids(batch, names), names)), free)
-        numbers = order + n_rows
+    n_rows = n_done = 0  # of the table; brought to their places
+    to_read = [*names, *chosen] if cutoffs is None else [*names, *chosen, cutoffs.time]
+    for batch in table.read(list(dict.fromkeys(to_read))):
+        set_numbers, kept = ids.get_indexer(keys_of(_ids(batch, names), names)), np.arange(batch.num_rows)
+        n_before, n_rows = n_rows, n_rows + batch.num_rows
+        if cutoffs is not None:
+            batch, kept = cutoffs.apply(batch, set_numbers, n_before)
+        order, places = _places(set_numbers[kept], free)
+        numbers = kept[order] + n_before
         values = [column.convert(batch.column(column.name)) for column in elements]
         parts = [part[order] for part in ([np.column_stack(values)] if is_one_array else values)]
         if regrouping is None and not np.array_equal(numbers, places):
             rows = files.new("rows.0", (n_elements,), np.int64)
-            rows[:n_rows] = np.arange(n_rows)
-            regrouping = Regrouping([*arrays, rows], files.temporary((n_elements,), np.int64), n_rows)
+            rows[:n_done] = np.arange(n_done)
+            regrouping = Regrouping([*arrays, rows], files.temporary((n_elements,), np.int64), n_done)
         if regrouping is not None:
             regrouping.add(places, [*parts, numbers])
         else:
             for array, part in zip(arrays, parts, strict=True):
-                array[n_rows : n_rows + len(part)] = part
-        n_rows += batch.num_rows
+                array[n_done : n_done + len(part)] = part
+        n_done += len(order)
     if regrouping is None:
-        return about, {"names": [None], "range": [0, n_rows, 1]}
+        return about, {"names": [None], "range": [0, n_elements, 1]}
     regrouping.finish()
     return about, {"names": [None], "kinds": [{"dtype": "int64"}]}
 

@@ -96,23 +96,27 @@ class StoredSets:
         columns: Any = None,
         ids: Any = None,
         context: Any = None,
+        before: Any = None,
+        time: Any = None,
+        within: Any = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Group the rows of a long table in Parquet, one row per element, into sets, without holding the table.
 
         The result is that of ``from_frame`` for the table that ``pandas.read_parquet`` returns, but strings are
         categories, and integers and booleans of which some are missing are float64. The files are read twice, some rows
-        at a time: first the ids, which are counted, and the categories; then the elements, each of which is written to
-        its place. So rows need not be sorted by their ids; where they are, writing is faster.
+        at a time: first the ids, which are counted, and the categories; then the elements. (Cutoffs take one more pass
+        over ids and times.) Rows need not be sorted by their ids: others are written twice, first near their places
+        and then, part by part, in order.
 
         Parameters
         ----------
         path : str or Path
             A file, a folder of files (with partitions ``name=value`` in the names of its folders, if there are such),
             or a pattern such as ``"events/2024-*.parquet"``.
-        by, columns, ids, context
-            As for ``from_frame``. Columns that pandas wrote as the index are features only if they are named.
-            There are no cutoffs: filter the rows with pyarrow or another engine first.
+        by, columns, ids, context, before, time, within
+            As for ``from_frame``, but a DataFrame of cutoffs, with several sets of an id, is an error, and the time
+            left is float64. Columns that pandas wrote as the index are features only if they are named.
         folder : str or Path, optional
             Where the sets are written as :meth:`save` does it, and are then opened from: for sets that are larger than
             memory. None: the elements are held in memory.
@@ -146,10 +150,10 @@ class StoredSets:
         """
         if folder is None:
             files = SetArrays()
-            stream_table(path, by, columns, ids, context, files)
+            stream_table(path, by, columns, ids, context, before, time, within, files)
             return cls._from_files(files)
         with replaced_folder(folder) as new:
-            stream_table(path, by, columns, ids, context, new)
+            stream_table(path, by, columns, ids, context, before, time, within, new)
         return cls.open(folder)
 
     @classmethod

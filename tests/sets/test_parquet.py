@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sk_deepsets import RaggedSets
-from sk_deepsets.sets import _mapped, _parquet, _regrouping
+from sk_deepsets.sets import _mapped, _parquet, _parquet_table, _regrouping
 from sk_deepsets.sets._mapped import is_mapped
 from tests.sets.test_storage import assert_same
 
@@ -25,6 +25,7 @@ FRAME = pd.DataFrame(
         "text": RNG.choice(["ä", "b", None], N),
         "name": "",
         "day": pd.Timestamp("2024-01-01"),
+        "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(RNG.integers(0, 20 * 24, N), unit="h"),
     }
 )
 FRAME["name"] = FRAME["id"].astype(str)
@@ -34,7 +35,7 @@ CATEGORIES = FRAME.assign(text=FRAME["text"].astype("category"))
 
 @pytest.fixture(autouse=True)
 def _few_rows_at_once(monkeypatch):
-    monkeypatch.setattr(_parquet, "VALUES_AT_ONCE", 40)
+    monkeypatch.setattr(_parquet_table, "VALUES_AT_ONCE", 40)
     monkeypatch.setattr(_mapped, "VALUES_AT_ONCE", 40)
     monkeypatch.setattr(_parquet, "MOST_PARTS", 3)
     monkeypatch.setattr(_regrouping, "VALUES_OF_A_BUCKET", 50)
@@ -66,12 +67,34 @@ CASES = {
         "context": pd.DataFrame({"age": range(50)}, index=range(49, -1, -1)),
     },
     "no rows": {"by": "id", "frame": FRAME[["id", "x", "flag"]][:0]},
+    "a cutoff for each id": {
+        "by": "id",
+        "columns": ["x", "when"],
+        "before": pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(range(25), unit="D"), index=range(24, -1, -1)),
+        "time": "when",
+        "within": "5D",
+    },
+    "one cutoff": {"by": ["name", "flag"], "columns": ["kind", "n"], "before": "2024-01-09 11:00", "time": "when"},
+    "cutoffs in the rows": {"by": "id", "columns": ["x"], "before": "day", "time": "when", "context": ["name"]},
+    "cutoffs in the context": {
+        "by": "id",
+        "columns": ["when"],
+        "context": pd.DataFrame({"age": range(20), "until": pd.Timestamp("2024-01-18")}, index=range(19, -1, -1)),
+        "before": "until",
+        "time": "when",
+        "within": pd.DateOffset(days=9),
+    },
+    "numbers as times": {"by": "id", "columns": ["x", "y"], "before": 0.5, "time": "x", "within": 1.0},
+    "cutoffs after all rows": {"by": "id", "columns": ["x", "when"], "before": "2025-01-01", "time": "when"},
 }
 
 
 @pytest.mark.parametrize(
     ("name", "order"),
-    [*((name, "unsorted") for name in CASES), ("numbers of one dtype", "sorted"), ("categories", "sorted")],
+    [
+        *((name, "unsorted") for name in CASES),
+        *((name, "sorted") for name in ("numbers of one dtype", "categories", "one cutoff", "cutoffs after all rows")),
+    ],
 )
 def test_sets_are_those_of_from_frame(name, order, tmp_path):
     options = dict(CASES[name])
@@ -117,6 +140,33 @@ FAULTS = {
     ),
     "an id is unknown": ({}, {"ids": [0, 1]}, ValueError, r"sets that are not in ids: 2, .* \(sets: 18, rows: 1\d\d\)"),
     "a context differs": ({"n": -1}, {"context": ["n"]}, ValueError, "'n' has different values within the set"),
+    "a time is missing": (
+        {"when": None},
+        {"before": "2024-02-01", "time": "when"},
+        ValueError,
+        r"Row 90 has no 'when'",
+    ),
+    "an id without a cutoff": (
+        {},
+        {"before": pd.Series(0.0, index=range(18)), "time": "x"},
+        ValueError,
+        r"sets that are not in before: 18, 19 \(sets: 2, rows: \d+\)",
+    ),
+    "a cutoff is missing": (
+        {},
+        {"before": pd.Series([np.nan] + 19 * [1.0]), "time": "x"},
+        ValueError,
+        r"no cutoff for the set 0 \(so for 1 of 20",
+    ),
+    "cutoffs of another kind": ({}, {"before": 3, "time": "when"}, ValueError, "Expected times .* in before"),
+    "several cutoffs of an id": (
+        {},
+        {"before": FRAME[["id", "day"]], "time": "when"},
+        TypeError,
+        "before is a DataFrame, .* expected one cutoff for each id",
+    ),
+    "cutoffs without times": ({}, {"before": 3}, ValueError, "before needs the time of each row"),
+    "a time without cutoffs": ({}, {"time": "when"}, ValueError, "pass the cutoffs as before"),
     "a column of days": ({}, {"columns": ["x", "day"]}, TypeError, "'day' has the type timestamp.*; expected numbers"),
     "a column that is not there": ({}, {"columns": ["z"]}, KeyError, r"columns names \['z'\], but the frame has"),
 }
