@@ -138,6 +138,8 @@ def rows_before(
 
     The parameters are those of ``Window``; ``numbers`` are those of the sets of the rows.
     """
+    if not len(numbers):  # and so no time that tells its kind
+        return numbers, np.empty(0)
     own = cutoffs.iloc[numbers] if isinstance(cutoffs, pd.Series) else cutoffs
     window = Window(rows, name, own, sets[numbers], within, n_before)
     kept = window.times < window.upper

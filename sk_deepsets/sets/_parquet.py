@@ -100,7 +100,8 @@ def stream_table(
             before = rows_of(before.to_frame(), ids, names, "before").iloc[:, 0]
         elif in_rows:
             before = constant_columns(distinct[in_rows], numbers, ids).iloc[:, 0]
-        Window(pd.Index([]), time, before, ids, within)  # which checks the cutoffs
+        if len(ids):
+            Window(pd.Index([]), time, before, ids, within)  # which checks the cutoffs
         cutoffs = _Cutoffs(before, time, within, ids)
         sizes = _count_rows_before(table, names, cutoffs)
     offsets = offsets_of(sizes)

@@ -85,6 +85,14 @@ CASES = {
         "within": pd.DateOffset(days=9),
     },
     "numbers as times": {"by": "id", "columns": ["x", "y"], "before": 0.5, "time": "x", "within": 1.0},
+    "cutoffs without rows": {
+        "by": "id",
+        "frame": FRAME[["id", "x", "when"]][:0],
+        "columns": ["x", "when"],
+        "before": "2024-01-02",
+        "time": "when",
+        "within": "1D",
+    },
     "cutoffs after all rows": {"by": "id", "columns": ["x", "when"], "before": "2025-01-01", "time": "when"},
 }
 
