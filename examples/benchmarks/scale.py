@@ -183,6 +183,7 @@ def main():
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     print("| elements | step | seconds | s an epoch | s to predict | MB |\n|---|---|---|---|---|---|")
+    per_element = None
     for n_elements in [10**power for power in range(5, 13) if options.least <= 10**power <= options.most]:
         folder = options.folder / f"scale-{os.getpid()}"
         folder.mkdir()
@@ -199,7 +200,8 @@ def main():
                     per_element = [found[name] / n_elements for name in ("epoch", "predict")]
         finally:
             shutil.rmtree(folder)
-    print_on_paper(*per_element)
+    if per_element:
+        print_on_paper(*per_element)
 
 
 if __name__ == "__main__":
