@@ -68,6 +68,11 @@ class DeepSets(SetEmbedding, ReadOut):
         """See :class:`ReadOut`."""
         return (self,)
 
+    @property
+    def n_members(self) -> int:
+        """See :class:`SetEmbedding`; to walk through all modules for the first parameter takes far longer."""
+        return 1 if self.layers.n_members is None else self.rho[0].bias.shape[0]  # type: ignore[union-attr,index,return-value]
+
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""
         return ReadOut.weight_counts(self)

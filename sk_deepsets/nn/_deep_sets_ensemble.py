@@ -15,6 +15,7 @@ from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._ensemble import Inputs
 from sk_deepsets.nn._layers import Layers
 from sk_deepsets.nn._leave_one_out import elements_at_once, in_order
+from sk_deepsets.nn._merged import can_be_merged, merged_outputs
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._read_out import Phi, side_by_side
 from sk_deepsets.nn._scaled_ensemble import ScaledEnsemble, Variant, VariantStack
@@ -77,6 +78,12 @@ class DeepSetsStack(VariantStack):
         context = self.net.member_context(inputs.context)
         pooled = self.net.pool_parts(self.net.split(inputs.packed), self._phis(inputs, context))
         return self._outputs(pooled, context, inputs.statistics)
+
+    def first_layer(self, number: int, part: PackedSets, context: Tensor | None) -> Tensor:
+        """The first layer of a collection's phi for scaled elements, (K * n, k), before the activation."""
+        own = part._replace(elements=take_columns(part.elements, self.element_places[number]))
+        embedding = self.net.embeddings[number]
+        return embedding.phi.first_layer(*embedding.fused(own, context))
 
     def embed(self, inputs: Inputs) -> Tensor:
         """See :class:`Stack`."""
@@ -169,6 +176,12 @@ class DeepSetsEnsemble(ScaledEnsemble):
         if not torch.compiler.is_compiling() and packed.elements.shape[0] * self.elements.width > SCALED_AT_ONCE:
             return Inputs(packed, context, statistics, scale=self.elements)
         return Inputs(packed._replace(elements=self.elements(packed.elements)), context, statistics)
+
+    def outputs_of(self, inputs: Inputs) -> Tensor:
+        """See :class:`Ensemble`."""
+        if not torch.compiler.is_compiling() and can_be_merged(self.stacks):
+            return merged_outputs(self.stacks, inputs)
+        return super().outputs_of(inputs)
 
     def leave_one_out(self, packed: PackedSets, context: Tensor | None = None) -> Tensor:
         """See :class:`Model`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -69,3 +70,13 @@ class Dropout(nn.Dropout):
         # on a CPU, uniform numbers take a third of the time of the Bernoulli numbers that nn.Dropout draws
         uniform = torch.rand(x.shape, device=x.device, generator=_current.generator)  # in [0, 1)
         return x * uniform.lt_(keep).to(x.dtype).div_(keep or 1)
+
+
+def member_dropout(rows: Tensor, probabilities: Sequence[float]) -> Tensor:
+    """Rows (M, n, k) of members with units dropped, as in training, with the probability of each member."""
+    if not any(probabilities):
+        return rows
+    # filled on the device, which needs no transfer to it
+    keep = torch.cat([rows.new_full((len([*group]), 1, 1), 1 - p) for p, group in groupby(probabilities)])
+    uniform = torch.rand(rows.shape, device=rows.device, generator=_current.generator)
+    return rows * ((uniform < keep) / keep)

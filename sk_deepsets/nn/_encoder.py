@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 
 from torch import Tensor, nn
 
@@ -62,12 +63,18 @@ class Encoder(nn.Sequential):
 
     def forward(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Hidden features of the elements, (n, k); ``modulate`` changes the first layer's output."""
-        for number, layer in enumerate(self):
+        if not len(self):
+            return packed.elements
+        packed = packed._replace(elements=self.first_layer(packed, modulate))
+        for number, layer in enumerate(islice(self, 1, None), start=1):
             output = layer(packed.elements) if number % self.step else self.call_layer(layer, packed)
-            if number == 0 and modulate is not None:
-                output = modulate(output)
             packed = packed._replace(elements=output)
         return packed.elements
+
+    def first_layer(self, packed: PackedSets, modulate: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """The output of the first layer, before the activation."""
+        output = self.call_layer(self[0], packed)
+        return output if modulate is None else modulate(output)
 
 
 class EquivariantEncoder(Encoder):

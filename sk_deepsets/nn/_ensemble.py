@@ -9,15 +9,17 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from sk_deepsets.nn._links import even_weights, linked_mean, linked_std
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack
+
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
 class Inputs(NamedTuple):
@@ -51,14 +53,25 @@ class Stack(nn.Module):
         """Pooled vectors of the members, (K, b, k)."""
         raise NotImplementedError
 
-    def fold_outputs(self, inputs: Inputs, fold: int) -> Tensor:
-        """Outputs of the member that holds out a fold, (1, b, o)."""
-        own = {name: weight[fold : fold + 1] for name, weight in self.named_parameters()}
-        return functional_call(self, own, (inputs,))
+    def of_fold(self, fold: int) -> Self:
+        """The member that holds out a fold, by itself; its weights are views of these, and change with them."""
+        return _member(self, fold)
 
     @abstractmethod
     def weight_counts(self) -> WeightCounts:
         """As those of a :class:`Model`."""
+
+
+def _member(module: ModuleType, number: int) -> ModuleType:
+    """A module with views of the weights of one member."""
+    other, weights = copy.copy(module), module._parameters.items()
+    other._parameters = {
+        name: None if w is None else nn.Parameter(w.detach()[number : number + 1], requires_grad=False)
+        for name, w in weights
+    }
+    children = module._modules.items()
+    other._modules = {name: None if child is None else _member(child, number) for name, child in children}
+    return other
 
 
 class Ensemble(Model):
@@ -157,10 +170,18 @@ class Ensemble(Model):
         """Outputs of all members for what ``inputs`` gives, (K, b, o)."""
         return torch.cat([stack(inputs) for stack in self.stacks])
 
-    def variant_outputs(self, inputs: Inputs, fold: int | None = None) -> Tensor:
-        """Outputs of each variant (n_stacks, b, o): the mean of its members, or of the one that holds out a fold."""
-        outputs = [stack(inputs) if fold is None else stack.fold_outputs(inputs, fold) for stack in self.stacks]
-        return torch.stack([linked_mean(o, even_weights(o), self.link) for o in outputs])
+    def of_fold(self, fold: int) -> Self:
+        """The members that hold out a fold, see :class:`Stack`."""
+        other = self.with_stacks(self.stacks)
+        other._n_folds = 1
+        other._set_stacks([stack.of_fold(fold) for stack in self.stacks])
+        return other
+
+    def variant_outputs(self, inputs: Inputs) -> Tensor:
+        """Outputs of each variant (n_stacks, b, o): the mean of its members."""
+        outputs = self.outputs_of(inputs)
+        variants = outputs.view(len(self.stacks), -1, *outputs.shape[1:])
+        return torch.stack([linked_mean(o, even_weights(o), self.link) for o in variants])
 
     def mean_of(self, outputs: Tensor) -> Tensor:
         """The mean of outputs (K, b, o) and of the prior: (b, o)."""

@@ -8,7 +8,7 @@ of member 1, and so on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 from typing import NamedTuple
 
@@ -45,15 +45,21 @@ class MemberLinear(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Map each input, (K * n, d) or what all members share, (K, n, d) from ``share_rows``; the sum of these."""
-        total = None
-        for rows, weight in zip(inputs, self.weights, strict=True):
-            if rows.dim() == 2:
-                rows = rows.view(len(weight), rows.shape[0] // len(weight), rows.shape[1])
-            product = torch.bmm(rows, weight)
-            # in place, which saves memory that is fresh and therefore slow
-            total = product if total is None else total.add_(product)
+        total = add_products(inputs, self.weights)
         assert total is not None
         return (total if self.bias is None else total.add_(self.bias.unsqueeze(1))).flatten(0, 1)
+
+
+def add_products(inputs: Sequence[Tensor], weights: Iterable[Tensor]) -> Tensor | None:
+    """The sum of the products of inputs, (K * n, d) or (K, n, d), and weights (K, d, k): (K, n, k); None of none."""
+    total = None
+    for rows, weight in zip(inputs, weights, strict=True):
+        if rows.dim() == 2:
+            rows = rows.view(len(weight), rows.shape[0] // len(weight), rows.shape[1])
+        product = torch.bmm(rows, weight)
+        # in place, which saves memory that is fresh and therefore slow
+        total = product if total is None else total.add_(product)
+    return total
 
 
 class MemberEmbedding(nn.Module):

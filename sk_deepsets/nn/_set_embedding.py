@@ -96,16 +96,15 @@ class SetEmbedding(SetModel):
 
     def encode(self, context: Tensor | None) -> Callable[[PackedSets], Tensor]:
         """Phi for the elements of a batch, or of parts of it, given the context of each member's sets: (K * n, k)."""
+        return lambda part: self.phi(*self.fused(part, context))
+
+    def fused(self, part: PackedSets, context: Tensor | None) -> Fused:
+        """What goes into phi, of each member, for the elements of a batch, or of a part of it."""
         n_members = self.n_members
-
-        def phi(part: PackedSets) -> Tensor:
-            rows = (share_rows if self.shares_elements else repeat_rows)(part.elements, n_members)
-            # which set an element belongs to matters to a context and to an encoder that sees the whole set
-            sees_sets = context is not None or not self.is_elementwise
-            members = part.repeated(n_members, rows) if sees_sets else part._replace(elements=rows)
-            return self.phi(*self.fuse(members, context))
-
-        return phi
+        rows = (share_rows if self.shares_elements else repeat_rows)(part.elements, n_members)
+        # which set an element belongs to matters to a context and to an encoder that sees the whole set
+        sees_sets = context is not None or not self.is_elementwise
+        return self.fuse(part.repeated(n_members, rows) if sees_sets else part._replace(elements=rows), context)
 
     def pool(self, packed: PackedSets, phi: Callable[[PackedSets], Tensor]) -> Tensor:
         """The pooled vectors, (K * b, k)."""

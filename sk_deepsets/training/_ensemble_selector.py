@@ -201,10 +201,13 @@ class EnsembleSelector(EpochSelector):
     def _evaluate(self, net: Any) -> Tensor:
         """The outputs of each variant, with averaged weights, for sets that its members have not seen: (v, n, o)."""
         net._set_training(False)
-        averaged, found = net.module_.with_stacks(self._state.average), []
-        for part, fold in self._data.evaluated:
+        found, data = [], self._data
+        if data.average is not self._state.average:
+            data.average, whole = self._state.average, net.module_.with_stacks(self._state.average)
+            data.evaluators = [whole if fold is None else whole.of_fold(fold) for _, fold in data.evaluated]
+        for (part, _), ensemble in zip(data.evaluated, data.evaluators, strict=True):
             for batch, _ in net.get_iterator(part):
-                found.append(averaged.variant_outputs(batch.inputs(averaged), fold))
+                found.append(ensemble.variant_outputs(batch.inputs(ensemble)))
         return torch.cat(found, dim=1).double().cpu()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from sk_deepsets.nn import Stack
+from sk_deepsets.nn import Ensemble, Stack
 from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._greedy_selection import EvaluationLoss
 
@@ -75,5 +75,9 @@ class FitData:
     averages: list[Tensor] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
     """The average weights of what is trained, and the present ones"""
+    average: list[Stack] | None = None
+    """The stacks of average weights that ``evaluators`` are of"""
+    evaluators: list[Ensemble] = field(default_factory=list)
+    """What evaluates each part of the sets: the members that hold it out, with their average weights"""
     variant_outputs: Tensor | None = None
     """(n_stacks, n, n_outputs), those of the epoch"""

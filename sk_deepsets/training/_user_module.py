@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from inspect import Parameter, isclass, isroutine, signature
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -180,9 +181,11 @@ class ModuleStack(Stack):
         """See :class:`Stack`; what the modules' own ``embed`` make of each set."""
         return torch.stack([member.embed(inputs.packed, inputs.context) for member in self.members])
 
-    def fold_outputs(self, inputs: Inputs, fold: int) -> Tensor:
+    def of_fold(self, fold: int) -> Self:
         """See :class:`Stack`."""
-        return self.members[fold](inputs.packed, inputs.context).unsqueeze(0)
+        other = copy.copy(self)
+        other._modules = {"members": nn.ModuleList([self.members[fold]])}
+        return other
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Stack`."""

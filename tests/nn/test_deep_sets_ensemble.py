@@ -359,7 +359,7 @@ def test_outputs_of_a_fold_are_those_of_its_members_among_all(options, context):
     packed, z = batch(True, context)
     outputs = made.member_outputs(packed, z).view(3, N_FOLDS, len(SIZES), 2)
     for fold in range(N_FOLDS):
-        torch.testing.assert_close(made.variant_outputs(made.inputs(packed, z), fold), outputs[:, fold])
+        torch.testing.assert_close(made.of_fold(fold).variant_outputs(made.inputs(packed, z)), outputs[:, fold])
     torch.testing.assert_close(made.variant_outputs(made.inputs(packed, z)), outputs.mean(dim=1))
     assert torch.equal(made.member_outputs(packed, z).view(outputs.shape), outputs)
 

@@ -68,7 +68,7 @@ def test_outputs_of_a_variant_are_the_mean_of_its_members_or_that_of_a_fold(fold
     ensemble = Ensemble(STACKS, N_FOLDS, "identity", PRIOR)
     outputs = ensemble.member_outputs(batch()).view(2, N_FOLDS, 4, 2)
     torch.testing.assert_close(ensemble.variant_outputs(ensemble.inputs(batch())), outputs.mean(dim=1))
-    torch.testing.assert_close(ensemble.variant_outputs(ensemble.inputs(batch()), fold=fold), outputs[:, fold])
+    torch.testing.assert_close(ensemble.of_fold(fold).variant_outputs(ensemble.inputs(batch())), outputs[:, fold])
     assert torch.equal(ensemble.member_outputs(batch()).view(2, N_FOLDS, 4, 2), outputs)  # the weights are back
 
 

@@ -189,9 +189,8 @@ class TestModuleEnsemble:
         packed, made = pack(*padded), self.make()
         outputs = made.eval().member_outputs(packed)
         for fold in range(self.N_FOLDS):
-            alone = made.variant_outputs(
-                made.inputs(packed), fold=fold
-            )  # outputs of a softmax are known but for a constant
+            # outputs of a softmax are known but for a constant
+            alone = made.of_fold(fold).variant_outputs(made.inputs(packed))
             torch.testing.assert_close(alone.softmax(dim=2), outputs[[fold]].softmax(dim=2))
 
     def test_stacks_are_times_of_the_training(self, padded):
