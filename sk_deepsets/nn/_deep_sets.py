@@ -71,7 +71,7 @@ class DeepSets(SetEmbedding, ReadOut):
     @property
     def n_members(self) -> int:
         """See :class:`SetEmbedding`; to walk through all modules for the first parameter takes far longer."""
-        return 1 if self.layers.n_members is None else self.rho[0].bias.shape[0]  # type: ignore[union-attr,index,return-value]
+        return 1 if self.layers.n_members is None else self.rho[0].bias.shape[0]  # type: ignore[index,return-value]
 
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`."""

@@ -18,7 +18,6 @@ from sk_deepsets.nn._links import even_weights, linked_mean, linked_std
 from sk_deepsets.nn._model import Model, WeightCounts
 from sk_deepsets.nn._packed import PackedSets, pack
 
-
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 

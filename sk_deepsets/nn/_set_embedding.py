@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sk_deepsets.nn._chunked import embed
 from sk_deepsets.nn._encoder import make_encoder
+from sk_deepsets.nn._fusion import Fused
 from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows, share_rows
 from sk_deepsets.nn._leave_one_out import elements_at_once
 from sk_deepsets.nn._losses import softmax_over_sets

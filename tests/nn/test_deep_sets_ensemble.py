@@ -222,6 +222,7 @@ CASES = [
     ({"encoder": "attention"}, None),
     ({"fusion_type": "film", "pool_type": ("std", "attention", "mean")}, [2, 4]),
     ({"fusion_type": "add", "pool_type": ("sum", "min")}, []),
+    ({"fusion_type": "concat", "pool_type": ("mean", "max"), "rho_hidden_dims": (7, 4)}, [3]),
 ]
 
 
