@@ -17,7 +17,7 @@ from tests.models import CLASS, SETS, SINGLE
 
 NOT_SAVED = {
     *("Model", "SetModel", "Stack", "VariantStack", "Ensemble", "ReadOut", "ScaledEnsemble", "Pool", "SoftmaxMean"),
-    *("LossOfSets", "LossAcrossSets", "OnePerSet", "ListNet", "LambdaRank", "PartialLikelihood"),
+    *("SumOrMean", "LossOfSets", "LossAcrossSets", "OnePerSet", "ListNet", "LambdaRank", "PartialLikelihood"),
     *("GammaNLLLoss", "PinballLoss", "QuantilesLoss", "SmoothableLoss", "CustomLoss"),
     *("Decoder", "ChoiceDecoder", "QuantileDecoder", "Served", "ServedCollections", "ColumnSteps", "PaddedModule"),
 }
