@@ -12,7 +12,10 @@ from sk_deepsets.training import SetDataset
 
 def advice_for(estimator):
     """What to do when training diverges."""
-    return "Lower lr." if estimator.standardize else "Lower lr, or set standardize=True."
+    advice = "Lower lr." if estimator.standardize else "Lower lr, or set standardize=True."
+    if estimator.get_params(deep=False).get("module") is None:
+        return advice
+    return f"{advice} A module must be finite for an empty set or collection: divide by mask.sum(1).clamp(min=1)."
 
 
 def warn_of_training(estimator, training, note, stacklevel):

@@ -31,6 +31,7 @@ from sk_deepsets.sets._values import (
     is_category,
     is_dictionary,
     is_number,
+    user_stacklevel,
 )
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "put_collection",
     "put_sets",
     "split_collections",
+    "user_stacklevel",
 ]

@@ -19,7 +19,7 @@ from sk_deepsets.sets._protocols import Dataset, HasArray, TorchTensor, offers
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
 from sk_deepsets.sets._set_column import find_sets, read_table, zip_lists
-from sk_deepsets.sets._values import TEXT, as_ndarray, is_missing, is_text_of_list, read_text
+from sk_deepsets.sets._values import TEXT, as_ndarray, is_missing, is_text_of_list, read_text, shown
 
 
 def check_sets(
@@ -99,9 +99,9 @@ def check_sets(
     # containers know their padding
     block = None if isinstance(X, RaggedSets | PaddedSets | SetArray) else as_block(sets)
     if ensure_all_finite:
-        check_finite(sets, block)
+        check_finite(sets, block, X)
     if block is not None:
-        warn_of_padding(block, stacklevel=2)
+        warn_of_padding(block, X)
     return sets
 
 
@@ -174,7 +174,7 @@ def _check_no_text(X: pd.DataFrame) -> None:
         if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
             text = next((value for value in column if not is_missing(value)), None)
             if is_text_of_list(text):
-                raise ValueError(f"Column {name!r} of X holds {text!r:.80}. {read_text(str(text), f'X[{name!r}]')}")
+                raise ValueError(f"Column {name!r} of X holds {shown(text)}. {read_text(str(text), f'X[{name!r}]')}")
 
 
 def _first_object(X: pd.DataFrame) -> str:
@@ -182,14 +182,14 @@ def _first_object(X: pd.DataFrame) -> str:
     places = [place for place, dtype in enumerate(X.dtypes) if isinstance(dtype, np.dtype) and dtype.hasobject]
     if not places or X.empty:
         return ""
-    return f": column {X.columns[places[0]]!r} begins with {X.iat[0, places[0]]!r:.80}"
+    return f": column {X.columns[places[0]]!r} begins with {shown(X.iat[0, places[0]])}"
 
 
 def _from_ndarray(X: Any) -> tuple[RaggedSets, np.ndarray]:
     """Sets of one size in a three-dimensional array; or an array of objects, of sets alone or beside their context."""
     if isinstance(X, str | bytes | Sequence) or not (offers(X, HasArray) or sparse.issparse(X)):
         raise ValueError(
-            f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {X!r:.80}.{_way_out(X)}"
+            f"Expected sets, such as a list of arrays of shape (n_i, n_features), but got {shown(X)}.{_way_out(X)}"
         )
     array = as_ndarray(X, "X")
     if array.dtype == object and array.ndim == 1:

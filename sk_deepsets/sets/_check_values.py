@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ import pandas as pd
 from sk_deepsets.sets._from_objects import sets_from_arrays
 from sk_deepsets.sets._mapped import converted, pieces
 from sk_deepsets.sets._ragged import RaggedSets
-from sk_deepsets.sets._values import FLOAT32_MAX, as_floats, is_number
+from sk_deepsets.sets._set_column import find_sets
+from sk_deepsets.sets._values import FLOAT32_MAX, as_floats, is_number, user_stacklevel
 
 LEAST_SETS = 10
 # Of the elements, how many may look like padding.
@@ -53,8 +55,8 @@ def check_shape(sets: RaggedSets, ensure_min_elements: int) -> None:
         )
 
 
-def check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
-    """Raise for the first value that is missing, infinite or beyond float32."""
+def check_finite(sets: RaggedSets, block: np.ndarray | None, X: Any) -> None:
+    """Raise for the first value that is missing, infinite or beyond float32; X is what the user passed."""
     elements, names = sets.elements, sets.feature_names
     if isinstance(elements, pd.DataFrame):
         numbers = [name for name, dtype in elements.dtypes.items() if is_number(dtype)]
@@ -71,11 +73,11 @@ def check_finite(sets: RaggedSets, block: np.ndarray | None) -> None:
         values = as_floats(elements.iloc[part][names] if isinstance(elements, pd.DataFrame) else elements[part])
         # NaN survives min and max, and fails every comparison: two passes and no temporary array
         if values.size and not (values.min() >= -FLOAT32_MAX and values.max() <= FLOAT32_MAX):
-            _raise_not_finite(sets, values, part.start, names, block)
+            _raise_not_finite(sets, values, part.start, names, None if block is None else (block, X))
 
 
 def _raise_not_finite(
-    sets: RaggedSets, values: np.ndarray, first: int, names: Sequence[str] | None, block: np.ndarray | None
+    sets: RaggedSets, values: np.ndarray, first: int, names: Sequence[str] | None, block: tuple[np.ndarray, Any] | None
 ) -> None:
     """Raise for the first of these values, of the elements from ``first`` on, that is not in the range of float32."""
     with np.errstate(invalid="ignore"):
@@ -86,7 +88,7 @@ def _raise_not_finite(
     what, advice = f"{value}, a value too large for dtype('float32')", "scale this feature first."
     if np.isnan(value):
         what, advice = "NaN", "impute missing values, or drop those elements, first."
-        advice += "" if block is None else advice_on_nan(block, first + row)
+        advice += "" if block is None else advice_on_nan(*block, first + row)
     elif np.isinf(value):
         what, advice = f"infinity ({value})", "elements must be finite."
     raise ValueError(f"Set {number} holds {what} (element {place}, feature {feature}); {advice}")
@@ -100,32 +102,47 @@ def as_block(sets: RaggedSets) -> np.ndarray | None:
     return table.reshape(len(sets), -1, sets.n_features)
 
 
-def warn_of_padding(block: np.ndarray, stacklevel: int) -> None:
-    """Warn where sets end with rows of one value, such as zeros, in unequal numbers, which are nowhere else."""
+def warn_of_padding(block: np.ndarray, X: Any) -> None:
+    """Warn where sets end, or begin, with rows of one value, such as zeros, in unequal numbers and nowhere else."""
+    if len(block) >= LEAST_SETS and block.shape[1] > 1 and block.shape[2]:
+        any(_warned_of_padding(part, end, X) for part, end in ((block, "end"), (block[:, ::-1], "begin")))
+
+
+def _warned_of_padding(block: np.ndarray, end: str, X: Any) -> bool:
     n_sets, set_size, n_features = block.shape
-    if n_sets < LEAST_SETS or set_size < 2 or not n_features:
-        return
     values, counts = np.unique(block[:, -1, 0], return_counts=True)
     value = values[counts.argmax()]
     if (block[:, -1] == value).all(axis=-1).mean() < 0.5:
-        return
+        return False
     filled = (block != value).any(axis=-1)
     sizes = np.where(filled.any(axis=1), set_size - filled[:, ::-1].argmax(axis=1), 0)
     inside = sizes.sum() - filled.sum()
     falling = n_features == 1 and (np.diff(block[..., 0]) <= 0).all()  # numbers in order may end so
     if falling or len(np.unique(sizes)) < 3 or inside > MOST_INSIDE * sizes.sum():
-        return
+        return False
     warnings.warn(
-        f"{(sizes < set_size).sum():,} of {n_sets:,} sets end with rows that hold {value:g} only, up to "
-        f"{set_size - sizes.min():,} of {set_size:,}, and are read as elements. If these are padding, pass "
-        f"PaddedSets(x, (x != {value:g}).any(-1)).",
+        f"{(sizes < set_size).sum():,} of {n_sets:,} sets {end} with rows that hold {value:g} only, up to "
+        f"{set_size - sizes.min():,} of {set_size:,}, and are read as elements. If these are padding, "
+        f"{_with_mask(X, f'(x != {value:g}).any(-1)')}.",
         UserWarning,
-        stacklevel=stacklevel + 1,
+        stacklevel=user_stacklevel(),
     )
+    return True
 
 
-def advice_on_nan(block: np.ndarray, row: int) -> str:
+def advice_on_nan(block: np.ndarray, X: Any, row: int) -> str:
     """How to leave rows of NaN out, where this row of the elements is one."""
     if not np.isnan(block.reshape(-1, block.shape[2])[row]).all():
         return ""
-    return " If rows of NaN are padding, pass PaddedSets(x, ~np.isnan(x).any(-1))."
+    is_nan = "x.isnan()" if hasattr(X, "resolve_neg") else "np.isnan(x)"  # which fails for a torch tensor
+    return f" If rows of NaN are padding, {_with_mask(X, f'~{is_nan}.any(-1)')}."
+
+
+def _with_mask(X: Any, mask: str) -> str:
+    """The line that reads X with this mask of ``x``, the array of its values."""
+    if isinstance(X, pd.DataFrame):
+        column = f"X[{X.columns[find_sets(X)[0]]!r}]"
+        return f"use x = np.stack({column}) and {column} = list(PaddedSets(x, {mask}))"
+    is_one_array = not isinstance(X, list | tuple | pd.Series) and X.ndim == 3
+    where = "" if is_one_array else ", where x = np.stack(X)"
+    return f"pass PaddedSets(x, {mask}){where}"

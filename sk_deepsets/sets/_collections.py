@@ -80,7 +80,7 @@ def check_collections(X: Any, ensure_min_elements: int = 1, **options: Any) -> R
     for place in sorted(places, key=lambda place: str(table.columns[place])):
         name = str(table.columns[place])
         try:
-            sets = check_sets(table.iloc[:, place], ensure_min_elements=ensure_min_elements, **options)
+            sets = check_sets(table.iloc[:, [place]], ensure_min_elements=ensure_min_elements, **options)
         except (TypeError, ValueError) as error:
             raise type(error)(f"Collection {name!r}: {error}") from error
         collections[name] = sets._with(index=None)

@@ -25,7 +25,9 @@ from sk_deepsets.sets._values import (
     UNZIP,
     find_missing,
     is_missing,
+    shown,
     to_array,
+    user_stacklevel,
 )
 
 MUCH_MEMORY = 2**30
@@ -108,7 +110,7 @@ def _from_sparse(items: list[Any]) -> RaggedSets:
             f"The sparse sets take {n_bytes / 2**30:.1f} GB as one dense array of shape {whole.shape}. Keep fewer "
             "columns, or reduce them first, such as with TruncatedSVD on the rows of all sets.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=user_stacklevel(),
         )
     return RaggedSets(whole.toarray(), offsets_of(sizes))
 
@@ -116,13 +118,13 @@ def _from_sparse(items: list[Any]) -> RaggedSets:
 def _check_no_pairs(items: list[Any]) -> None:
     """Raise for pairs of a set and its target: an array beside a number is no set of either."""
     first = items[0] if items else None
-    if not isinstance(first, tuple) or len(first) != 2:
+    if not isinstance(first, tuple | list) or len(first) != 2:
         return
     one_set, target = first
     holds_values = isinstance(one_set, Sized) and not isinstance(one_set, (dict, *TEXT))
     is_single = not isinstance(target, Sized) or n_dimensions(target) == 0
     if holds_values and (is_single or isinstance(target, TEXT)):
-        raise ValueError(f"Set 0 is a pair of {type(one_set).__name__} and {target!r:.40}. {UNZIP}")
+        raise ValueError(f"Set 0 is a pair of {type(one_set).__name__} and {shown(target, 40)}. {UNZIP}")
 
 
 def _kind_of_values(items: list[Any]) -> type | None:
@@ -141,7 +143,7 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
     for number, item in enumerate(items):
         if not _is_sequence(item):
             raise ValueError(
-                f"Set {number} is {item!r:.80}; expected a sequence of {WANTED[kind]}, as in the sets before it."
+                f"Set {number} is {shown(item)}; expected a sequence of {WANTED[kind]}, as in the sets before it."
             )
     sizes = np.fromiter(map(len, items), np.int64, len(items))
     values = list(chain.from_iterable(items))
@@ -149,7 +151,7 @@ def _from_values(items: list[Any], kind: type) -> RaggedSets:
     row = next((row for row, value in enumerate(values) if not isinstance(value, kind) and not is_missing(value)), None)
     if row is not None:
         number, _ = cuts.locate(row)
-        raise ValueError(f"Set {number} holds {values[row]!r:.80}; expected {WANTED[kind]}, as in the sets before it.")
+        raise ValueError(f"Set {number} holds {shown(values[row])}; expected {WANTED[kind]}, as in the sets before it.")
     if kind is dict:
         table = pd.DataFrame.from_records([{} if is_missing(value) else value for value in values])
     else:

@@ -275,9 +275,10 @@ def _other_types(keys: pd.Index, ids: pd.Index, what: str) -> str:
     for level, name in enumerate(keys.names):
         ours, theirs = keys.get_level_values(level), ids.get_level_values(level)
         if len(ours) and len(theirs) and not ours.unique().isin(theirs).any() and ours.dtype != theirs.dtype:
+            theirs_are = f"{what} {'has' if what == 'before' else 'have'} the type {_type(theirs)}"
             return (
-                f"In the frame, {name!r} has the type {_type(ours)}, such as {_first(ours[:1])}; {what} have the type "
-                f"{_type(theirs)}, such as {_first(theirs[:1])}. Convert one to the type of the other."
+                f"In the frame, {name!r} has the type {_type(ours)}, such as {_first(ours[:1])}; "
+                f"{theirs_are}, such as {_first(theirs[:1])}. Convert one to the type of the other."
             )
     return ""
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
+from sk_deepsets.sets._values import shown
+
 
 def number_rows(numbers: np.ndarray, sizes: np.ndarray) -> pd.MultiIndex:
     """Labels for elements that were rows of no frame: the number of the set, and that of the element in it."""
@@ -51,7 +53,7 @@ def _join(answers: Any, sizes: np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero(given != sizes)
     if len(wrong):
         number = wrong[0]
-        what = f"{given[number]} answers" if given[number] >= 0 else f"{answers[number]!r:.80} as answers"
+        what = f"{given[number]} answers" if given[number] >= 0 else f"{shown(answers[number])} as answers"
         raise ValueError(f"Set {number} has {sizes[number]} elements, but {what} ({len(wrong)} sets differ).")
     if not parts:
         return join_values(parts)

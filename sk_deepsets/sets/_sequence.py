@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sk_deepsets.sets._labels import check_labels, counts_rows
-from sk_deepsets.sets._values import as_ndarray, to_table
+from sk_deepsets.sets._values import as_ndarray, shown, to_table
 
 CONTEXT_SHAPE = "(n_sets, n_context)"
 
@@ -32,7 +32,7 @@ def as_offsets(given: Any) -> np.ndarray:
             return offsets
     raise ValueError(
         "offsets must be a one-dimensional array of whole numbers that begins with 0 and never falls, but are "
-        f"{given!r:.80}."
+        f"{shown(given)}."
     )
 
 

@@ -51,9 +51,10 @@ def find_sets(table: pd.DataFrame) -> list[int]:
     if len(places) > 1 and _are_collections(table, places):
         raise ValueError(
             f"X has {len(places)} columns of sets, {list(table.columns[places])}, but exactly one is expected here; "
-            "DeepSetsClassifier, DeepSetsRegressor and SetAggregator take several, each as a collection. Columns of "
-            "lists of numbers or strings alone, as of groupby(...).agg(list), are read together, as the features of "
-            "one set of elements."
+            "DeepSetsClassifier, DeepSetsRegressor, DeepSetsSurvival and SetAggregator take several, each as a "
+            "collection. To transform the elements of one collection, use make_column_transformer((ElementTransformer("
+            f'...), [{table.columns[places[0]]!r}]), remainder="passthrough"). Columns of lists of numbers or strings '
+            "alone, as of groupby(...).agg(list), are read together, as the features of one set of elements."
         )
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()].unique()
@@ -157,8 +158,10 @@ def zip_lists(columns: list[pd.Series]) -> tuple[RaggedSets, np.ndarray]:
         label = columns[0].index[number : number + 1].tolist()[0]
         raise ValueError(
             f"Set {number}, with the label {label!r}, has lists of unequal lengths: {found} "
-            f"(so in {wrong.sum():,} of {len(wrong):,} sets). "
-            "Columns of lists are read as the features of the same elements, one list for each feature."
+            f"(in {wrong.sum():,} of {len(wrong):,} sets). "
+            "Columns of lists are read as the features of the same elements, one list for each feature. If they come "
+            "from several tables, make the lists of each one a column of sets, such as "
+            "check_sets(X[[...]], dtype=None).to_series(): these are read as several collections."
         )
     values = [_values(part) for part in parts]
     names = [column.name for column in columns]

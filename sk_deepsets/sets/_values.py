@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import datetime
+import inspect
 import json
 from collections.abc import Sequence, Sized
 from contextlib import suppress
@@ -31,6 +32,21 @@ UNZIP = "If each item is a pair of a set and its target, use X, y = zip(*pairs).
 # What NumPy would convert to real numbers: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
 NOT_NUMBERS = (*TIMES, np.complexfloating, np.ma.MaskedArray)
+
+
+def shown(value: Any, width: int = 80) -> str:
+    """A value as it stands in a message: on one line, and shortened."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def user_stacklevel() -> int:
+    """The ``stacklevel`` by which a warning points to the user's line, the first outside these packages."""
+    frame, level = inspect.currentframe(), 0
+    inner = ("sk_deepsets", "sklearn", "contextlib")
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in inner:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def as_ndarray(value: Any, what: str) -> np.ndarray:
@@ -73,7 +89,7 @@ def to_array(value: Any, what: str, shape: str = SET_SHAPE, *, strings: bool = F
         value = list(value)
     if isinstance(value, TEXT) or not isinstance(value, Sized):
         text = f" {read_text(value, 'X')}" if is_text_of_list(value) else ""
-        raise ValueError(f"{what} is {value!r:.80}; expected an array of shape {shape}.{text}")
+        raise ValueError(f"{what} is {shown(value)}; expected an array of shape {shape}.{text}")
     refused = BYTES if strings else TEXT
     if isinstance(value, list | tuple) and any(issubclass(kind, refused) for kind in set(map(type, value)) - PLAIN):
         if strings:

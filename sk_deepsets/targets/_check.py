@@ -32,7 +32,7 @@ def check_targets(y, sets, name, **options):
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
-        way_out = f" One for each element is for {for_elements}." if len(checked) == len(sets.elements) else ""
+        way_out = f" For one target for each element, use {for_elements}." if len(checked) == len(sets.elements) else ""
         raise ValueError(
             f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets; expected one for each set.{way_out}"
         )
@@ -49,7 +49,8 @@ def check_one_for_each_set(y, name, for_elements):
         are_sets = len(sizes) > 1
     if are_sets:
         raise ValueError(
-            f"{name}: expected one target for each set, got several. One for each element is for {for_elements}."
+            f"{name}: expected one target for each set, got several for a set, as of its elements. For one target "
+            f"for each element, use {for_elements}."
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from sk_deepsets.sets import user_stacklevel
 from sk_deepsets.targets._check import check_one_type, check_sum, check_targets
 from sk_deepsets.targets._class_weights import class_weights, weigh_by_class
 from sk_deepsets.targets._custom_loss import loss_gradient
@@ -150,12 +151,12 @@ class LabelsTarget(Target):
         if type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all():
             raise ValueError(f"y{name} must hold zeros and ones, one column for each label, but is {y!r:.200}.")
         if self.classes is None:
-            if y.shape[1] > 2 and len(y) >= LEAST_ROWS and (y.sum(axis=1) == 1).all():
+            if y.shape[1] > 1 and len(y) >= LEAST_ROWS and (y.sum(axis=1) == 1).all():
                 warnings.warn(
                     f"Each row of y{name} has a single 1, as of one-hot classes, but is read as {y.shape[1]} labels, "
                     "each by itself. For classes pass y.argmax(axis=1), of a DataFrame y.idxmax(axis=1).",
                     UserWarning,
-                    stacklevel=2,
+                    stacklevel=user_stacklevel(),
                 )
             self.classes = np.arange(y.shape[1])
         if y.shape[1] != self.output_dim:

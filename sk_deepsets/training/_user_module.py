@@ -57,6 +57,7 @@ class PaddedModule(Model):
         made = module(**self.dims, **self.options)
         if not isinstance(made, nn.Module) or not any(weight.requires_grad for weight in made.parameters()):
             raise TypeError(f"module made {made!r:.80}; expected a torch module with weights to train.")
+        _check_call(made, context_dim is not None, collections)
         self.module = made
         self.input_layer = input_layer
         self.context_layer = context_layer
@@ -75,9 +76,9 @@ class PaddedModule(Model):
         shape = f"(b, {'output_dim' if width else 'k'}), here ({n_sets}, {width or 'k'})"
         place = f"{type(self.module).__name__}.{method}"
         if not isinstance(output, Tensor):
-            what = f"a {type(output).__name__}"
+            what = "None" if output is None else f"a value of type {type(output).__name__}"
             if isinstance(output, tuple | list):
-                what += f" of {len(output)}"
+                what = f"a {type(output).__name__} of {len(output)}"
             way = "" if output is not None else " Does it end without a return?"
             if isinstance(output, tuple | list):
                 way = f" Return the {'logits or values' if width else 'embedding'} alone."
@@ -90,7 +91,9 @@ class PaddedModule(Model):
                 "or values, not class numbers."
             )
         if output.device != elements.device:
-            raise ValueError(f"{place} returned a tensor on {output.device}; expected it on {elements.device}, as x.")
+            raise ValueError(
+                f"{place} returned a tensor on {output.device}; expected the device of x, {elements.device}."
+            )
         trains = self.training and torch.is_grad_enabled() and any(w.requires_grad for w in self.module.parameters())
         if trains and width and not output.requires_grad:
             raise ValueError(
@@ -137,6 +140,25 @@ class PaddedModule(Model):
         return [layer.mean for layer in layers]
 
 
+def _check_call(module: nn.Module, has_context: bool, collections: dict[str, int] | None) -> None:
+    """Raise for a ``forward`` that does not take what it is called with."""
+    values = ["x", "mask"] if collections is None else []
+    names = [f"{name}{end}" for name in collections or {} for end in ("", "_mask")] + ["context"] * has_context
+    if values and names:
+        values, names = values[:1], [*values[1:], *names]
+    try:
+        takes = signature(module.forward)
+    except (TypeError, ValueError):  # written in C
+        return
+    try:
+        takes.bind(*values, **dict.fromkeys(names))
+    except TypeError as error:
+        raise TypeError(
+            f"{type(module).__name__} is called as forward({', '.join(values + names)}), but its forward is "
+            f"forward{takes}: {error}."
+        ) from error
+
+
 def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], options: dict[str, Any]) -> None:
     """Raise for an argument that the module does not take, or that the data give."""
     name = module.__qualname__ if isclass(module) or isroutine(module) else repr(module)
@@ -145,10 +167,16 @@ def _check_options(module: Callable[..., nn.Module], dims: dict[str, int], optio
     except (TypeError, ValueError):  # written in C
         return
     named = [p.name for p in taken if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)]
+    takes_any = any(p.kind == Parameter.VAR_KEYWORD for p in taken)
+    lacking = [dim for dim in dims if dim not in named and not takes_any]
+    if lacking:
+        raise TypeError(
+            f"module={name} is built with {', '.join(f'{dim}=...' for dim in dims)}, but takes no {lacking[0]}."
+        )
     for option in options:
         if option in ("input_dim", "output_dim", "context_dim"):
             raise ValueError(f"module__{option} cannot be chosen: {option} follows from the data.")
-        if option not in named and all(p.kind != Parameter.VAR_KEYWORD for p in taken):
+        if option not in named and not takes_any:
             others = [
                 f"module__{other}" for other in named if other not in ("self", "input_dim", "output_dim", "context_dim")
             ]

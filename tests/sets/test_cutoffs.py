@@ -208,7 +208,7 @@ ZONED = pd.Timestamp("2024-03-05", tz="UTC")
             ValueError,
             "several cutoffs for the id 7 (ids: 2); expected one",
         ),
-        ({"before": CUTOFFS.set_axis(list("abcd"))}, ValueError, "before have the type string"),
+        ({"before": CUTOFFS.set_axis(list("abcd"))}, ValueError, "before has the type string"),
         (
             {"before": CUTOFFS.dt.tz_localize("UTC")},
             ValueError,
