@@ -145,6 +145,9 @@ def test_one_hot_classes_are_told_and_several_labels_are_not():
     classes = np.arange(20) % 3
     with pytest.warns(UserWarning, match=r"Each row of y has a single 1.*pass y\.argmax\(axis=1\)"):
         classifier().fit(SETS, np.eye(3)[classes])
+    with pytest.warns(UserWarning, match="read as 2 labels") as caught:
+        classifier().fit(SETS, np.eye(2)[classes % 2])
+    assert caught[0].filename == __file__
     several = np.eye(3)[classes]
     several[7] = 1
     classifier().fit(SETS, several)

@@ -40,7 +40,10 @@ class SetsAccessor:
 
     def __init__(self, column: pd.Series) -> None:
         if not isinstance(column.dtype, SetDtype):
-            raise AttributeError(f'Only columns of dtype "sets" have .sets, but this one has dtype {column.dtype}.')
+            raise AttributeError(
+                f'Only columns of dtype "sets" have .sets, but this one has dtype {column.dtype}. Of a column of lists '
+                "or arrays, check_sets(column).to_series() makes one."
+            )
         self._column = column
 
     @property

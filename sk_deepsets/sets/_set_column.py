@@ -158,7 +158,7 @@ def zip_lists(columns: list[pd.Series]) -> tuple[RaggedSets, np.ndarray]:
         label = columns[0].index[number : number + 1].tolist()[0]
         raise ValueError(
             f"Set {number}, with the label {label!r}, has lists of unequal lengths: {found} "
-            f"(in {wrong.sum():,} of {len(wrong):,} sets). "
+            f"(so in {wrong.sum():,} of {len(wrong):,} sets). "
             "Columns of lists are read as the features of the same elements, one list for each feature. If they come "
             "from several tables, make the lists of each one a column of sets, such as "
             "check_sets(X[[...]], dtype=None).to_series(): these are read as several collections."

@@ -80,6 +80,24 @@ def test_a_module_that_returns_the_wrong_shape_is_an_error(case, bags):
     assert not hasattr(case.make(module=FlatModule), "net_")
 
 
+class ForwardWithoutMask(SumModule):
+    def forward(self, x):
+        return super().forward(x, x)
+
+
+class OtherNames(SumModule):
+    def forward(self, elements, present):
+        return super().forward(elements, present)
+
+
+def test_a_module_with_other_arguments_is_an_error_that_shows_the_call(case, bags):
+    with pytest.raises(TypeError, match=r"is called as forward\(x, mask\), but its forward is forward\(x\)"):
+        case.make(module=ForwardWithoutMask).fit(bags, case.y)
+    with pytest.raises(TypeError, match="but takes no input_dim"):
+        case.make(module=lambda width, output_dim: None).fit(bags, case.y)
+    case.make(module=OtherNames).fit(bags, case.y)  # called by position
+
+
 class TupleInPrediction(SumModule):
     def forward(self, x, mask):
         out = super().forward(x, mask)

@@ -4,10 +4,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from sk_deepsets import PaddedSets, check_sets
+from sk_deepsets import DeepSetsClassifier, PaddedSets, check_sets
 
 RNG = np.random.default_rng(0)
 SIZES = RNG.integers(2, 9, 60)
@@ -16,16 +17,55 @@ X = np.where(MASK[..., None], RNG.normal(size=(60, 8, 3)), 0)
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-@pytest.mark.parametrize("value", [0, -1, -999])
-@pytest.mark.parametrize("form", [np.asarray, list, torch.from_numpy])
-def test_rows_of_one_value_at_the_end_of_sets_are_told(value, form):
+def column(x):
+    """A column of the padded arrays, and another one."""
+    return pd.DataFrame({"age": np.arange(60.0), "events": list(x)}, index=range(100, 160))
+
+
+FORMS = [np.asarray, list, torch.from_numpy, lambda x: pd.Series(list(x)), column]
+NAMES = ["array", "list", "tensor", "series", "frame"]
+
+
+def read_as_shown(message, padded):
+    """Sizes of the sets that the line in a message reads."""
+    line = message.rstrip(".").split("padding, ")[1]
+    names = {"PaddedSets": PaddedSets, "np": np, "X": padded, "x": padded}
+    if line.startswith("use "):  # x = ... and X[...] = ...
+        exec(line.removeprefix("use ").replace(" and ", "; "), names)
+        return check_sets(names["X"]).sizes
+    line, _, first = line.removeprefix("pass ").partition(", where ")
+    exec(first, names)
+    return check_sets(eval(line, names)).sizes
+
+
+@pytest.mark.parametrize("value", [0, -999])
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+@pytest.mark.parametrize("end", ["end", "begin"])
+def test_rows_of_one_value_at_one_end_of_sets_are_told(value, form, end):
     x = np.where(MASK[..., None], X, value)
-    with pytest.warns(UserWarning, match=r"sets end with rows that hold .*PaddedSets\(x, \(x != ") as caught:
-        check_sets(form(x))
+    padded = form(x if end == "end" else x[:, ::-1].copy())
+    with pytest.warns(UserWarning, match=rf"sets {end} with rows that hold .*PaddedSets\(x, \(x != ") as caught:
+        check_sets(padded)
     assert caught[0].filename == __file__
-    line = str(caught[0].message).split("pass ")[1].rstrip(".")
-    ragged = check_sets(eval(line, {"PaddedSets": PaddedSets, "x": x}))
-    np.testing.assert_array_equal(ragged.sizes, SIZES)
+    np.testing.assert_array_equal(read_as_shown(str(caught[0].message), padded), SIZES)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=NAMES)
+def test_the_line_for_rows_of_nan_reads_each_form(form):
+    padded = form(np.where(MASK[..., None], X, np.nan))
+    with pytest.raises(ValueError, match="If rows of NaN are padding") as caught:
+        check_sets(padded)
+    np.testing.assert_array_equal(read_as_shown(str(caught.value), padded), SIZES)
+
+
+def test_padding_of_a_collection_is_told_with_its_name_and_the_line_of_the_user():
+    frame = column(X).assign(visits=list(np.where(MASK[..., None], X, 7)))
+    clf = DeepSetsClassifier(n_members=1, max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match=r"X\['events'\] = list") as caught:
+        clf.fit(frame, np.arange(60) % 2)
+    padding = [warning for warning in caught if "padding" in str(warning.message)]
+    assert [warning.filename for warning in padding] == [__file__] * 2
+    assert "X['visits'] = list" in str(padding[1].message)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +76,12 @@ def test_rows_of_one_value_at_the_end_of_sets_are_told(value, form):
         RNG.integers(0, 3, (60, 8, 2)),
         -np.sort(-RNG.poisson(2, (60, 8, 1)), axis=1),
         np.where(np.arange(8)[:, None] < 5, RNG.normal(size=(60, 8, 3)), 0),
-        X[:, ::-1],
         np.zeros((60, 8, 3)),
         X[:5],
         RNG.integers(0, 256, (60, 8, 8), dtype=np.uint8)
         * (np.abs(np.arange(8) - 4) < RNG.integers(2, 5, (60, 1)))[..., None],
     ],
-    ids=["normal", "flags", "counts", "in order", "of one size", "in front", "zeros", "few", "margins"],
+    ids=["normal", "flags", "counts", "in order", "of one size", "zeros", "few", "margins"],
 )
 def test_what_may_be_elements_is_not(x):
     with warnings.catch_warnings():

@@ -181,6 +181,10 @@ def test_unequal_lengths_and_wrong_values_are_named():
     found = rf"\{{'amount': {size}, 'n': 1, 'item': {size}\}}"
     with pytest.raises(ValueError, match=rf"Set 3, with the label 3, has lists of unequal lengths: {found}"):
         check_sets(frame, dtype=None)
+    with pytest.raises(ValueError, match=r"several tables.*check_sets\(X\[\[\.\.\.\]\], dtype=None\)\.to_series\(\)"):
+        check_sets(frame, dtype=None)
+    columns = [check_sets(frame[names], dtype=None).to_series() for names in (["amount", "item"], ["n"])]
+    assert [part.sets.sizes[3] for part in columns] == [size, 1]
     frame = pd.DataFrame({"a": [[1.0], [2.0]], "b": [["x"], [3]]})
     with pytest.raises(ValueError, match="Column 'b' of lists: Set 1 holds 3; expected strings"):
         check_sets(frame, dtype=None)
