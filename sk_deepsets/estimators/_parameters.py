@@ -80,11 +80,11 @@ class SetData(Data):
         None,
         "str, int or dict",
         """A feature of the elements, by name or position, that weighs them in all pools and statistics of the set, and
-        is no feature of phi, as the energies of particles in an energy flow network (Komiske, Metodiev and Thaler,
-        2019, "Energy flow networks: Deep sets for particle jets"): ``"sum"`` is sum_i w_i phi(x_i), ``"mean"`` and
+        is not a feature of phi, such as the energies of particles in an energy flow network (Komiske, Metodiev and
+        Thaler, 2019, "Energy flow networks: Deep sets for particle jets"): ``"sum"`` is sum_i w_i phi(x_i), ``"mean"`` and
         ``"std"`` are weighted, ``"attention"`` and ``"pma"`` add log w_i to the scores. An element that is split into
         two with half of the weight each changes no prediction, to rounding; one of weight 0 does not count, and a set
-        of such elements is as an empty one. In place of the size of a set, its total weight is a statistic. Weights
+        of such elements is treated as empty. In place of the size of a set, its total weight is a statistic. Weights
         must not be negative. Of several collections, a dict by collection. None: each element counts as one.""",
         str,
         Integral,
@@ -156,7 +156,7 @@ class TrainingParameters:
     callbacks: Sequence | None = parameter(
         None,
         "list of skorch callbacks",
-        """Called as in skorch: ``fit`` uses these objects themselves, and each begins anew in ``on_train_begin``.
+        """Called as in skorch: ``fit`` uses these objects themselves, and each starts over in ``on_train_begin``.
         ``clone``, as in a cross-validation, makes new callbacks with the same parameters, so that a list that they
         fill, or an Optuna trial that they report to, is yours in each fit; scikit-learn takes the exception that prunes
         the trial for a failed fit, unless ``cross_val_score`` has ``error_score="raise"``. Scoring callbacks of an

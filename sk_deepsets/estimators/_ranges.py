@@ -100,7 +100,7 @@ def warn_of_far_sets(sets, columns, sizes, ranges, stacklevel):
         n_far = len(np.unique(np.concatenate([numbers for numbers, _, _ in found])))
         which, them = ("1 set is", "it") if n_far == 1 else (f"{n_far:,} sets are", "them")
         said, advice = "; ".join(text for _, text, _ in found), " ".join(dict.fromkeys(one for _, _, one in found))
-        text = f"{said} ({which} more than {FAR} times off): predictions for {them} are guesses. {advice}"
+        text = f"{said} ({which} far outside): predictions for {them} are guesses. {advice}"
         warnings.warn(f"{text[0].upper()}{text[1:]}", FarSetWarning, stacklevel=stacklevel + 1)
 
 
@@ -144,7 +144,7 @@ def _far_sizes(sizes, smallest, largest):
         if far.any():
             one = sizes[far.argmax()]
             elements = "1 element" if one == 1 else f"{one:,} elements"
-            text = f"set {far.argmax()} has {elements}, but of the sets trained on {extreme}"
+            text = f"set {far.argmax()} has {elements}, but among the training sets {extreme}"
             yield np.flatnonzero(far), text, advice
 
 
@@ -168,9 +168,9 @@ def _far_values(found, what, trained_on):
     low, high = trained_on[:, columns[place]]
     text = (
         f"set {numbers[0]} has {values[place]:.6g} in the {what} {names[columns[place]]!r}, where the "
-        f"sets trained on have {low:.6g} to {high:.6g}{_more(columns)}"
+        f"training sets have {low:.6g} to {high:.6g}{_more(columns)}"
     )
-    yield numbers, text, "Are units, and earlier steps such as scaling, those of fit?"
+    yield numbers, text, "Check that units, and earlier steps such as scaling, are the same as in fit."
 
 
 def _more(columns):

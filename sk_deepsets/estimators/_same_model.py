@@ -68,7 +68,7 @@ def checkpoint_of(estimator, data, parameters, before):
         return None
     if not isinstance(estimator.random_state, Integral):
         raise ValueError(
-            f"checkpoint requires an int as random_state, so that fits begin alike, but got {estimator.random_state}."
+            f"checkpoint requires an int as random_state, so that fits start alike, but got {estimator.random_state}."
         )
     names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params(deep=False).keys())
     params = estimator.get_params(deep=False)

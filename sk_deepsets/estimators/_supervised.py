@@ -144,7 +144,7 @@ class SetRegressorMixin(ScoreMixin, RegressorMixin):
         if not isinstance(self.net_.module_, Ensemble):
             raise ValueError(
                 f"return_std=True is the spread of the members of an ensemble, but this is a single net (n_members="
-                f"{self.n_members!r}): fit it anew with several, such as n_members=5."
+                f"{self.n_members!r}): fit it again with several members, such as n_members=5."
             )
         mean, std = (tensor.double().numpy() for tensor in self.net_.mean_and_std(SetDataset(sets)))
         mean = check_finite(mean, sets, advice_for(self), target.per_element)

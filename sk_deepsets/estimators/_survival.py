@@ -1,4 +1,4 @@
-"""DeepSetsSurvival: the risk that something happens soon, learned from times of which some are censored."""
+"""DeepSetsSurvival: the risk that something happens soon, learned from partly censored times."""
 
 import numpy as np
 from sklearn.utils import check_array
@@ -13,10 +13,10 @@ from sk_deepsets.targets import SurvivalTarget
 @takes_module_parameters
 @with_parameters
 class DeepSetsSurvival(SetEstimator, SetParameters):
-    """Deep Sets for survival analysis: the risk of each set, from times of which some are censored.
+    """Deep Sets for survival analysis: the risk of each set, from partly censored times.
 
     The hazard of a set X at time t is h(t) exp(f(X)), where f(X) = rho(pool_i phi(x_i)) is the log risk that
-    ``predict`` gives, and the baseline h the same for all sets: Cox's model (1972), with Deep Sets (Zaheer et al.,
+    ``predict`` gives, and the baseline h is the same for all sets: Cox's model (1972), with Deep Sets (Zaheer et al.,
     2017) instead of a linear function. f is trained by the partial likelihood, with ties as in Efron (1977); the
     baseline is that of Breslow (1972).
 
@@ -42,14 +42,14 @@ class DeepSetsSurvival(SetEstimator, SetParameters):
 
     See Also
     --------
-    DeepSetsRegressor : A number for each set that is known for all of them.
+    DeepSetsRegressor : Predicts a number that is known for all training sets.
 
     Notes
     -----
     ``y`` is a structured array as in scikit-survival, with a boolean event, True where it was observed, and a time, in
-    any order and with any names; or a DataFrame with two such columns, of which the event may also hold 0 and 1.
-    Losses in ``history_`` are means over the sets, of which one without an event adds 0, and one with an event adds 1
-    if all risks are alike.
+    any order and with any names; or a DataFrame with two such columns, where the event may also be 0 or 1.
+    Losses in ``history_`` are means over the sets: a set without an event contributes 0, and one with an event
+    contributes 1 if all risks are equal.
 
     Examples
     --------
@@ -128,7 +128,7 @@ class DeepSetsSurvival(SetEstimator, SetParameters):
         """The concordance index (Harrell et al., 1982): 0.5 by chance, and 1 if the risks are in the order of events.
 
         It is the share of the pairs of sets in which the one with the earlier event has the higher risk. Pairs of equal
-        risk count one half; those of which it is not known which event was earlier do not count.
+        risk count one half; pairs for which it is not known which event was earlier do not count.
 
         Parameters
         ----------

@@ -44,11 +44,11 @@ def element_importance(
         ``"occlusion"``: the output for the set minus that for the set without the element. The output of a classifier
         is the log-odds, log(p / (1 - p)), of the class or label: unlike the probability they still tell elements apart
         where the class is all but certain. That of a regressor is the prediction, with every loss in units of y. A
-        positive value: the element is evidence for the class, or raises the prediction. For
-        :class:`DeepSetsClassifier` and :class:`DeepSetsRegressor` it is exact and takes five to seven times as long as
-        a prediction, in bounded memory; for everything else, which includes a ``module`` of your own, an ``encoder`` in
-        which elements see each other, and models of :class:`SetAggregator`, a set of m elements takes m predictions
-        for sets of m - 1, and probabilities nearer to 0 or 1 than 2e-16 count as that.
+        positive value: the element is evidence for the class, or raises the prediction. For the estimators of this
+        package it is exact and takes three to seven times as long as a prediction, in bounded memory; for everything
+        else, which includes a ``module`` of your own, an ``encoder`` in which elements see each other, and models of
+        :class:`SetAggregator`, a set of m elements takes m predictions for sets of m - 1, and probabilities nearer to
+        0 or 1 than 2e-16 count as that.
 
         ``"attention"``: the weights of ``pool_type="attention"`` or ``"pma"``, which are not negative and sum to 1 in
         each set.

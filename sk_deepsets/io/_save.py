@@ -49,9 +49,9 @@ def save(estimator: Any, path: str | Path) -> None:
     attributes, categories, labels, ``history_``. Left out are the state of the optimizer, which starts afresh if
     training continues, ``oof_prediction_``, and the folders ``checkpoint`` and ``memory`` (of a pipeline). A ``module``
     of your own is saved as its name and weights, and its class is an argument of :func:`load`; so is a ``loss`` of your
-    own, of which the name is saved.
+    own, whose name is saved.
 
-    Beside the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
+    In addition to the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
 
     Of a pipeline with other steps save the last step with this function, and ``pipeline[:-1]`` with skops. There is
     pickle, too, which runs whatever code a file asks for: load pickles that you, or someone whom you trust, made.

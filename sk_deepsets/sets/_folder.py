@@ -247,7 +247,9 @@ def replaced_folder(folder: str | os.PathLike[str]) -> Iterator[SetFolder]:
     """A new folder to fill, which takes the place of ``folder`` when it is complete, and is deleted after an error."""
     path = Path(folder).resolve()
     if path.exists() and not _is_replaceable(path):
-        raise FileExistsError(f"{path} is there, and is no folder of sets alone: choose another, or delete it first.")
+        raise FileExistsError(
+            f"{path} exists, and is not a folder of sets alone: choose another one, or delete it first."
+        )
     mark = f"{os.getpid()}-{threading.get_ident()}"
     part, old = (path.with_name(f"{path.name}.{mark}.{end}") for end in ("part", "old"))
     part.mkdir(parents=True)

@@ -104,7 +104,7 @@ class StoredSets:
         """Group the rows of a long table in Parquet, one row per element, into sets, without holding the table.
 
         The result is that of ``from_frame`` for the table that ``pandas.read_parquet`` returns, but strings are
-        categories, and integers and booleans of which some are missing are float64. The files are read twice, some rows
+        categories, and integers and booleans with missing values are float64. The files are read twice, some rows
         at a time: first the ids, which are counted, and the categories; then the elements. (Cutoffs take one more pass
         over ids and times.) Rows need not be sorted by their ids: others are written twice, first near their places
         and then, part by part, in order.

@@ -11,7 +11,7 @@ from sk_deepsets.nn import Decoder, PackedSets
 from sk_deepsets.sets import RaggedSets
 from sk_deepsets.training import SetDataset
 
-AS_BEFORE = "as in the y of the first fit. To begin anew, set warm_start=False or clone the estimator."
+AS_BEFORE = "as in the y of the first fit. To start over, set warm_start=False or clone the estimator."
 
 
 class Encoded(NamedTuple):

@@ -119,7 +119,7 @@ def far_value(reg, X):
 def test_context_in_another_unit_is_told_with_set_value_and_range(of_table, table):
     text = far_value(of_table, table.assign(age=table["age"].where(table.index != 7, 8000)))
     assert text.startswith(
-        "Set 7 has 8000 in the context column 'age', where the sets trained on have 20 to 80 (1 set is"
+        "Set 7 has 8000 in the context column 'age', where the training sets have 20 to 80 (1 set is"
     )
     assert "90 sets are" in far_value(of_table, table.assign(age=100 * table["age"]))
 

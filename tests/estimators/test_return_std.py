@@ -94,7 +94,9 @@ class Linear(nn.Module):
 @pytest.mark.parametrize("options", [{"n_members": 1}, {"module": Linear, "n_members": "auto"}])
 def test_a_single_net_has_no_spread(bags, values, options):
     reg = DeepSetsRegressor(**{**OPTIONS, "early_stopping": False, **options}).fit(bags, values)
-    with pytest.raises(ValueError, match=r"is a single net \(n_members=.*\): fit it anew with several, such as n_mem"):
+    with pytest.raises(
+        ValueError, match=r"is a single net \(n_members=.*\): fit it again with several members, such as n_mem"
+    ):
         reg.predict(bags, return_std=True)
 
 

@@ -61,11 +61,13 @@ def test_the_line_for_rows_of_nan_reads_each_form(form):
 def test_padding_of_a_collection_is_told_with_its_name_and_the_line_of_the_user():
     frame = column(X).assign(visits=list(np.where(MASK[..., None], X, 7)))
     clf = DeepSetsClassifier(n_members=1, max_epochs=1, random_state=0)
-    with pytest.warns(UserWarning, match=r"X\['events'\] = list") as caught:
+    with pytest.warns(UserWarning, match="If these are padding, use x") as caught:
         clf.fit(frame, np.arange(60) % 2)
     padding = [warning for warning in caught if "padding" in str(warning.message)]
     assert [warning.filename for warning in padding] == [__file__] * 2
-    assert "X['visits'] = list" in str(padding[1].message)
+    assert [
+        f"X['{name}'] = list" in str(one.message) for name, one in zip(("events", "visits"), padding, strict=True)
+    ] == [True, True]
 
 
 @pytest.mark.parametrize(

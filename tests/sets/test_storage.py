@@ -96,7 +96,7 @@ def test_what_else_is_there_is_not_replaced(tmp_path):
     ARRAY.save(tmp_path / "sets")
     (tmp_path / "sets" / "notes.txt").write_text("mine")
     for folder in (tmp_path, tmp_path / "sets", tmp_path / "sets" / "notes.txt"):
-        with pytest.raises(FileExistsError, match="no folder of sets alone"):
+        with pytest.raises(FileExistsError, match="not a folder of sets alone"):
             ARRAY.save(folder)
     assert (tmp_path / "sets" / "notes.txt").read_text() == "mine"
 
