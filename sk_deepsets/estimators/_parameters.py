@@ -81,11 +81,12 @@ class SetData(Data):
         "str, int or dict",
         """A feature of the elements, by name or position, that weighs them in all pools and statistics of the set, and
         is not a feature of phi, such as the energies of particles in an energy flow network (Komiske, Metodiev and
-        Thaler, 2019, "Energy flow networks: Deep sets for particle jets"): ``"sum"`` is sum_i w_i phi(x_i), ``"mean"`` and
-        ``"std"`` are weighted, ``"attention"`` and ``"pma"`` add log w_i to the scores. An element that is split into
-        two with half of the weight each changes no prediction, to rounding; one of weight 0 does not count, and a set
-        of such elements is treated as empty. In place of the size of a set, its total weight is a statistic. Weights
-        must not be negative. Of several collections, a dict by collection. None: each element counts as one.""",
+        Thaler, 2019, "Energy flow networks: Deep sets for particle jets"): ``"sum"`` is sum_i w_i phi(x_i), ``"mean"``
+        and ``"std"`` are weighted, ``"attention"`` and ``"pma"`` add log w_i to the scores. An element that is split
+        into two with half of the weight each changes no prediction, to rounding; one of weight 0 does not count, and a
+        set of such elements is treated as empty. The total weight takes the place of the size among the statistics.
+        Weights must not be negative. Of several collections, a dict by collection. None: each element counts as
+        one.""",
         str,
         Integral,
         dict,

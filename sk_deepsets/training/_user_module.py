@@ -76,9 +76,9 @@ class PaddedModule(Model):
         shape = f"(b, {'output_dim' if width else 'k'}), here ({n_sets}, {width or 'k'})"
         place = f"{type(self.module).__name__}.{method}"
         if not isinstance(output, Tensor):
-            what = "None" if output is None else f"a value of type {type(output).__name__}"
+            what = f"a {type(output).__name__}"
             if isinstance(output, tuple | list):
-                what = f"a {type(output).__name__} of {len(output)}"
+                what += f" of {len(output)}"
             way = "" if output is not None else " Does it end without a return?"
             if isinstance(output, tuple | list):
                 way = f" Return the {'logits or values' if width else 'embedding'} alone."
@@ -91,9 +91,7 @@ class PaddedModule(Model):
                 "or values, not class numbers."
             )
         if output.device != elements.device:
-            raise ValueError(
-                f"{place} returned a tensor on {output.device}; expected the device of x, {elements.device}."
-            )
+            raise ValueError(f"{place} returned a tensor on {output.device}; expected it on {elements.device}, as x.")
         trains = self.training and torch.is_grad_enabled() and any(w.requires_grad for w in self.module.parameters())
         if trains and width and not output.requires_grad:
             raise ValueError(
