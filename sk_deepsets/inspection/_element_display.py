@@ -187,7 +187,8 @@ class ElementImportanceDisplay:
             raise ValueError(f'kind="points" draws elements of 2 or 3 numbers, but these have {depth}.')
         ax = new_axes("ElementImportanceDisplay", ax, projection="3d" if depth == 3 else None)
         if (ax.name == "3d") != (depth == 3):
-            raise ValueError(f"The points have {depth} dimensions, but the axes given do not.")
+            way_out = 'plt.subplot(projection="3d")' if depth == 3 else "plt.subplot()"
+            raise ValueError(f"The points have {depth} dimensions, but the axes given do not: pass ax={way_out}.")
         norm, cmap = colors_of(self.importance)
         # the most important ones on top
         last = np.argsort(np.abs(self.importance), kind="stable")
