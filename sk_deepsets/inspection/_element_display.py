@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sk_deepsets.estimators import DeepSetsSurvival
 from sk_deepsets.inspection._axes import clean, colors_of, new_axes
 from sk_deepsets.inspection._element_importance import explain
 from sk_deepsets.inspection._predictions import (
     has_probabilities,
     ignore_far_sets,
+    last_step,
     predict_table,
     read_outputs,
     read_sets,
@@ -258,7 +260,8 @@ def _describe(estimator: Any, one_set: Any, unit: str, target: Any, name: str) -
     column = outputs.find(target)
     column = int(prediction.argmax()) if column is None else column
     is_probability = has_probabilities(estimator)
-    what = "the prediction" if outputs.n_columns == 1 else f"output {column}"
+    one = "the log risk" if isinstance(last_step(estimator), DeepSetsSurvival) else "the prediction"
+    what = one if outputs.n_columns == 1 else f"output {column}"
     if is_probability:
         what = f"label {column}" if outputs.classes is None else f"class {outputs.classes.tolist()[column]!r}"
     label = {

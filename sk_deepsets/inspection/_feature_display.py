@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
+from sk_deepsets.estimators import DeepSetsSurvival
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 from sk_deepsets.inspection._feature_importance import feature_importance
 from sk_deepsets.inspection._predictions import last_step
@@ -135,6 +136,8 @@ def _name_of_score(estimator: Any, scoring: Any) -> str:
         return scoring.__name__ if isroutine(scoring) else repr(scoring)
     if is_classifier(estimator):
         return "accuracy"
+    if isinstance(last_step(estimator), DeepSetsSurvival):
+        return "concordance index"
     params = last_step(estimator).get_params(deep=False)
     if params.get("loss") == "quantile" and np.ndim(params.get("quantile")):
         return "D²"

@@ -8,7 +8,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_deepsets import DeepSetsElementRegressor, ElementTransformer
+from sk_deepsets import DeepSetsElementRegressor, DeepSetsSurvival, ElementTransformer
 from sk_deepsets.inspection import (
     ElementImportanceDisplay,
     EmbeddingDisplay,
@@ -50,6 +50,16 @@ def test_losses_are_those_of_the_history_with_the_best_epoch(fit, bags, n_member
     assert {line.get_linewidth() for line in display.lines_} == {3}
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
     assert shown[-1].endswith(f"epoch {clf.best_iteration_}")
+
+
+def test_displays_name_the_risk_and_the_score_of_survival(bags):
+    y = pd.DataFrame({"event": np.arange(60) % 2 == 0, "time": np.arange(1.0, 61.0)})
+    model = DeepSetsSurvival(n_members=1, max_epochs=2, random_state=0).fit(bags, y)
+    display = ElementImportanceDisplay.from_estimator(model, bags, 3, kind="ranked")
+    assert display.ax_.get_xlabel() == "change of the log risk"
+    assert display.ax_.get_title() == f"set 3: the log risk is {model.predict(bags)[3]:.4g}"
+    shown = FeatureImportanceDisplay.from_estimator(make_pipeline(model), bags, y, n_repeats=1)
+    assert shown.ax_.get_xlabel().startswith("fall of the concordance index when permuted")
 
 
 def test_without_validation_there_is_one_curve_and_no_best_epoch(fit, bags):
