@@ -26,7 +26,7 @@ from sk_deepsets.training import (
     SetDataset,
     as_global_generator,
     clone_callbacks,
-    find_device,
+    find_processes,
     plain_torch,
 )
 
@@ -124,18 +124,35 @@ class DeepSetsBase(BaseEstimator):
             raise KeyboardInterrupt
         return self
 
-    @plain_torch()
-    def _fit(
-        self, X, y, sample_weight, X_val=None, y_val=None, groups=None, *, before, epochs, classes=None, partly=False
-    ):
+    def _fit(self, *data, **options):
         """Train a new model, or continue ``before``; how training went, and what to warn of, or None."""
+        processes = find_processes(self.accelerator, self.device)
+        with processes.together():
+            return self._fit_together(processes, *data, **options)
+
+    @plain_torch()
+    def _fit_together(
+        self,
+        processes,
+        X,
+        y,
+        sample_weight,
+        X_val=None,
+        y_val=None,
+        groups=None,
+        *,
+        before,
+        epochs,
+        classes=None,
+        partly=False,
+    ):
+        """The same in each of some processes, which train one model."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val are needed together, but one of them is None.")
-        device = find_device(self.device)
         # a generator of our own for None, too: the global ones are left as they are
         random = self.random_state if isinstance(self.random_state, np.random.RandomState) else None
         random = random or np.random.RandomState(self.random_state)
-        seed, reader, target, sets = self._begin(X, y, random, before)
+        seed, reader, target, sets = self._begin(X, y, random, before, processes)
         sample_weight = self._check_weight(y, sample_weight, sets)
         encoded = target.fit_encode(y, sets, sample_weight, classes=classes, class_weight=self._class_weight())
         groups = check_groups(groups, sets)
@@ -143,11 +160,11 @@ class DeepSetsBase(BaseEstimator):
         if before is None:
             weight = plan.training_weight(encoded.weight)
             target.fit(encoded, weight)
-            random_numbers = RandomNumbers(int(random.randint(2**31 - 1)))
+            random_numbers = RandomNumbers(processes.same(int(random.randint(2**31 - 1))))
             # modules are made on the CPU, and draw their weights from the global generator
             with random_numbers.drawn(torch.device("cpu")), as_global_generator():
                 core, options = self._make_core(encoded, weight, target, reader.encoder, plan.layout)
-                net = make_net(self, target, core, options, device)
+                net = make_net(self, target, core, options, processes.device)
             parameters = model_parameters(self)
         else:
             net, random_numbers, parameters = before.net, before.random_numbers, before.parameters
@@ -160,7 +177,9 @@ class DeepSetsBase(BaseEstimator):
         selector = make_selector(self, net, data, target)
         checkpoint = None if partly else checkpoint_of(self, data, parameters, before)
         try:
-            training = train_net(self, net, data, target, random_numbers, selector, epochs, checkpoint, partly)
+            training = train_net(
+                self, net, data, target, random_numbers, selector, epochs, checkpoint, partly, processes
+            )
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
             check_losses(net, target, sets, advice_for(self), encoded.weight)
@@ -192,12 +211,12 @@ class DeepSetsBase(BaseEstimator):
         self._keep(fitted, training, [] if before is None else self.history_, out_of_fold)
         return training, note
 
-    def _begin(self, X, y, random, before):
+    def _begin(self, X, y, random, before, processes):
         """The seed, what reads sets, the target, and X as sets of numbers: of a new model, or to continue one."""
         if before is not None:
             check_same_model(self, before.parameters)
             return before.seed, before.reader, copy.copy(before.target), self._read_sets(X)
-        seed = random.randint(2**31 - 1)
+        seed = processes.same(random.randint(2**31 - 1))
         reader, sets = learn_sets(X, self, self._takes_collections)
         return seed, reader, self._make_target(y), sets
 
@@ -277,12 +296,16 @@ class DeepSetsBase(BaseEstimator):
         return check_finite(outputs, sets, advice_for(self), self._fitted.target.per_element)
 
     def __sklearn_clone__(self):
-        """As scikit-learn clones; but callbacks report to where those of this estimator do."""
+        """As scikit-learn clones; but callbacks report to where those of this estimator do, and processes stay."""
         plain = copy.copy(self)
         plain.callbacks = None
         twin = super(DeepSetsBase, plain).__sklearn_clone__()
-        twin.callbacks = clone_callbacks(self.callbacks)
+        twin.callbacks, twin.accelerator = clone_callbacks(self.callbacks), self.accelerator
         return twin
+
+    def __getstate__(self):
+        """Without the accelerator, which stands for processes that run now; predictions do not need it."""
+        return super().__getstate__() | {"accelerator": None}
 
     @available_if(lambda self: self._fitted is not None)
     def _sk_visual_block_(self):

@@ -194,6 +194,19 @@ class Run:
         str,
         torch.device,
     )
+    accelerator: Any = parameter(
+        None,
+        "accelerate.Accelerator",
+        """Trains in several processes, such as one for each GPU of several machines, that ``accelerate launch`` or
+        ``torchrun`` has started, each on the device of its own that the accelerator has in place of ``device``. All
+        call ``fit`` with the same data and parameters. Each takes its own share of every mini-batch, so that
+        ``batch_size`` is that of all together, and the losses are those of one process, to rounding; each then has the
+        same fitted estimator. Process 0 alone shows the progress and writes the ``checkpoint``, which any
+        number of processes resumes. Clones have the same accelerator; pickles have none, and predictions need none.
+        Requires ``pip install "sk-deepsets[distributed]"``.""",
+        object,
+        None,
+    )
     random_state: Any = parameter(
         None,
         "int, RandomState instance or None",

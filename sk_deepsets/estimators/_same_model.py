@@ -8,7 +8,7 @@ import torch
 
 from sk_deepsets.estimators._fingerprint import fingerprint
 from sk_deepsets.estimators._module_parameters import PREFIX
-from sk_deepsets.training import checkpoint_path, find_device
+from sk_deepsets.training import checkpoint_path, find_processes
 
 # What a net is built with; the other parameters may change from one fit to the next.
 OF_THE_TRAINING = {
@@ -19,6 +19,7 @@ OF_THE_TRAINING = {
     "validation_fraction",
     "n_iter_no_change",
     "warm_start",
+    "accelerator",
     "callbacks",
     "checkpoint",
     "class_weight",
@@ -36,7 +37,9 @@ MISSING = object()
 def model_parameters(estimator):
     """What a net is built with, in a form that compares and survives a pickle: [8] is (8,)."""
     params = {k: v for k, v in estimator.get_params(deep=False).items() if k not in OF_THE_TRAINING}
-    params["device"] = str(find_device(estimator.device))
+    device = find_processes(estimator.accelerator, estimator.device).device
+    # each of several processes has a device of its own
+    params["device"] = str(device) if estimator.accelerator is None else device.type
     return {name: comparable(value) for name, value in params.items()}
 
 
@@ -70,7 +73,10 @@ def checkpoint_of(estimator, data, parameters, before):
         raise ValueError(
             f"checkpoint requires an int as random_state, so that fits start alike, but got {estimator.random_state}."
         )
-    names = sorted((OF_THE_TRAINING - {"callbacks", "checkpoint", "verbose"}) & estimator.get_params(deep=False).keys())
+    names = sorted(
+        (OF_THE_TRAINING - {"accelerator", "callbacks", "checkpoint", "verbose"})
+        & estimator.get_params(deep=False).keys()
+    )
     params = estimator.get_params(deep=False)
     settings = {name: comparable(params[name]) for name in names}
     callbacks = [fingerprint(callback) for callback in estimator.callbacks or ()]

@@ -28,7 +28,7 @@ def make_selector(estimator, net, data, target):
     return BestEpoch(estimator.n_iter_no_change if estimator.early_stopping else None)
 
 
-def train_net(estimator, net, data, target, random_numbers, selector, epochs, checkpoint, partly):
+def train_net(estimator, net, data, target, random_numbers, selector, epochs, checkpoint, partly, processes):
     """Train a net; how training went."""
     is_auto = estimator.batch_size == "auto"
     training = train(
@@ -44,6 +44,7 @@ def train_net(estimator, net, data, target, random_numbers, selector, epochs, ch
         advice=advice_for(estimator),
         checkpoint=checkpoint,
         partly=partly,
+        processes=processes,
     )
     if not (partly or estimator.warm_start):
         net.optimizer_.state.clear()  # several times the weights

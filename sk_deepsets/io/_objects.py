@@ -96,8 +96,8 @@ RECORDS = by_name(
 
 # The net is made anew, and out-of-fold predictions are no part of the model.
 LEFT_OUT = ("net_", "oof_prediction_")
-# Parameters that name folders of pickles, which ``fit`` would read: they belong to a machine.
-FOLDERS = ("checkpoint", "memory")
+# Parameters that belong to a machine: processes that run there, and folders of pickles, which ``fit`` would read.
+OF_A_MACHINE = ("accelerator", "checkpoint", "memory")
 
 
 def _write_record(record: Any, write: Writer, place: str) -> Any:
@@ -170,8 +170,8 @@ class ModuleMismatchError(ValueError):
 
 
 def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
-    parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in FOLDERS}
-    others = (*parameters, *FOLDERS, *LEFT_OUT)
+    parameters = {name: value for name, value in estimator.get_params(deep=False).items() if name not in OF_A_MACHINE}
+    others = (*parameters, *OF_A_MACHINE, *LEFT_OUT)
     # the state of a pickle, with the version of scikit-learn where the class is of it
     state = {name: value for name, value in estimator.__getstate__().items() if name not in others}
     if parameters.get("module") is not None:
@@ -190,9 +190,9 @@ def _write_estimator(estimator: Any, write: Writer, place: str) -> Any:
 
 
 def _read_estimator(content: Any, read: Reader) -> Any:
-    parameters = {name: value for name, value in content["parameters"].items() if name not in FOLDERS}
+    parameters = {name: value for name, value in content["parameters"].items() if name not in OF_A_MACHINE}
     estimator = ESTIMATORS[content["class"]](**read.named(parameters))
-    fitted = {name: value for name, value in content["fitted"].items() if name not in FOLDERS}
+    fitted = {name: value for name, value in content["fitted"].items() if name not in OF_A_MACHINE}
     estimator.__setstate__(read.named(fitted))  # which warns of another version of scikit-learn
     module = read(content["net"])
     if module is not None:

@@ -47,9 +47,9 @@ def save(estimator: Any, path: str | Path) -> None:
     -----
     The file holds the weights once, as safetensors, and all else in JSON in its metadata: parameters, fitted
     attributes, categories, labels, ``history_``. Left out are the state of the optimizer, which starts afresh if
-    training continues, ``oof_prediction_``, and the folders ``checkpoint`` and ``memory`` (of a pipeline). A ``module``
-    of your own is saved as its name and weights, and its class is an argument of :func:`load`; so is a ``loss`` of your
-    own, whose name is saved.
+    training continues, ``oof_prediction_``, the ``accelerator``, and the folders ``checkpoint`` and ``memory`` (of a
+    pipeline). A ``module`` of your own is saved as its name and weights, and its class is an argument of :func:`load`;
+    so is a ``loss`` of your own, whose name is saved.
 
     In addition to the weights, a file takes about 12 kB, and 100 to 200 bytes for each epoch of ``history_``.
 

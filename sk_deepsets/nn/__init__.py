@@ -10,7 +10,15 @@ from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._custom_loss import CustomLoss
 from sk_deepsets.nn._deep_sets import DeepSets
 from sk_deepsets.nn._deep_sets_ensemble import DeepSetsEnsemble, DeepSetsStack
-from sk_deepsets.nn._dropout import Dropout, current_generator, random_generator
+from sk_deepsets.nn._dropout import (
+    Dropout,
+    Part,
+    Share,
+    current_generator,
+    own_generator,
+    random_generator,
+    random_share,
+)
 from sk_deepsets.nn._element_ensemble import ElementEnsemble, ElementStack
 from sk_deepsets.nn._encoder import ENCODERS
 from sk_deepsets.nn._ensemble import Ensemble, Inputs, Stack
@@ -93,6 +101,7 @@ __all__ = [
     "Model",
     "OnePerSet",
     "PackedSets",
+    "Part",
     "PartialLikelihood",
     "PermutationEquivariantLayer",
     "PinballLoss",
@@ -102,6 +111,7 @@ __all__ = [
     "RelativeColumns",
     "Scalings",
     "SetPooling",
+    "Share",
     "Stack",
     "Standardize",
     "Statistics",
@@ -115,9 +125,11 @@ __all__ = [
     "masked_pool",
     "member_losses",
     "output_losses",
+    "own_generator",
     "pack",
     "pad",
     "random_generator",
+    "random_share",
     "row_losses",
     "set_losses",
     "softmax_over_sets",

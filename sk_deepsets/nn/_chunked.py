@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from sk_deepsets.nn._dropout import current_generator, random_generator
+from sk_deepsets.nn._dropout import own_generator, random_generator
 from sk_deepsets.nn._encoder import Encoder
 from sk_deepsets.nn._packed import PackedSets
 from sk_deepsets.nn._pools import Max
@@ -96,7 +96,7 @@ def embed(phi: Phi, encoder: Encoder, pooling: SetPooling, packed: PackedSets, n
 
 def _draw_seeds(count: int) -> list[int]:
     """Seeds for a generator of each chunk, drawn from the current generator."""
-    generator = current_generator()
+    generator = own_generator()
     device = "cpu" if generator is None else generator.device
     return torch.randint(2**63 - 1, (count,), generator=generator, device=device).tolist()
 

@@ -42,7 +42,8 @@ class Encoder(nn.Sequential):
         dropout: float = 0.0,
         layers: Layers = ONE_NET,
     ) -> None:
-        super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, self.make_layer(layers)))
+        make_layer = self.make_layer(layers)
+        super().__init__(*hidden_layers(input_dim, hidden_dims, activation, dropout, make_layer, per_element=True))
         self.dropout = dropout
         self.step = 3 if dropout else 2  # each layer is followed by the activation and by dropout
         self.width = max([1, input_dim, *hidden_dims])

@@ -173,7 +173,7 @@ class DeepSetsEquivariant(SetModel):
         self.norms = nn.ModuleList(make_norm(dim) for dim in hidden_dims)
         self.statistics_layer = member_layers.linear(statistics_dim, first_dim, bias=False) if statistics_dim else None
         self.activation = make_activation(activation)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(dropout, per_element=True)
         self.final_pool = None if final_pool is None else SetPooling(final_pool, output_dim, sum_scale)
 
     def forward(

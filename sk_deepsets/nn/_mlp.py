@@ -32,13 +32,14 @@ def hidden_layers(
     activation: str = "relu",
     dropout: float = 0.0,
     make_layer: MakeLinear = nn.Linear,
+    per_element: bool = False,
 ) -> list[nn.Module]:
     """Layers, each followed by the activation and, when there is any, dropout."""
     layers: list[nn.Module] = []
     for hidden_dim in hidden_dims:
         layers += [make_layer(input_dim, hidden_dim), make_activation(activation)]
         if dropout:
-            layers.append(Dropout(dropout))
+            layers.append(Dropout(dropout, per_element))
         input_dim = hidden_dim
     return layers
 

@@ -70,6 +70,10 @@ class Model(nn.Module):
         """Whether a batch takes memory in proportion to its largest set."""
         return False
 
+    def moving_buffers(self) -> list[Tensor]:
+        """Buffers that training changes, such as the running means of a batch normalisation."""
+        return []
+
     @abstractmethod
     def weight_counts(self) -> WeightCounts:
         """How many weights there are in each part."""

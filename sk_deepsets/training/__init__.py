@@ -8,6 +8,7 @@ from sk_deepsets.training._checkpoint import atomic_write, checkpoint_path
 from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._ensemble_selector import EnsembleSelector
 from sk_deepsets.training._net import ClassifierNet, RegressorNet, SetNet, Split
+from sk_deepsets.training._processes import Processes, find_processes
 from sk_deepsets.training._runtime import RandomNumbers, as_global_generator, find_device, plain_torch, threads_for
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 from sk_deepsets.training._train import DivergedError, Training, train
@@ -27,6 +28,7 @@ __all__ = [
     "ModuleEnsemble",
     "ModuleStack",
     "PaddedModule",
+    "Processes",
     "RandomNumbers",
     "RegressorNet",
     "SetBatch",
@@ -43,6 +45,7 @@ __all__ = [
     "checkpoint_path",
     "clone_callbacks",
     "find_device",
+    "find_processes",
     "integrated_gradients",
     "leave_one_out",
     "plain_torch",

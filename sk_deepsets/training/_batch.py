@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn import Ensemble, Inputs, PackedSets
+from sk_deepsets.nn import Ensemble, Inputs, PackedSets, Share
 
 
 @dataclass
@@ -16,7 +16,8 @@ class SetBatch:
 
     packed: PackedSets
     n_terms: int
-    """How many losses the loss of the batch is the mean of: those of the sets, or elements, with a weight"""
+    """How many losses the loss of the batch is the mean of: those of the sets, or elements, with a weight, also where
+    other processes have them"""
     context: Tensor | None = None
     """(b, c)"""
     weight: Tensor | None = None
@@ -29,6 +30,8 @@ class SetBatch:
     """(b, s)"""
     is_scaled: bool = False
     """Whether elements, context and statistics are what the stacks of an ensemble take"""
+    share: Share | None = None
+    """What this is of a batch that several processes divide"""
 
     def __len__(self) -> int:
         return len(self.packed.sizes)
@@ -47,4 +50,4 @@ class SetBatch:
         context, weight, fold, statistics, element_weight = move
         move_all = (t.to(device, non_blocking=True) for t in (elements, segments, sizes))
         packed = PackedSets(*move_all)._replace(weight=element_weight)
-        return SetBatch(packed, self.n_terms, context, weight, fold, statistics, self.is_scaled)
+        return replace(self, packed=packed, context=context, weight=weight, fold=fold, statistics=statistics)

@@ -12,6 +12,7 @@ from torch import Tensor
 from sk_deepsets.nn import Ensemble, current_generator
 from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._dataset import SetDataset
+from sk_deepsets.training._processes import Processes
 
 # Without a gradient, batches are as large as makes the cost of a call small; the core works on them in chunks.
 ELEMENTS_AT_ONCE = 65_536
@@ -42,6 +43,8 @@ class SetBatches:
         A batch in order ends before it would hold more elements than this (but holds one set at least), and
         may hold more sets than ``batch_size`` until then.
     device : torch.device
+    processes : Processes, optional
+        Those that each take their own share of shuffled batches.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class SetBatches:
         shuffle: bool = False,
         max_elements: int | None = None,
         device: torch.device | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self.processes = Processes(torch.device("cpu")) if processes is None else processes
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -71,13 +76,17 @@ class SetBatches:
 
     def _shuffled(self) -> Iterator[tuple[SetBatch, Tensor | int]]:
         generator = current_generator()
+        if generator is not None and self.processes.n_processes > 1:
+            # that of process 0 draws what it would draw alone; others may have drawn for themselves
+            generator.set_state(self.processes.same(generator.get_state()))
         device = None if generator is None else generator.device
         order = torch.randperm(len(self.dataset), generator=generator, device=device).cpu()
         batches, seeds = order.split(self.batch_size), [0] * len(self)
         if self.dataset.parts is not None:
             seeds = torch.randint(2**63 - 1, (len(self),), generator=generator, device=device).tolist()
-        for places, seed in self.dataset.reading(batches, seeds):
-            yield self.dataset.take_parts(places, seed)
+        shares = [self.processes.share(len(places)) for places in batches]
+        for places, seed, own in self.dataset.reading(batches, seeds, shares):
+            yield self.dataset.take_parts(places, seed, own)
 
     def _in_order(self) -> Iterator[tuple[SetBatch, Tensor | int]]:
         for first, last in pairwise(self._bounds()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import threading
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import Callback, EpochTimer, PrintLog
+from torch.serialization import default_restore_location
 
 from sk_deepsets.nn import current_generator
 from sk_deepsets.training._net import Split
+from sk_deepsets.training._processes import Processes
 from sk_deepsets.training._progress import ProgressBar
 from sk_deepsets.training._selector import EpochSelector
 
@@ -71,16 +74,19 @@ class Checkpoint(Callback):
     ----------
     path : Path
         A file of this training alone, from :func:`checkpoint_path`. A folder that is missing is made.
+    processes : Processes
+        Of which the first reads and writes, also for the others.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, processes: Processes) -> None:
+        self.path, self.processes = path, processes
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Go on from the file, if there is one that is whole."""
-        state = self._read()
-        if state is None:
+        content = self.processes.same(self._read() if self.processes.rank == 0 else None)
+        if content is None:
             return
+        state = torch.load(io.BytesIO(content), map_location=self._place, weights_only=False)
         n_before = len(net.history)
         net.module_, net.optimizer_ = state["module"], state["optimizer"]
         net.history[:] = state["history"]
@@ -96,6 +102,8 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Write the file; the one before it is there until this one is complete."""
+        if self.processes.rank:
+            return
         generator = current_generator()
         stateless = (Checkpoint, *STATELESS)
         state = {
@@ -107,13 +115,14 @@ class Checkpoint(Callback):
             "generator": None if generator is None else generator.get_state(),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
         try:
-            content = pickle.dumps(state)
+            torch.save(state, buffer)
         except (AttributeError, TypeError, pickle.PicklingError) as error:
             raise TypeError(f"checkpoint cannot pickle the module, the optimizer or a callback: {error}") from error
         # the part is gone where an equal fit beside this one has come to its end
         with suppress(FileNotFoundError), atomic_write(self.path) as part:
-            content = self._training + content
+            content = self._training + buffer.getvalue()
             part.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
 
     @property
@@ -121,7 +130,11 @@ class Checkpoint(Callback):
         """What the file belongs to."""
         return bytes.fromhex(self.path.stem)
 
-    def _read(self) -> dict[str, Any] | None:
+    def _place(self, storage: Any, device: str) -> Any:
+        """A tensor of the device of the process that wrote is one of this process's."""
+        return default_restore_location(storage, device if device == "cpu" else str(self.processes.device))
+
+    def _read(self) -> bytes | None:
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -133,13 +146,15 @@ class Checkpoint(Callback):
         elif training != self._training:
             reason = "belongs to another training"
         else:
-            return pickle.loads(state[DIGEST_SIZE:])
+            return state[DIGEST_SIZE:]
         text = f"The checkpoint {self.path} {reason}: training starts from the beginning, and replaces it."
         warnings.warn(text, UserWarning, stacklevel=2)
         return None
 
     def delete(self) -> None:
         """Delete the file, and what killed processes left of it."""
+        if self.processes.rank:
+            return
         for path in (self.path, *self.path.parent.glob(f"{self.path.name}.*.part")):
             path.unlink(missing_ok=True)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -11,7 +13,7 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sk_deepsets.nn import PackedSets
+from sk_deepsets.nn import PackedSets, Part, Share
 from sk_deepsets.sets import RaggedSets, ScatteredReads
 from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._random_parts import Parts, Taken
@@ -192,6 +194,12 @@ class SetDataset(Dataset):
         sizes = self.parts.sizes
         return sizes if self.numbers is None else sizes[self.numbers]
 
+    def digest(self) -> int:
+        """A checksum of sizes, targets and weights: it tells data sets apart without reading their elements."""
+        tensors = (self.sizes, self.y, self.weights())
+        arrays = [np.ascontiguousarray(tensor.cpu().numpy()) for tensor in tensors if tensor is not None]
+        return functools.reduce(lambda known, array: zlib.crc32(array.tobytes(), known), arrays, 0)
+
     def arrays(self) -> list[np.ndarray]:
         """All arrays of the data set that training depends on."""
         X, numbers = self.X, slice(None) if self.numbers is None else self.numbers
@@ -199,10 +207,12 @@ class SetDataset(Dataset):
         found = [X.elements, X.offsets, X.context, *(None if tensor is None else tensor.numpy() for tensor in tensors)]
         return [array for array in found if array is not None]
 
-    def reading(self, batches: Sequence[Tensor], seeds: Sequence[int]) -> Iterator[tuple[Tensor, int]]:
-        """The places and the seed of each batch, which is being read ahead where the elements are in a large file."""
+    def reading(
+        self, batches: Sequence[Tensor], seeds: Sequence[int], shares: Sequence[slice | None]
+    ) -> Iterator[tuple[Tensor, int, slice | None]]:
+        """Arguments of ``take_parts``, of which each is being read ahead where the elements are in a large file."""
         reads = None if self._is_scaled else ScatteredReads.of(self._sets.elements)
-        each = list(zip(batches, seeds, strict=True))
+        each = list(zip(batches, seeds, shares, strict=True))
         if reads is None:
             yield from each
             return
@@ -212,12 +222,14 @@ class SetDataset(Dataset):
                     reads.fetch(*self._ranges(*ahead))
                 yield places
 
-    def _ranges(self, places: Tensor, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _ranges(self, places: Tensor, seed: int, own: slice | None) -> tuple[np.ndarray, np.ndarray]:
         """Where the rows of the batch ``take_parts`` begin and end."""
         numbers = places if self.numbers is None else self.numbers[places]
         if self.parts is not None and self.parts.cut(numbers):
-            rows = self.parts.take(numbers, seed).rows.numpy()
+            taken = self.parts.take(numbers, seed)
+            rows = (taken if own is None else taken.of(own)).rows.numpy()
             return rows, rows + 1
+        numbers = numbers if own is None else numbers[own]
         return self._sets.offsets[numbers.numpy()], self._sets.offsets[numbers.numpy() + 1]
 
     def take(self, places: Tensor) -> tuple[SetBatch, Tensor | int]:
@@ -227,16 +239,33 @@ class SetDataset(Dataset):
         elements = self._tables.elements.index_select(0, rows)
         return self._batch(elements, segments, key, rows, None if self._terms is None else self._terms[numbers])
 
-    def take_parts(self, places: Tensor, seed: int) -> tuple[SetBatch, Tensor | int]:
-        """The same of random parts of large sets, see ``parts``."""
+    def take_parts(self, places: Tensor, seed: int, own: slice | None = None) -> tuple[SetBatch, Tensor | int]:
+        """The same of random parts of large sets, see ``parts``; ``own``: a share, beside those of others."""
         numbers = places if self.numbers is None else self.numbers[places]
-        if self.parts is None or not self.parts.cut(numbers):
-            return self.take(places)
-        taken = Taken(*(table.to(self.device, non_blocking=True) for table in self.parts.take(numbers, seed)))
-        key = numbers.to(self.device, non_blocking=True)
-        elements, terms = self._tables.elements.index_select(0, taken.rows), self._terms
+        if self.parts is not None and self.parts.cut(numbers):
+            whole = self.parts.take(numbers, seed)
+            batch, y = (
+                self._take_parts(numbers, whole) if own is None else self._take_parts(numbers[own], whole.of(own))
+            )
+            sizes = whole.sizes
+        else:
+            batch, y = self.take(places if own is None else places[own])
+            sizes = self._sizes[numbers]
+        return batch if own is None else self._shared(batch, numbers, sizes, own), y
+
+    def _take_parts(self, numbers: Tensor, taken: Taken) -> tuple[SetBatch, Tensor | int]:
+        taken = Taken(*(table.to(self.device, non_blocking=True) for table in taken))
+        key, terms = numbers.to(self.device, non_blocking=True), self._terms
+        elements = self._tables.elements.index_select(0, taken.rows)
         batch, y = self._batch(elements, taken.segments, key, taken.rows, None if terms is None else terms[numbers])
         return replace(batch, packed=batch.packed._replace(sizes=taken.sizes).times(taken.weight)), y
+
+    def _shared(self, batch: SetBatch, numbers: Tensor, sizes: Tensor, own: slice) -> SetBatch:
+        """The share ``own`` of the batch of the sets ``numbers``, which knows what it is a share of."""
+        n_terms = len(numbers) if self._terms is None else int(self._terms[numbers].sum())
+        ends = [int(sizes[:end].sum()) for end in (own.start, own.stop)]
+        elements = Part(ends[0], ends[1] - ends[0], int(sizes.sum()))
+        return replace(batch, n_terms=n_terms, share=Share(Part(own.start, len(batch), len(numbers)), elements))
 
     def between(self, first: int, last: int) -> tuple[SetBatch, Tensor | int]:
         """The batch of the sets at the places ``first`` to ``last``; of a whole data set with no copy of elements."""

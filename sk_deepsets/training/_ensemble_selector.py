@@ -117,7 +117,7 @@ class EnsembleSelector(EpochSelector):
         """See :class:`EpochSelector`: the mean of the variants' out-of-fold outputs."""
         self._data.variant_outputs = found = self._evaluate(net)
         outputs = linked_mean(found, even_weights(found), net.module_.link)
-        net.history.record("valid_loss", self._data.loss(outputs[None]).item())
+        net.history.record("valid_loss", net.processes.same(self._data.loss(outputs[None]).item()))
         return outputs
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
@@ -164,7 +164,7 @@ class EnsembleSelector(EpochSelector):
         for number, stack, stack_outputs in zip(state.numbers, state.average, outputs, strict=True):
             candidates.append(Candidate(number, [weight.clone() for weight in _weights([stack])], stack_outputs))
         known = [candidate.outputs for candidate in candidates]
-        weights, loss, size = data.loss.choose(known, ensemble.prior, ensemble.link)
+        weights, loss, size = net.processes.same(data.loss.choose(known, ensemble.prior, ensemble.link))
         gain = state.best_loss - loss
         state.falls = gain > CLEAR_GAIN * size
         state.evaluations_without_gain = 0 if gain > GAIN * size else state.evaluations_without_gain + 1
@@ -206,8 +206,12 @@ class EnsembleSelector(EpochSelector):
             data.average, whole = self._state.average, net.module_.with_stacks(self._state.average)
             data.evaluators = [whole if fold is None else whole.of_fold(fold) for _, fold in data.evaluated]
         for (part, _), ensemble in zip(data.evaluated, data.evaluators, strict=True):
-            for batch, _ in net.get_iterator(part):
-                found.append(ensemble.variant_outputs(batch.inputs(ensemble)))
+
+            def run(own: SetDataset, ensemble: Any = ensemble) -> Tensor:
+                batches = net.get_iterator(own)
+                return torch.cat([ensemble.variant_outputs(batch.inputs(ensemble)) for batch, _ in batches], dim=1)
+
+            found.append(net.processes.outputs(part, run))
         return torch.cat(found, dim=1).double().cpu()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:

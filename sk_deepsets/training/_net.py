@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -10,12 +11,13 @@ from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 from torch import Tensor
 
-from sk_deepsets.nn import Ensemble, LossAcrossSets, member_losses, set_losses
+from sk_deepsets.nn import Ensemble, LossAcrossSets, member_losses, random_share, set_losses
 from sk_deepsets.sets import check_sets
 from sk_deepsets.training._batch import SetBatch
 from sk_deepsets.training._batches import ELEMENTS_AT_ONCE, SetBatches, scaled
 from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._greedy_selection import EvaluationLoss
+from sk_deepsets.training._processes import Processes
 from sk_deepsets.training._selector import BestEpoch, EpochSelector
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -48,6 +50,8 @@ class SetNet(NeuralNet):
     has_batch_callbacks_ = False
     selector: EpochSelector = BestEpoch()
     """What ends training, and chooses what is kept; set by :func:`train`"""
+    processes = Processes(torch.device("cpu"))
+    """Those that train the net together; set by :func:`train`"""
     interrupted_ = False
     """Whether a KeyboardInterrupt other than an early stopping ended the training"""
 
@@ -71,13 +75,20 @@ class SetNet(NeuralNet):
     def get_iterator(self, dataset: SetDataset, training: bool = False) -> SetBatches:
         """Shuffled batches of ``batch_size`` sets for training, else batches as large as is fast."""
         if training:
-            return SetBatches(dataset, self.batch_size, shuffle=True, device=self._torch_device)
+            device, processes = self._torch_device, self.processes
+            return SetBatches(dataset, self.batch_size, shuffle=True, device=device, processes=processes)
         # padding makes the size of a batch depend on its largest set, not on its number of real elements
         budget = None if self.module_.is_padded else ELEMENTS_AT_ONCE
         return SetBatches(dataset, self.batch_size, max_elements=budget, device=self._torch_device)
 
     def infer(self, x: SetBatch, **fit_params: Any) -> Tensor:
         """The module's output for one batch; in training the outputs of all members, (K, b, n_outputs)."""
+        if x.share is None:
+            return self._outputs(x)
+        with random_share(x.share):
+            return self._outputs(x)
+
+    def _outputs(self, x: SetBatch) -> Tensor:
         if not isinstance(self.module_, Ensemble):
             return self.module_(x.packed, **_context(x))
         outputs = self.module_.outputs_of(x.inputs(self.module_))
@@ -103,13 +114,15 @@ class SetNet(NeuralNet):
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, X: SetBatch, training: bool = False) -> Tensor:
         """The weighted mean of the losses of the sets, or elements; of several outputs, their mean."""
+        if X.share is not None and isinstance(self.criterion_, LossAcrossSets):
+            return self._loss_with_others(y_pred, y_true, X)
         if self._trains_members:
             return self._loss_of_members(y_pred, y_true, X)
         if not training:  # beside an outlier in y, float32 has no digits for the others
             y_pred, y_true = (t.double() if t.is_floating_point() else t for t in (y_pred, y_true))
         losses = set_losses(self.criterion_, y_pred.unsqueeze(0), y_true, X.weight, X.packed)
         # weights are 1 on average over the data set: dividing by their sum in this batch would bias the gradient
-        return losses.mean() if X.weight is None else losses.sum() / max(X.n_terms, 1)
+        return losses.sum() / max(X.n_terms, 1)
 
     def _loss_of_members(self, outputs: Tensor, target: Tensor, batch: SetBatch) -> Tensor:
         """The sum over members of the mean loss of the sets, or elements, that are not of a member's own fold."""
@@ -126,16 +139,40 @@ class SetNet(NeuralNet):
             losses = losses if share is None else losses * share
         return losses.sum() / max(batch.n_terms, 1)
 
+    def _loss_with_others(self, outputs: Tensor, target: Tensor, batch: SetBatch) -> Tensor:
+        """The share of this process in a loss that compares its sets with those of others."""
+        assert batch.share is not None
+        processes, part, dim = self.processes, batch.share.sets, outputs.dim() - 2
+        outputs, target = processes.with_others(outputs, part, dim), processes.with_others(target, part, 0)
+        weight, fold = (None if t is None else processes.with_others(t, part, 0) for t in (batch.weight, batch.fold))
+        loss = self.get_loss(outputs, target, replace(batch, weight=weight, fold=fold, share=None), training=True)
+        # each process has the whole loss, of which it makes the gradient of its own outputs
+        return loss - (1 - 1 / processes.n_processes) * loss.detach()
+
     def train_step(self, batch: tuple[SetBatch, Tensor], **fit_params: Any) -> dict[str, Tensor]:
         """One step, before and after which the selector is called."""
         self.selector.before_step(self)
         step = super().train_step(batch, **fit_params)
         self.selector.after_step(self)
-        if step["y_pred"].dim() == 3:
+        if isinstance(self.module_, Ensemble):
             # callbacks and the history get the mean over the members
-            step["loss"] = step["loss"].detach() / len(step["y_pred"])
+            step["loss"] = step["loss"].detach() / self.module_.n_members
             if self.has_batch_callbacks_:
                 step["y_pred"] = self.module_.mean_of(step["y_pred"].detach())
+        return step
+
+    def train_step_single(self, batch: tuple[SetBatch, Tensor], **fit_params: Any) -> dict[str, Tensor]:
+        """The gradient of a mini-batch, to which each process adds that of its share."""
+        if len(batch[0]):
+            step = super().train_step_single(batch, **fit_params)
+        else:  # the last mini-batch has fewer sets than there are processes
+            self._set_training(True)
+            n_members = (self.module_.n_members,) if isinstance(self.module_, Ensemble) else ()
+            loss, nothing = torch.zeros((), device=self.device), torch.zeros(*n_members, 0, 1, device=self.device)
+            if isinstance(self.criterion_, LossAcrossSets):
+                loss = self._loss_with_others(nothing, batch[1], batch[0])
+            step = {"loss": loss, "y_pred": nothing}
+        step["loss"] = self.processes.added_up(self.module_, step["loss"])
         return step
 
     def run_single_epoch(
@@ -147,6 +184,9 @@ class SetNet(NeuralNet):
         if self.selector.evaluation_set is not None and not training:
             if self.selector.evaluates_epoch():
                 self._evaluate_members(iterator)
+            return
+        if not training and self.processes.n_processes > 1 and not self.has_batch_callbacks_:
+            self._evaluate_together(iterator.dataset)
             return
         compared = isinstance(self.criterion_, LossAcrossSets) and not training  # with all others of the data set
         losses, sizes, outputs = [], [], []
@@ -161,6 +201,8 @@ class SetNet(NeuralNet):
                 self.history.record_batch(prefix + "_loss", losses[-1].item())
                 self.history.record_batch(prefix + "_batch_size", sizes[-1])
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        if training:
+            self.processes.align(self.module_.moving_buffers())
         if not self.has_batch_callbacks_:  # the last batch alone, which skorch's Checkpoint reads
             self.history.new_batch()
             self.history.record_batch(prefix + "_batch_size", sizes[-1])
@@ -171,6 +213,21 @@ class SetNet(NeuralNet):
             loss = EvaluationLoss(self.criterion_, iterator.dataset, robust=False)(torch.cat(outputs)[None]).item()
         self.history.record(prefix + "_loss", loss)
         self.history.record(prefix + "_batch_count", len(sizes))
+
+    def _evaluate_together(self, dataset: SetDataset) -> None:
+        """Record the loss of held-out sets, of which each process evaluates some."""
+
+        @torch.no_grad()
+        def run(part: SetDataset) -> Tensor:
+            self._set_training(False)
+            return torch.cat([self.infer(batch) for batch, _ in self.get_iterator(part)]).unsqueeze(0)
+
+        outputs = self.processes.outputs(dataset, run).double().cpu()
+        loss = EvaluationLoss(self.criterion_, dataset, robust=False)(outputs).item()
+        self.history.new_batch()
+        self.history.record_batch("valid_batch_size", len(dataset))
+        self.history.record("valid_loss", self.processes.same(loss))
+        self.history.record("valid_batch_count", 1)
 
     def _evaluate_members(self, iterator: SetBatches) -> None:
         """Evaluate each set by the members that were not trained on it, which callbacks see as validation batches."""
@@ -204,10 +261,22 @@ class SetNet(NeuralNet):
         """Call the callbacks, within an epoch only if one of them has a method for it."""
         if method_name == "on_train_end":
             self._end_training(**cb_kwargs)
+        elif method_name == "on_epoch_end":
+            self._end_epoch(**cb_kwargs)
         elif method_name not in BATCH_EVENTS or self.has_batch_callbacks_:
             super().notify(method_name, **cb_kwargs)
-        if method_name == "on_epoch_end" and self.selector.stop_:
-            raise EndOfTraining
+
+    def _end_epoch(self, **cb_kwargs: Any) -> None:
+        """Call the callbacks; where one of them ends the training, in one of the processes, it ends in all of them."""
+        interrupt: KeyboardInterrupt = EndOfTraining()
+        is_last = False
+        try:
+            super().notify("on_epoch_end", **cb_kwargs)
+            is_last = self.selector.stop_
+        except KeyboardInterrupt as error:
+            interrupt, is_last = error, True
+        if self.processes.any(is_last):
+            raise interrupt
 
     def _end_training(self, **cb_kwargs: Any) -> None:
         """Let every callback end the training: an interrupt of one of them must not cost the epochs that are done."""

@@ -20,6 +20,13 @@ class Taken(NamedTuple):
     weight: Tensor
     """(n, 1) as how many elements each counts"""
 
+    def of(self, sets: slice) -> Taken:
+        """The elements of some sets that follow one another."""
+        sizes = self.sizes[sets]
+        first = int(self.sizes[: sets.start].sum())
+        own = slice(first, first + int(sizes.sum()))
+        return Taken(self.rows[own], self.segments[own] - sets.start, sizes, self.weight[own])
+
 
 class Parts(NamedTuple):
     """Random parts of large sets.

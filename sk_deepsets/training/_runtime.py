@@ -11,7 +11,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from sk_deepsets.nn import current_generator, random_generator
+from sk_deepsets.nn import own_generator, random_generator
 
 # Multiplications in one mini-batch, forward, as measured by examples/benchmarks/threads.py: below, handing work to a
 # second thread that sleeps while it waits costs more than it saves (up to four times the step); above, it pays.
@@ -94,7 +94,7 @@ def as_global_generator() -> Iterator[None]:
 
     One thread at a time does so: for the making of modules, and for the users' own.
     """
-    ours = current_generator()
+    ours = own_generator()
     if ours is None:
         yield
         return

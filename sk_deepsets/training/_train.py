@@ -15,6 +15,7 @@ from sk_deepsets.nn import Ensemble
 from sk_deepsets.training._checkpoint import Checkpoint
 from sk_deepsets.training._dataset import SetDataset
 from sk_deepsets.training._net import SetNet, Split
+from sk_deepsets.training._processes import Processes
 from sk_deepsets.training._runtime import RandomNumbers, free_memory, threads_for
 from sk_deepsets.training._selector import EpochSelector
 from sk_deepsets.training._user_callbacks import make_callbacks
@@ -60,8 +61,11 @@ def train(
     advice: str = "Lower lr.",
     checkpoint: Path | None = None,
     partly: bool = False,
+    processes: Processes | None = None,
 ) -> Training:
     """Train an initialised net for some epochs, continuing from its present state or from a checkpoint.
+
+    Several ``processes``, each of which calls this function with equal arguments, train it together.
 
     With ``partly``, which is ``partial_fit``, nothing is ever held out, and callbacks that would score it do nothing.
 
@@ -71,13 +75,25 @@ def train(
         If training diverges before any epoch can be kept. After any error the net is as it was.
     """
     before = _Snapshot(net)
+    processes = Processes(torch.device(net.device)) if processes is None else processes
     try:
+        if processes.n_processes > 1:
+            settings = {"lr": lr, "batch_size": batch_size, "max_epochs": epochs, "verbose": verbose}
+            _begin_together(net, data, settings | {"number of callbacks": len(callbacks or [])}, processes)
+        verbose = verbose if processes.rank == 0 else 0
         # whether skorch's own callbacks print is its verbose
         net.set_params(lr=lr, batch_size=batch_size, max_epochs=epochs, verbose=int(verbose >= 2))
-        resumable = None if checkpoint is None else Checkpoint(checkpoint)
+        resumable = None if checkpoint is None else Checkpoint(checkpoint, processes)
         scores_held_out = partly or selector.selects_members or data.valid is not None
-        net.callbacks = make_callbacks(callbacks, selector, verbose, resumable, scores_held_out=scores_held_out)
-        net.selector = selector
+        net.callbacks = make_callbacks(
+            callbacks,
+            selector,
+            verbose,
+            resumable,
+            scores_held_out=scores_held_out,
+            has_whole_batches=processes.n_processes == 1,
+        )
+        net.selector, net.processes = selector, processes
         net.initialize_callbacks()
         with random_numbers.drawn(torch.device(net.device)), threads_for(_multiplications(net, data.train)):
             net.partial_fit(_prepared(net, data))
@@ -86,6 +102,8 @@ def train(
         outcome = _outcome(net, evaluated, len(before.history), epochs, advice)
         if resumable is not None and not outcome.interrupted:
             resumable.delete()
+        if outcome.interrupted:
+            processes.tell(KeyboardInterrupt())
         return outcome
     except BaseException as error:
         before.restore()
@@ -94,6 +112,29 @@ def train(
                 "A callback reads valid_loss, but no sets are held out: set early_stopping=True or pass X_val, y_val."
             ) from error
         raise
+    finally:
+        net.processes = SetNet.processes  # predictions are made alone
+
+
+def _begin_together(net: SetNet, data: Split, settings: dict[str, Any], processes: Processes) -> None:
+    """Check that all processes are to train the same, and let them begin with the weights of the first one."""
+    parts = {"training": data.train, "validation": data.valid}
+    found: dict[str, Any] = {
+        f"{name} sets": f"{len(part)} with {int(part.sizes.sum())} elements and the digest {part.digest():x}"
+        for name, part in parts.items()
+        if part is not None
+    }
+    tensors = [*net.module_.parameters(), *net.module_.buffers()]
+    found |= settings | {"shapes of the weights": [tuple(tensor.shape) for tensor in tensors]}
+    wanted = processes.same(found)
+    for name in wanted.keys() | found.keys():
+        if wanted.get(name) != found.get(name):
+            raise ValueError(
+                f"The processes are to train different models; {name}: {found.get(name)} in process {processes.rank}, "
+                f"but {wanted.get(name)} in process 0. Call fit with the same data and parameters in all of them: of "
+                "each mini-batch, every process takes its own share."
+            )
+    processes.align(tensors)
 
 
 def _prepared(net: SetNet, data: Split) -> Split:

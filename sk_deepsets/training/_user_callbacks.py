@@ -59,6 +59,7 @@ def make_callbacks(
     checkpoint: ResumableCheckpoint | None = None,
     *,
     scores_held_out: bool = True,
+    has_whole_batches: bool = True,
 ) -> list[Any]:
     """The callbacks of one call of ``fit``: the package's, and the user's own objects, as in skorch.
 
@@ -71,6 +72,8 @@ def make_callbacks(
     checkpoint : Checkpoint of this package, optional
     scores_held_out : bool
         Whether callbacks that score held-out sets are accepted.
+    has_whole_batches : bool
+        Whether no other process has a share of the mini-batches.
     """
     resumable = [] if checkpoint is None else [("checkpoint", checkpoint)]
     ours = [("best_epoch", selector), *progress_callbacks(verbose)]
@@ -87,6 +90,8 @@ def make_callbacks(
                 f"callbacks[{number}] has the name {name!r}, which a callback of this package has: choose another name."
             )
         reason = _why_useless(callback, selector.selects_members, scores_held_out)
+        if reason is None and not has_whole_batches:
+            reason = _why_useless_in_several_processes(callback)
         if reason is not None:
             raise ValueError(f"callbacks[{number}] ({_class_of(callback).__name__}) {reason}")
         if issubclass(_class_of(callback), LRScheduler):
@@ -118,6 +123,21 @@ def _why_useless(callback: Any, has_members: bool, scores_held_out: bool) -> str
         return (
             "would save weights before members are chosen, which do not fit the model after it: take the parameter "
             "checkpoint to resume a fit, sk_deepsets.io.save to keep it, or set n_members=1."
+        )
+    return None
+
+
+def _why_useless_in_several_processes(callback: Any) -> str | None:
+    """Why a callback of skorch's would not work in one of several processes; None if it works."""
+    if issubclass(_class_of(callback), Checkpoint):
+        return (
+            "would write the same files in every process: take the parameter checkpoint to resume a fit, and "
+            "sk_deepsets.io.save in process 0 to keep it."
+        )
+    if issubclass(_class_of(callback), SCORING) and getattr(callback, "on_train", False):
+        return (
+            "has on_train=True, but of the training sets each process sees its share: score held-out sets, or read "
+            "train_loss, which is that of all."
         )
     return None
 

@@ -128,6 +128,10 @@ class PaddedModule(Model):
             found[name], found[f"{name}_mask"] = pad(part.packed._replace(elements=elements))
         return found
 
+    def moving_buffers(self) -> list[Tensor]:
+        """See :class:`Model`."""
+        return list(self.module.buffers())
+
     def weight_counts(self) -> WeightCounts:
         """See :class:`Model`; all of them may meet every element."""
         return WeightCounts(sum(weight.numel() for weight in self.parameters()), 0, 0)
@@ -235,6 +239,10 @@ class ModuleEnsemble(Ensemble):
 
     def __init__(self, n_folds: int, link: str, prior: Sequence[float], **options: Any) -> None:
         super().__init__([ModuleStack(n_folds, **options)], n_folds, link, prior)
+
+    def moving_buffers(self) -> list[Tensor]:
+        """See :class:`Model`."""
+        return [one for stack in self.stacks for member in stack.members for one in member.moving_buffers()]
 
     def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
