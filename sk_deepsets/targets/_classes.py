@@ -219,7 +219,7 @@ class LabelsTarget(Target):
 
 def has_several_labels(y):
     """Whether the targets of a classifier are a table of labels."""
-    shape = np.asarray(y, dtype=object).shape if isinstance(y, list | tuple) else np.shape(y)
+    shape = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None).shape
     return len(shape) == 2 and shape[1] > 1
 
 
