@@ -1,7 +1,7 @@
 """The advice on the architecture of Deep Sets, measured
 =====================================================
 
-Four questions, one table each; the guide's page "Advice, measured" has the answers::
+Four questions, one table each; the guide has the answers, "Advice on the architecture, measured"::
 
     python examples/benchmarks/advice.py            # some ten minutes of one core
 
