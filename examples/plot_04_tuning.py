@@ -39,7 +39,7 @@ print(f"{len(sets)} sets of {len(sets[0])} images, of {len(set(patients))} patie
 # ``StratifiedGroupKFold`` keeps each patient in one fold; ``KFold`` does not. Then other samples of a test patient, and
 # their labels, are in the training data, and recognising the patient is enough: the score is far too high.
 
-clf = DeepSetsClassifier(n_members=5, random_state=0)
+clf = DeepSetsClassifier(n_members=5, max_epochs=400, random_state=0)
 trees = make_pipeline(SetAggregator(("mean", "max")), ExtraTreesClassifier(300, random_state=0))
 splits = {
     "patients apart": {"cv": StratifiedGroupKFold(4), "groups": patients},
