@@ -141,6 +141,31 @@ def test_text_that_only_python_reads_and_text_that_has_lost_values():
         classifier().fit(pd.DataFrame({"age": 1, "sets": [str(one_set) for one_set in SETS]}), Y)
 
 
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (TEXTS, "use X['b'].map(json.loads); if these are categories, use X['b'].astype('category')."),
+        ([None, *TEXTS[1:]], "use X['b'].map(json.loads)"),
+        ([str([1, None])] * 20, "use X['b'].map(ast.literal_eval)"),
+        (list(map(str, SETS)), "This is what NumPy prints"),
+        ([*TEXTS[:18], "unknown", "none"], None),
+        (["[new]", "[old, 1]"] * 10, None),
+        (["[0, 10)", "[10, 20)"] * 10, None),
+    ],
+)
+@pytest.mark.parametrize("n_collections", [1, 2])
+def test_text_beside_sets_is_no_category(texts, message, n_collections):
+    frame = pd.DataFrame({"b": texts, **{f"sets{number}": list(SETS) for number in range(n_collections)}})
+    if message is None:
+        classifier().fit(frame, Y)
+        return
+    with pytest.raises(ValueError, match=re.escape("Column 'b' of X holds ") + ".*" + re.escape(message)):
+        classifier().fit(frame, Y)
+    classifier().fit(frame.astype({"b": "category"}).query("b.notna()"), Y[pd.notna(texts)])
+    if "json" in message and texts[0]:
+        classifier().fit(frame.assign(b=frame["b"].map(json.loads)), Y)
+
+
 def test_one_hot_classes_are_told_and_several_labels_are_not():
     classes = np.arange(20) % 3
     with pytest.warns(UserWarning, match=r"Each row of y has a single 1.*pass y\.argmax\(axis=1\)"):

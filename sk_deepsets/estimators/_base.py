@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._diagram import architecture
 from sk_deepsets.estimators._out_of_fold import learn_out_of_fold
-from sk_deepsets.estimators._outcome import advice_for, check_finite, check_losses, nothing_held_out, warn_of_training
+from sk_deepsets.estimators._outcome import check_finite, check_losses, nothing_held_out, warn_of_training
 from sk_deepsets.estimators._plan import FitPlan, Fitted
 from sk_deepsets.estimators._ranges import column_ranges, columns_apart, size_range, warn_of_far_sets
 from sk_deepsets.estimators._reader import learn_sets
@@ -182,9 +182,9 @@ class DeepSetsBase(BaseEstimator):
             )
         except DivergedError:
             # what overflows once it is scaled has no output, or no loss, from the start
-            check_losses(net, target, sets, advice_for(self), encoded.weight)
+            check_losses(net, target, sets, self, reader.encoder, encoded.weight)
             if X_val is not None:
-                check_losses(net, target, data.valid.X, advice_for(self), name="_val")
+                check_losses(net, target, data.valid.X, self, reader.encoder, name="_val")
             raise
         columns = reader.encoder.number_columns(sets)
         fitted = Fitted(
@@ -293,7 +293,7 @@ class DeepSetsBase(BaseEstimator):
     def _outputs(self, sets):
         """The net's outputs for sets of numbers, (n, n_outputs) in float64."""
         outputs = self._fitted.net.forward(SetDataset(sets)).double().numpy()
-        return check_finite(outputs, sets, advice_for(self), self._fitted.target.per_element)
+        return check_finite(outputs, sets, self, self._fitted.reader.encoder, self._fitted.target.per_element)
 
     def __sklearn_clone__(self):
         """As scikit-learn clones; but callbacks report to where those of this estimator do, and processes stay."""

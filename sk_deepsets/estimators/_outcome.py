@@ -13,9 +13,27 @@ from sk_deepsets.training import SetDataset
 def advice_for(estimator):
     """What to do when training diverges."""
     advice = "Lower lr." if estimator.standardize else "Lower lr, or set standardize=True."
-    if estimator.get_params(deep=False).get("module") is None:
+    if not _has_own_module(estimator):
         return advice
     return f"{advice} A module must be finite for an empty set or collection: divide by mask.sum(1).clamp(min=1)."
+
+
+def _has_own_module(estimator):
+    """Whether the net is a user's."""
+    return estimator.get_params(deep=False).get("module") is not None
+
+
+def _describe_empty(estimator, encoder, sets):
+    """What a module meets that is empty, by the number of the set, such as "is empty in the collection 'visits'"."""
+    empty, names = encoder.find_empty(sets)
+    # the package's own nets are finite for a collection that is empty
+    numbers = np.flatnonzero((empty.any if _has_own_module(estimator) else empty.all)(axis=1))
+    found = {}
+    for number in numbers.tolist():
+        where = [name for name, is_empty in zip(names, empty[number], strict=False) if is_empty]
+        which = f" in the collection{'s' * (len(where) > 1)} {' and '.join(map(repr, where))}"
+        found[number] = "is empty" + which * (len(where) < len(names))
+    return found
 
 
 def warn_of_training(estimator, training, note, stacklevel):
@@ -83,15 +101,16 @@ def nothing_held_out(estimator, net, target, plan, groups):
     )
 
 
-def check_finite(outputs, sets, advice, per_element=False, name=""):
+def check_finite(outputs, sets, estimator, encoder, per_element=False, name=""):
     """What a net gives for sets, or for their elements, if it is finite; otherwise an error that names the first set.
 
     Parameters
     ----------
     outputs : ndarray of shape (n_sets, n_outputs) or (n_elements, n_outputs)
     sets : RaggedSets
-    advice : str
-        What to do when training diverged.
+    estimator : estimator
+    encoder : SetEncoder or CollectionsEncoder
+        Which made the sets.
     per_element : bool
         Whether the outputs are those of the elements.
     name : str
@@ -101,20 +120,21 @@ def check_finite(outputs, sets, advice, per_element=False, name=""):
     if wrong.any():
         row = int(np.argmax(wrong))
         number = sets.locate(row)[0] if per_element else row
-        if sets.sizes[number] == 0:
+        empty = _describe_empty(estimator, encoder, sets[[number]])
+        if empty:
             raise ValueError(
-                f"Set {number} of X{name} is empty, and the output of the module for it is not finite: where all of "
+                f"Set {number} of X{name} {empty[0]}, and the output of the module for it is not finite: where all of "
                 "the mask is False, divide by mask.sum(1).clamp(min=1), and give a maximum or a softmax a finite "
                 'value; or let empty_sets="error" refuse such sets.'
             )
         raise ValueError(
             f"The output for set {number} of X{name} is not finite: the values of this set are far beyond those of "
-            f"others, or training diverged. {advice}"
+            f"others, or training diverged. {advice_for(estimator)}"
         )
     return outputs
 
 
-def check_losses(net, target, sets, advice, weight=None, name=""):
+def check_losses(net, target, sets, estimator, encoder, weight=None, name=""):
     """Raise for the first set whose output, or its square, is beyond float32, unless that is so for all sets."""
     with np.errstate(over="ignore"):
         squares = np.square(net.forward(SetDataset(sets)).numpy())
@@ -122,16 +142,16 @@ def check_losses(net, target, sets, advice, weight=None, name=""):
     left_out = left_out[sets.segments] if target.per_element else left_out
     if np.isfinite(squares[~left_out]).any():
         squares[left_out] = 0
-        check_finite(squares, sets, advice, target.per_element, name)
-    _check_gradient_for_empty_set(net, sets, name)
+        check_finite(squares, sets, estimator, encoder, target.per_element, name)
+    _check_gradient_for_empty_set(net, sets, _describe_empty(estimator, encoder, sets), name)
 
 
-def _check_gradient_for_empty_set(net, sets, name):
+def _check_gradient_for_empty_set(net, sets, empty, name):
     """Raise if the output for an empty set has no finite gradient, as behind ``torch.where`` it easily has not."""
-    empty = np.flatnonzero(sets.sizes == 0)
-    if not len(empty):
+    if not empty:
         return
-    padded = [empty[0], int(sets.sizes.argmax())]  # beside a larger set, as in training
+    number, where = next(iter(empty.items()))
+    padded = [number, int(sets.sizes.argmax())]  # beside a larger set, as in training
     (batch, _), *_ = net.get_iterator(SetDataset(sets[padded]))
     weights = [weight for weight in net.module_.parameters() if weight.requires_grad]
     with torch.enable_grad():
@@ -139,7 +159,7 @@ def _check_gradient_for_empty_set(net, sets, name):
         gradients = torch.autograd.grad(output.sum(), weights, allow_unused=True) if output.requires_grad else []
     if not all(gradient is None or gradient.isfinite().all() for gradient in gradients):
         raise ValueError(
-            f"Set {empty[0]} of X{name} is empty, and the gradient of the module for it is not finite: divide by "
+            f"Set {number} of X{name} {where}, and the gradient of the module for it is not finite: divide by "
             "mask.sum(1).clamp(min=1), and take roots and logarithms of positive numbers only, before any torch.where; "
             'or let empty_sets="error" refuse such sets.'
         )

@@ -20,7 +20,7 @@ from sk_deepsets.estimators._inputs import (
     sum_scale,
 )
 from sk_deepsets.estimators._module_parameters import ModuleParametersMixin
-from sk_deepsets.estimators._outcome import advice_for, check_finite
+from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.estimators._variants import SINGLE_NET, Layout, adapted, layout
 from sk_deepsets.nn import (
     DeepSetsCollections,
@@ -53,7 +53,7 @@ class SetEstimator(
         """
         check_is_fitted(self)
         sets = self._read_sets(X)
-        embedding = check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, advice_for(self))
+        embedding = check_finite(self.net_.embed(SetDataset(sets)).numpy(), sets, self, self._fitted.reader.encoder)
         return as_labelled(self, embedding, sets.index)
 
     def get_feature_names_out(self, input_features=None):

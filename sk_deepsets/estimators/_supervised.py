@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sk_deepsets.estimators._documented import parameter, with_parameters
-from sk_deepsets.estimators._outcome import advice_for, check_finite
+from sk_deepsets.estimators._outcome import check_finite
 from sk_deepsets.nn import Ensemble
 from sk_deepsets.sets import check_labels, labels_of
 from sk_deepsets.targets import (
@@ -147,7 +147,7 @@ class SetRegressorMixin(ScoreMixin, RegressorMixin):
                 f"{self.n_members!r}): fit it again with several members, such as n_members=5."
             )
         mean, std = (tensor.double().numpy() for tensor in self.net_.mean_and_std(SetDataset(sets)))
-        mean = check_finite(mean, sets, advice_for(self), target.per_element)
+        mean = check_finite(mean, sets, self, self._fitted.reader.encoder, target.per_element)
         return target.answers(mean, sets), target.spread(std), sets
 
     def _compare(self, y, answers, sample_weight):

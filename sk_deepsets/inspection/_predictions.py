@@ -114,7 +114,7 @@ def read_targets(y: Any, sets: RaggedSets) -> Any:
     check_one_for_each_set(y, "y", "DeepSetsElementClassifier and DeepSetsElementRegressor")
     shape = np.shape(y)
     if not shape or shape[0] != len(sets):
-        given = f"has {shape[0]} targets" if shape else f"is {y!r:.80}"
+        given = f"has {shape[0]} targets{f' (shape {shape})' if len(shape) > 1 else ''}" if shape else f"is {y!r:.80}"
         raise ValueError(f"X has {len(sets)} sets, but y {given}: expected one for each set.")
     if len(shape) == 2 and shape[1] == 1:
         return y.iloc[:, 0] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, 0]

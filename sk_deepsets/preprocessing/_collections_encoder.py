@@ -63,6 +63,10 @@ class CollectionsEncoder:
         places = joined.segments * n_collections + joined.elements[:, -1].astype(np.int64)
         return np.bincount(places, minlength=len(joined) * n_collections).reshape(len(joined), n_collections)
 
+    def find_empty(self, joined: RaggedSets) -> tuple[np.ndarray, list[str]]:
+        """See :class:`SetEncoder`."""
+        return self.block_sizes(joined) == 0, [*self.widths]
+
     def split_elements(self, values: np.ndarray, joined: RaggedSets) -> dict[str, list[np.ndarray]]:
         """Values of all elements as one array per set, by collection."""
         found, segments = {}, joined.segments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from itertools import pairwise
 from typing import Any
 
@@ -64,6 +64,11 @@ def read_element_targets(y: Any, sets: RaggedSets, name: str = "") -> np.ndarray
         return _read_sets(column, sets, name)
     if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] == 1 and len(column) != len(sets):
         column = column[:, 0]
+    if isinstance(column, np.ndarray) and column.ndim == 2 and len(column) == len(sets.elements) != len(sets):
+        raise ValueError(
+            f"y{name} has the shape {column.shape}; expected one target for each element, ({len(column)},): pass one "
+            "column."
+        )
     if _is_flat(column):
         return _read_flat(_as_array(column, f"y{name}"), y, sets, name)
     check_labels(y, sets.index, f"y{name}")
@@ -82,7 +87,8 @@ def labels_of_elements(y: Any, sets: RaggedSets) -> np.ndarray:
         check_labels(y, sets.index, "y")
         return np.asarray(column)[sets.segments]
     if not has_parts and len(column) != len(sets.elements):
-        raise ValueError(f"X has {len(sets)} sets, but y has {len(column)} targets: expected one for each set.")
+        shape = np.shape(column) if table else (len(column),)
+        raise ValueError(f"X has {len(sets)} sets, but y has {n_targets(shape)}: expected one for each set.")
     return column if table else read_element_targets(y, sets)
 
 
@@ -175,11 +181,12 @@ def _read_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
     """Targets that come as one sequence for each set, or as a missing value for a set without targets."""
     missing = find_missing(items)
     sizes = sets.sizes if len(items) == len(sets) else np.zeros(len(items), dtype=np.int64)
-    parts = [
-        np.full(size, None) if gone else _as_array(item, f"The target of set {number} in y{name}").reshape(-1)
+    arrays = [
+        np.full(size, None) if gone else _as_array(item, f"The target of set {number} in y{name}")
         for number, (gone, size, item) in enumerate(zip(missing, sizes, items, strict=True))
     ]
-    _check_sizes(np.array([len(part) for part in parts]), sets, name)
+    parts = [array.reshape(-1) for array in arrays]
+    _check_sizes(np.array([len(part) for part in parts]), sets, name, [array.shape for array in arrays])
     flat = join_values([part for part in parts if len(part)])
     labelled = [isinstance(item, pd.Series | pd.DataFrame) for item in items]
     if not any(labelled) or not all(labelled | missing | (sizes == 0)):
@@ -189,15 +196,21 @@ def _read_parts(items: list[Any], sets: RaggedSets, name: str) -> np.ndarray:
     return flat[_places(indexes[0].append(indexes[1:]), sets, name)]
 
 
-def _check_sizes(sizes: np.ndarray, sets: RaggedSets, name: str) -> None:
+def n_targets(shape: tuple[int, ...]) -> str:
+    """How many targets there are in an array of this shape, and the shape where that tells more."""
+    return f"targets of shape {shape}" if len(shape) > 1 else f"{shape[0] if shape else 1} targets"
+
+
+def _check_sizes(sizes: np.ndarray, sets: RaggedSets, name: str, shapes: Sequence[tuple[int, ...]] = ()) -> None:
     if len(sizes) != len(sets):
         raise ValueError(f"X{name} has {len(sets)} sets, but y{name} has targets for {len(sizes)}.")
     wrong = np.flatnonzero(sizes != sets.sizes)
     if len(wrong):
         number = wrong[0]
         raise ValueError(
-            f"Set {number} of X{name} has {sets.sizes[number]} elements, but {sizes[number]} targets in y{name} "
-            f"({len(wrong)} sets differ): expected one target for each element."
+            f"Set {number} of X{name} has {sets.sizes[number]} elements, but "
+            f"{n_targets(shapes[number] if shapes else (sizes[number],))} in y{name} ({len(wrong)} sets differ): "
+            f"expected one target for each element, ({sets.sizes[number]},)."
         )
 
 

@@ -25,7 +25,15 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
     names = sets.feature_names
     table = np.empty((0, sets.n_features)) if names is None else pd.DataFrame(columns=pd.Index(names))
     _check_feature_names(estimator, table, reset=reset)
-    _check_n_features(estimator, table, reset=reset)
+    try:
+        _check_n_features(estimator, table, reset=reset)
+    except ValueError as error:
+        if not len(sets) or (sets.sizes != estimator.n_features_in_).any():
+            raise
+        raise ValueError(
+            f"{error} All sets have {estimator.n_features_in_} rows: if these are features, one column for each "
+            "element (channels first), pass [one_set.T for one_set in X]."
+        ) from error
     return sets
 
 

@@ -87,6 +87,10 @@ class SetEncoder:
         """The sizes of the collections that encoded sets consist of, (n_sets, n_collections); None: of one."""
         return None
 
+    def find_empty(self, sets: RaggedSets) -> tuple[np.ndarray, list[str]]:
+        """Which encoded sets are empty, (n_sets, n_collections), and the names of the collections; none of one."""
+        return (sets.sizes == 0)[:, None], []
+
     def split_elements(self, values: np.ndarray, sets: RaggedSets) -> list[np.ndarray]:
         """Values of the elements of encoded sets as one array per set."""
         return np.split(values, sets.offsets[1:-1])

@@ -18,8 +18,8 @@ from sk_deepsets.sets._padded import PaddedSets
 from sk_deepsets.sets._protocols import Dataset, HasArray, TorchTensor, offers
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray
-from sk_deepsets.sets._set_column import find_sets, read_table, zip_lists
-from sk_deepsets.sets._values import TEXT, as_ndarray, is_missing, is_text_of_list, read_text, shown
+from sk_deepsets.sets._set_column import check_no_text, columns_beside, find_sets, read_table, zip_lists
+from sk_deepsets.sets._values import TEXT, as_ndarray, is_text_of_list, read_text, shown
 
 
 def check_sets(
@@ -146,7 +146,7 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
     """The sets of a table with one column of sets; the others are context."""
     places = find_sets(X)
     if not places:
-        _check_no_text(X)
+        check_no_text(X)
         no_sets = f"None of its columns holds sets{_first_object(X)}. " if kind == "DataFrame" else ""
         raise ValueError(
             f"X is a 2-D {kind} of shape {X.shape}, which can be read in two ways. {no_sets}Pass "
@@ -158,23 +158,12 @@ def _from_table(X: pd.DataFrame, kind: str, array: str) -> tuple[RaggedSets, np.
         sets, missing = _from_column(X.iloc[:, places[0]])
     else:
         sets, missing = zip_lists([X.iloc[:, place] for place in places])
-    # not drop, which nested-pandas' frames warn about
-    others = ~np.isin(np.arange(X.shape[1]), places)
-    return sets._with(index=X.index, context=X.iloc[:, others] if others.any() else None), missing
+    return sets._with(index=X.index, context=columns_beside(X, places)), missing
 
 
 def _without_row_numbers(sets: RaggedSets, missing: np.ndarray) -> tuple[RaggedSets, np.ndarray]:
     """The same sets without the index that pandas has made for a table that had none."""
     return sets if sets.index is None or not counts_rows(sets.index) else sets._with(index=None), missing
-
-
-def _check_no_text(X: pd.DataFrame) -> None:
-    """Raise for a column of lists that are text, as they come from files of text."""
-    for name, column in X.items():
-        if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
-            text = next((value for value in column if not is_missing(value)), None)
-            if is_text_of_list(text):
-                raise ValueError(f"Column {name!r} of X holds {shown(text)}. {read_text(str(text), f'X[{name!r}]')}")
 
 
 def _first_object(X: pd.DataFrame) -> str:

@@ -15,7 +15,7 @@ from sk_deepsets.sets._labels import counts_rows
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._sequence import offsets_of
 from sk_deepsets.sets._set_array import SetArray
-from sk_deepsets.sets._set_column import find_collections, read_table
+from sk_deepsets.sets._set_column import columns_beside, find_collections, read_table
 
 
 @dataclass(eq=False)
@@ -86,10 +86,8 @@ def check_collections(X: Any, ensure_min_elements: int = 1, **options: Any) -> R
         collections[name] = sets._with(index=None)
     if len(collections) < len(places):
         raise ValueError(f"Several columns of sets have the same name: {list(table.columns[places])}.")
-    others = ~np.isin(np.arange(table.shape[1]), places)
     has_labels = isinstance(X, pd.DataFrame) or not counts_rows(table.index)
-    context = table.iloc[:, others] if others.any() else None
-    return SetCollections(collections, context, table.index if has_labels else None)
+    return SetCollections(collections, columns_beside(table, places), table.index if has_labels else None)
 
 
 def collection_names(X: Any) -> list[str]:

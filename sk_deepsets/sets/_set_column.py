@@ -15,7 +15,7 @@ from sk_deepsets.sets._from_objects import sets_from_objects
 from sk_deepsets.sets._protocols import n_dimensions
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_array import SetArray, SetDtype
-from sk_deepsets.sets._values import TEXT, is_missing
+from sk_deepsets.sets._values import TEXT, is_missing, is_text_of_list, is_text_of_numbers, read_text, shown
 
 # The name of a column of sets that is made of several columns of lists.
 SETS = "sets"
@@ -74,6 +74,39 @@ def _places_of_sets(table: pd.DataFrame) -> list[int]:
 
 def _are_collections(table: pd.DataFrame, places: list[int]) -> bool:
     return not all(holds_scalar_lists(table.iloc[:, place]) for place in places)
+
+
+def columns_beside(table: pd.DataFrame, places: list[int]) -> pd.DataFrame | None:
+    """The columns of a table but those of the sets at these places, which are context; None: there are no others."""
+    others = ~np.isin(np.arange(table.shape[1]), places)
+    if not others.any():
+        return None
+    context = table.iloc[:, others]  # not drop, which nested-pandas' frames warn about
+    check_no_text(context, "; if these are categories, use X[{!r}].astype('category')")
+    return context
+
+
+def check_no_text(table: pd.DataFrame, or_else: str = "") -> None:
+    """Raise for a column of lists that are text, as they come from files of text.
+
+    Parameters
+    ----------
+    table : DataFrame
+    or_else : str
+        What to do where this is as it should be: then nearly all texts must be those of lists of numbers.
+    """
+    for name, column in table.items():
+        if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
+            text = next((value for value in column if not is_missing(value)), None)
+            if is_text_of_list(text) and (not or_else or _are_texts_of_numbers(column)):
+                way_out = read_text(text, f"X[{name!r}]").removesuffix(".") + or_else.format(name)
+                raise ValueError(f"Column {name!r} of X holds {shown(text)}. {way_out}.")
+
+
+def _are_texts_of_numbers(column: pd.Series) -> bool:
+    """Whether nearly all values are texts of lists of numbers, of those that are looked at."""
+    values = column.dropna()
+    return bool(np.mean([is_text_of_numbers(value) for value in values.iloc[:: 1 + len(values) // 1000]]) > 0.95)
 
 
 def put_sets(X: Any, sets: RaggedSets) -> Any:

@@ -103,6 +103,17 @@ def is_text_of_list(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and value.lstrip().startswith("[")
 
 
+def is_text_of_numbers(value: Any) -> bool:
+    """Whether a value is the text of a list of numbers, or of lists of them, as JSON, Python or NumPy write it."""
+    if not is_text_of_list(value) or not value.rstrip().endswith("]"):
+        return False
+    words = value.translate(str.maketrans("[],", "   ")).split()
+    with suppress(ValueError):
+        list(map(float, set(words) - {"...", "None", "null"}))
+        return True
+    return False
+
+
 def read_text(value: str, expression: str) -> str:
     """The line that turns texts like this one, which ``expression`` names, into lists."""
     for name, read in (("json.loads", json.loads), ("ast.literal_eval", ast.literal_eval)):

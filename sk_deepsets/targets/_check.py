@@ -16,8 +16,11 @@ from sk_deepsets.sets import (
     check_no_times,
     check_unmasked,
     is_arrow,
+    n_dimensions,
     numpy_dtype,
 )
+
+SEQUENCES = list | tuple | np.ndarray | pd.Series | pd.DataFrame | torch.Tensor
 
 
 def check_targets(y, sets, name, **options):
@@ -32,9 +35,11 @@ def check_targets(y, sets, name, **options):
         y = y.to_numpy(dtype)  # scikit-learn would make floats of pandas' whole numbers
     checked = _check_y(y, **options)
     if len(checked) != len(sets):
-        way_out = f" For one target for each element, use {for_elements}." if len(checked) == len(sets.elements) else ""
+        way_out = for_each_element(for_elements, checked.shape) if len(checked) == len(sets.elements) else ""
+        shape = f" (shape {checked.shape})" if checked.ndim > 1 else ""
         raise ValueError(
-            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets; expected one for each set.{way_out}"
+            f"X{name} has {len(sets)} sets, but y{name} has {len(checked)} targets{shape}; expected one for each set."
+            f"{way_out}"
         )
     return checked
 
@@ -43,15 +48,28 @@ def check_one_for_each_set(y, name, for_elements):
     """Raise for targets of elements, of which each set has as many as it has elements."""
     values = y.array if isinstance(y, pd.Series) else y
     are_sets = isinstance(values, RaggedSets | PaddedSets | SetArray) or (isinstance(y, pd.Series) and is_arrow(y))
-    is_single = isinstance(values, np.ndarray) and values.ndim == 0
-    if not (are_sets or is_single) and (isinstance(values, list | tuple) or is_object_dtype(values)):
-        sizes = {len(one) for one in values if isinstance(one, list | tuple | np.ndarray | pd.Series) and np.ndim(one)}
-        are_sets = len(sizes) > 1
+    in_sequence, shapes = isinstance(values, list | tuple), []
     if are_sets:
+        shapes = [np.shape(next(iter(values), ()))]
+    elif (in_sequence or is_object_dtype(values)) and n_dimensions(values) == 1:
+        found = (np.shape(one) for one in values if isinstance(one, SEQUENCES))
+        shapes = [shape for shape in found if shape]
+    elif isinstance(values, np.ndarray | torch.Tensor) and values.ndim > 2:
+        shapes = [values.shape[1:]]
+    are_alike = len(set(shapes)) == 1 and len(shapes[0]) == 1  # outputs, if they are in a list
+    if are_sets or (shapes and not (are_alike and in_sequence)):
+        shape = next((tuple(shape) for shape in shapes if len(shape) > 1), tuple(shapes[0]))
+        outputs = " If they are several outputs or labels, pass np.stack(y)." if are_alike and not are_sets else ""
         raise ValueError(
-            f"{name}: expected one target for each set, got several for a set, as of its elements. For one target "
-            f"for each element, use {for_elements}."
+            f"{name}: expected one target for each set, got several for a set, as of its elements, in an array of "
+            f"shape {shape}.{for_each_element(for_elements, shape)}{outputs}"
         )
+
+
+def for_each_element(for_elements, shape):
+    """What to do with targets of elements that are in an array of this shape."""
+    column = "" if shape[1:] in ((), (1,)) else ", such as one column of them"
+    return f" For one target for each element{column}, use {for_elements}."
 
 
 def check_one_type(y, name):

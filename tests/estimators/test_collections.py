@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -346,3 +347,29 @@ def test_a_module_is_called_with_the_names_of_the_collections(table, values, n_m
     assert element_importance(reg, table.iloc[:3]).keys() == {"items", "visits"}
     save(reg, tmp_path / "model")
     np.testing.assert_array_equal(load(tmp_path / "model", module=Sums).predict(table), reg.predict(table))
+
+
+class Means(Sums):
+    """Divides by the sizes."""
+
+    def forward(self, items, items_mask, visits, visits_mask, context):
+        shares = [mask / mask.sum(1, keepdim=True) for mask in (items_mask, visits_mask)]
+        return super().forward(items, shares[0], visits, shares[1], context)
+
+
+def test_a_module_that_divides_by_the_size_of_an_empty_collection_is_told_which(parts, table, values):
+    empty = np.array([parts["items"].sizes == 0, parts["visits"].sizes == 0])
+    full = np.flatnonzero(~empty.any(axis=0))
+    reg = DeepSetsRegressor(module=Means, n_members=1, max_epochs=1, early_stopping=False, random_state=0)
+    fitted = clone(reg).fit(table.iloc[full], values[full])
+    for rows, where in (
+        (empty[0] & ~empty[1], " in the collection 'items'"),
+        (empty[1] & ~empty[0], " in the collection 'visits'"),
+        (empty.all(axis=0), ""),
+    ):
+        chosen = [*full, np.flatnonzero(rows)[0]]
+        message = f"Set {len(full)} of X is empty{where}, and the output of the module for it is not finite"
+        with pytest.raises(ValueError, match=message):
+            fitted.predict(table.iloc[chosen])
+        with pytest.raises(ValueError, match=message):
+            clone(reg).fit(table.iloc[chosen], values[chosen])

@@ -166,6 +166,11 @@ def test_a_number_stands_for_the_target_of_a_set_of_one():
             pd.DataFrame({"a": FLAT, "b": FLAT}),
             r"y_val must be one column of targets, but is a DataFrame of \['a', 'b'",
         ),
+        (np.zeros((10, 3)), r"y_val has the shape \(10, 3\); expected one target for each element, \(10,\): pass one"),
+        (
+            [np.zeros((len(part), 3)) for part in Y],
+            r"but targets of shape \(\d, 3\) in y_val \(\d sets differ\): expected one target for each.*, \(\d,\)\.",
+        ),
         (check_sets(BAGS), "y_val must be one column of targets, but RaggedSets.* has 2"),
     ],
 )

@@ -62,6 +62,16 @@ def test_another_number_of_features_is_an_error_that_names_the_estimator():
         check_features(estimator, check_sets([np.ones((1, 3))]), reset=False)
 
 
+@pytest.mark.parametrize("X", [[np.ones((2, 5))], np.ones((3, 2, 5)), [np.ones((2, 5)), np.ones((2, 5))]])
+def test_channels_first_show_the_line_that_transposes(X):
+    estimator, line = fitted(check_sets([np.ones((1, 2))])), r"expecting 2 features.*\[one_set\.T for one_set in X\]\."
+    with pytest.raises(ValueError, match=line):
+        check_features(estimator, check_sets(X), reset=False)
+    assert check_features(estimator, check_sets([one_set.T for one_set in X]), reset=False).n_features == 2
+    with pytest.raises(ValueError, match=r"expecting 2 features as input\.$"):
+        check_features(estimator, check_sets([np.ones((3, 5))]), reset=False)
+
+
 def test_names_on_one_side_only_warn_as_in_scikit_learn():
     unnamed = check_sets([np.ones((1, 2))])
     with pytest.warns(UserWarning, match="X does not have valid feature names, but Estimator was fitted with"):

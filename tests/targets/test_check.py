@@ -44,6 +44,39 @@ def test_values_that_would_be_misread_are_refused(y, message):
         fit_values(y)
 
 
+WIDE = [np.zeros((size, 2)) for size in SETS.sizes]
+
+
+@pytest.mark.parametrize(
+    ("y", "shape"),
+    [
+        (WIDE, (1, 2)),
+        (pd.Series(WIDE), (1, 2)),
+        ([pd.DataFrame(one) for one in WIDE], (1, 2)),
+        (SETS.replace(np.zeros((4, 2))), (1, 2)),
+        (np.zeros((3, 5, 2)), (5, 2)),
+        ([[[0, 1]] * 5] * 3, (5, 2)),
+        (np.concatenate(WIDE), (4, 2)),
+    ],
+)
+@pytest.mark.parametrize("estimator", [DeepSetsClassifier, DeepSetsRegressor])
+def test_targets_of_elements_tell_their_shape(estimator, y, shape):
+    with pytest.raises(ValueError, match=r"expected one( target)? for each set") as caught:
+        estimator().fit(SETS, y)
+    element_wise = estimator.__name__.replace("Sets", "SetsElement")
+    assert f"shape {shape}" in str(caught.value)
+    assert str(caught.value).endswith(
+        f"For one target for each element, such as one column of them, use {element_wise}."
+    )
+
+
+def test_outputs_in_a_series_are_stacked():
+    y = pd.Series([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]])
+    with pytest.raises(ValueError, match=r"array of shape \(2,\).*If they are several outputs.*pass np\.stack\(y\)"):
+        fit_values(y)
+    np.testing.assert_array_equal(fit_values(np.stack(y)).predict(SETS), fit_values(y.tolist()).predict(SETS))
+
+
 @pytest.mark.parametrize("dtype", ["string", "string[pyarrow]", object])
 def test_a_missing_label_is_counted(dtype):
     y = pd.Series(["a", None, "b"], dtype=dtype)
