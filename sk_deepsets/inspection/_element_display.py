@@ -119,7 +119,8 @@ class ElementImportanceDisplay:
         one_set = rebuild_like(X, sets[chosen], chosen, collection)
         found, unit = explain(estimator, one_set, method, target)
         (importance,) = found if collection is None else found[collection]
-        label, title = _describe(estimator, one_set, unit, target, f"set {number}")
+        name = f"set {number}" if collection is None else f"{collection} of set {number}"
+        label, title = _describe(estimator, one_set, unit, target, name)
         display = cls(sets[number], importance, sets.feature_names, label, title)
         return display.plot(ax, kind=kind, max_elements=max_elements, **kwargs)
 

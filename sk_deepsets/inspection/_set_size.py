@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_deepsets.estimators import DeepSetsSurvival, SetEstimator
 from sk_deepsets.inspection._axes import COLORS, clean, new_axes
 from sk_deepsets.inspection._predictions import is_element_wise, last_step, read_known_targets, read_sets
+from sk_deepsets.sets import collection_names
 
 
 @dataclass(eq=False, repr=False)
@@ -27,6 +28,8 @@ class SetSizeDisplay:
     error_name : str
     size_range : tuple of int, default=None
         Sizes of the smallest and the largest training set.
+    size_name : str, default="size of the set"
+        Of several collections, it says that the size is that of all.
 
     Attributes
     ----------
@@ -52,6 +55,7 @@ class SetSizeDisplay:
     errors: np.ndarray
     error_name: str = "error"
     size_range: tuple[int, int] | None = None
+    size_name: str = "size of the set"
 
     @classmethod
     def from_estimator(
@@ -91,7 +95,9 @@ class SetSizeDisplay:
             errors, name = np.abs(predicted - expected.astype(np.float64)), "mean absolute error"
         errors = errors.reshape(len(sizes), -1).mean(axis=1)
         size_range = model.size_range_ if isinstance(model, SetEstimator) else None
-        display = cls(sizes, errors, name, size_range)
+        names = collection_names(X)
+        size_name = f"elements of {', '.join(names[:-1])} and {names[-1]} together" if names else cls.size_name
+        display = cls(sizes, errors, name, size_range, size_name)
         return display.plot(ax, n_bins=n_bins, **errorbar_kwargs)
 
     def plot(self, ax: Any = None, *, n_bins: int = 8, **errorbar_kwargs: Any) -> SetSizeDisplay:
@@ -126,7 +132,7 @@ class SetSizeDisplay:
         self._draw_counts(ax, is_wide, smallest, largest)
         self._draw_range(ax)
         ax.set_ylim(bottom=0)
-        ax.set(xlabel="size of the set", ylabel=self.error_name)
+        ax.set(xlabel=self.size_name, ylabel=self.error_name)
         ax.legend(frameon=False, fontsize="small", loc="best")
         self.ax_, self.figure_ = ax, ax.figure
         return self

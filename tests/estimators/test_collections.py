@@ -241,7 +241,11 @@ def test_displays_take_collections(ensemble, table, values):
     assert len(display.importance) == len(table["items"].iloc[2])
     with pytest.raises(ValueError, match=r"collection is None, but X has the collections \['items', 'visits'\]"):
         ElementImportanceDisplay.from_estimator(ensemble, table, 2)
-    SetSizeDisplay.from_estimator(ensemble, table, values > 0)
+    assert display.ax_.get_title().startswith("items of set 2: the probability of class ")
+    sizes = SetSizeDisplay.from_estimator(ensemble, table, values > 0)
+    assert sizes.ax_.get_xlabel() == "elements of items and visits together"
+    one = DeepSetsRegressor(**QUICK).fit(table[["items"]], values)
+    assert SetSizeDisplay.from_estimator(one, table[["items"]], values).ax_.get_xlabel() == "size of the set"
 
 
 def test_the_diagram_shows_the_phi_of_each_collection(ensemble, table, values):
