@@ -148,6 +148,7 @@ def test_text_that_only_python_reads_and_text_that_has_lost_values():
         ([None, *TEXTS[1:]], "use X['b'].map(json.loads)"),
         ([str([1, None])] * 20, "use X['b'].map(ast.literal_eval)"),
         (list(map(str, SETS)), "This is what NumPy prints"),
+        ([str(list(one_set[:, 0])) for one_set in SETS], "This is what NumPy prints"),  # np.float64(...)
         ([*TEXTS[:18], "unknown", "none"], None),
         (["[new]", "[old, 1]"] * 10, None),
         (["[0, 10)", "[10, 20)"] * 10, None),

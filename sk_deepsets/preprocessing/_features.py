@@ -32,7 +32,7 @@ def check_features(estimator: Any, sets: RaggedSets, *, reset: bool) -> RaggedSe
             raise
         raise ValueError(
             f"{error} All sets have {estimator.n_features_in_} rows: if these are features, one column for each "
-            "element (channels first), pass [one_set.T for one_set in X]."
+            "element (channels first), transpose each: [one_set.T for one_set in X]."
         ) from error
     return sets
 

@@ -6,6 +6,7 @@ import ast
 import datetime
 import inspect
 import json
+import re
 from collections.abc import Sequence, Sized
 from contextlib import suppress
 from typing import Any, TypeGuard
@@ -28,6 +29,8 @@ PLAIN = {list, tuple, float, int, np.ndarray}
 BYTES = (bytearray, memoryview)  # which NumPy would read as numbers
 TEXT = (str, bytes, *BYTES)
 SET_SHAPE = "(n_elements, n_features)"
+# What a text of a list of numbers, or of arrays, holds besides numbers.
+BESIDE_NUMBERS = re.compile(r"(np\.\w+|array|tensor)\(|dtype=\w+|[][(),]|\.\.\.|None|null")
 UNZIP = "If each item is a pair of a set and its target, use X, y = zip(*pairs)."
 # What NumPy would convert to real numbers: times, complex numbers and masked ones.
 TIMES = (np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
@@ -107,9 +110,8 @@ def is_text_of_numbers(value: Any) -> bool:
     """Whether a value is the text of a list of numbers, or of lists of them, as JSON, Python or NumPy write it."""
     if not is_text_of_list(value) or not value.rstrip().endswith("]"):
         return False
-    words = value.translate(str.maketrans("[],", "   ")).split()
     with suppress(ValueError):
-        list(map(float, set(words) - {"...", "None", "null"}))
+        list(map(float, set(BESIDE_NUMBERS.sub(" ", value).split())))
         return True
     return False
 
