@@ -346,7 +346,7 @@ def test_tensors_with_a_gradient_are_read():
     ],
 )
 def test_offsets_that_are_none_are_shown_as_they_came(offsets):
-    message = f"array of whole numbers that begins with 0 and never falls, but are {offsets!r:.80}."
+    message = f"array of whole numbers that begins with 0 and never falls, but are {' '.join(repr(offsets).split())}."
     with pytest.raises(ValueError, match=re.escape(message)):
         RaggedSets(np.ones((2, 1)), offsets)
 
