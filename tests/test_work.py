@@ -22,14 +22,14 @@ def skewed_sets(n_sets, seed=0):
 @pytest.fixture
 def rows(monkeypatch):
     """How many elements, once for each member, each call of phi takes."""
-    found, forward = [], Encoder.forward
+    found, first_layer = [], Encoder.first_layer
 
     def counted(self, *args, **kwargs):
-        output = forward(self, *args, **kwargs)
+        output = first_layer(self, *args, **kwargs)
         found.append(len(output))
         return output
 
-    monkeypatch.setattr(Encoder, "forward", counted)
+    monkeypatch.setattr(Encoder, "first_layer", counted)
     return found
 
 

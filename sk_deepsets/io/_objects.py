@@ -156,11 +156,11 @@ def _write_padded(layer: PaddedModule, write: Writer, place: str) -> Any:
 def _read_padded(content: Any, read: Reader) -> PaddedModule:
     around, state = map(read.named, content)
     dims = around.pop("dims")
-    with torch.random.fork_rng(devices=[]):  # of the weights that it is made with, before these take their place
-        layer = PaddedModule(read.module, **dims, **around)
     try:
+        with torch.random.fork_rng(devices=[]):  # of the weights that it is made with, before these take their place
+            layer = PaddedModule(read.module, **dims, **around)
         layer.module.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:  # of its weights, or of how it is made and called
         raise ModuleMismatchError(f"{comparable(read.module)} is not the module that was saved: {error}") from error
     return layer
 

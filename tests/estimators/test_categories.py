@@ -19,13 +19,19 @@ HAS_WINE = np.bincount(np.repeat(np.arange(200), SIZES), ITEMS == "wine", minlen
 SHORT = {"max_epochs": 3, "random_state": 0}
 
 
-@pytest.mark.parametrize("kind", ["category", "str", "string", "object"])
-def test_categories_are_learned_whatever_their_dtype(kind):
-    sets = RaggedSets(FRAME.assign(item=FRAME["item"].astype(kind)), OFFSETS)
+def test_categories_are_learned():
+    sets = RaggedSets(FRAME, OFFSETS)
     clf = DeepSetsClassifier(n_members=5, max_epochs=40, lr=0.02, random_state=0).fit(sets, HAS_WINE)
     assert clf.score(sets, HAS_WINE) > 0.98
     np.testing.assert_array_equal(clf.feature_names_in_, ["amount", "item", "gift"])
     assert clf.n_features_in_ == 3
+
+
+@pytest.mark.parametrize("kind", ["str", "string", "object"])
+def test_strings_are_categories_whatever_their_dtype(kind):
+    sets = RaggedSets(FRAME.assign(item=FRAME["item"].astype(kind)), OFFSETS)
+    clf = DeepSetsClassifier(n_members=1, max_epochs=30, lr=0.02, random_state=0).fit(sets, HAS_WINE)
+    assert clf.score(sets, HAS_WINE) > 0.98
 
 
 def test_a_list_of_frames_is_the_same_as_one_table():

@@ -31,7 +31,7 @@ def scores():
         "pool_type": "mean",
         "phi_hidden_dims": (32, 32),
         "lr": 5e-3,
-        "max_epochs": 60,
+        "max_epochs": 40,
         "n_members": 1,
         "random_state": 0,
     }
