@@ -390,9 +390,8 @@ def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
         to_onnx(pipe, tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("name", ["default", "element-pack"])
-def test_a_program_in_float32_has_no_other_floats(fitted, name, tmp_path):
-    (_, X, _), model = fitted(name)
+def test_a_program_in_float32_has_no_other_floats(fitted, tmp_path):
+    (_, X, _), model = fitted("default")
     session = exported(model, tmp_path, dtype="float32")
     graph = onnx.load(tmp_path / "model.onnx").graph
     inputs = {one.name: one.type.tensor_type.elem_type for one in [*graph.input, *graph.output]}
