@@ -40,7 +40,7 @@ def main():
 
     with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster):
         # scatter sends sets and targets to each process once, not once for each fit
-        net = DeepSetsRegressor(n_members=1, max_epochs=20, random_state=0)
+        net = DeepSetsRegressor(n_members=1, max_epochs=100, random_state=0)
         search = GridSearchCV(net, {"pool_type": ["mean", "max", ("mean", "max")]}, cv=3)
         with joblib.parallel_config(backend="dask", scatter=[sets, y]):
             search.fit(sets, y)

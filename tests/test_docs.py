@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,12 @@ PAGES = sorted([DOCS / "index.rst", *DOCS.glob("guide/*.rst")])
 # the last: commands that start several processes, which tests/training/test_processes.py does
 PAGES_WITHOUT_SNIPPETS = [DOCS / "guide" / f"{name}.rst" for name in ("glossary", "index", "processes")]
 EXAMPLES = sorted(ROOT.glob("examples/plot_*.py"))
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/**/*.py")), ids=lambda path: path.stem)
+def test_no_script_hides_a_package(path):
+    """The folder of a script comes first where the scripts beside it look for packages."""
+    assert path.parent.name == "docs" or find_spec(path.stem) is None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

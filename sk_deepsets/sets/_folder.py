@@ -210,6 +210,8 @@ def read_sets(files: SetFolder) -> tuple[dict[str, Any], np.ndarray | None, np.n
     rows = None if description["rows"] is None else files.get_index("rows", description["rows"])
     index = None if description["index"] is None else files.get_index("index", description["index"])
     offsets, context = _integers(files, "offsets", description["n_sets"] + 1), None
+    if offsets[-1] != description["n_elements"]:
+        raise ValueError(f"offsets.npy ends with {offsets[-1]}; expected n_elements, {description['n_elements']}")
     if (about := description["context"]) is not None:
         labels = files.get_index("context.index", about["index"]) if "index" in about else index
         context = files.get_table("context", about, pd.RangeIndex(len(offsets) - 1) if labels is None else labels)

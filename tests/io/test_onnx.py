@@ -118,7 +118,7 @@ MODELS = {
     ),
     "attention pack": (
         DeepSetsRegressor,
-        {**PACK, "encoder": "attention", "loss": "poisson", "fusion_type": "film"},
+        {**PACK, "n_members": 4, "encoder": "attention", "loss": "poisson", "fusion_type": "film"},
         "pack-context-film",
     ),
     **{name: (None, {}, name) for name in ("one-per-set", "element-values")},

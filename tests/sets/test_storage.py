@@ -153,6 +153,13 @@ def test_a_damaged_folder_is_an_error(name, tmp_path):
         RaggedSets.open(tmp_path)
 
 
+def test_another_number_of_elements_is_an_error(tmp_path):
+    ARRAY.save(tmp_path)
+    change(tmp_path / "sets.json", n_elements=len(ARRAY.elements) + 5)
+    with pytest.raises(ValueError, match=rf"ends with {len(ARRAY.elements)}; expected n_elements, "):
+        RaggedSets.open(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         RaggedSets.open(tmp_path / "nothing")

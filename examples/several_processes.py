@@ -6,15 +6,15 @@ One estimator, trained by several processes together: each takes its own share o
 those of one process. Without a GPU, in two processes::
 
     pip install "sk-deepsets[distributed]"
-    ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 examples/distributed.py
+    ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 examples/several_processes.py
 
 On four machines with eight GPUs each, run on each of them, with its own ``--machine_rank`` from 0 to 3::
 
     accelerate launch --multi_gpu --num_machines 4 --num_processes 32 --machine_rank 0 --main_process_ip 10.0.0.1 \
-        --main_process_port 29500 examples/distributed.py --sets 1_000_000 --folder /shared/run
+        --main_process_port 29500 examples/several_processes.py --sets 1_000_000 --folder /shared/run
 
 A run that was killed goes on where it stood when it is started again, also with another number of machines. ``python
-examples/distributed.py`` is the same fit in one process.
+examples/several_processes.py`` is the same fit in one process.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main():
     """Make the data once, fit in all processes, and save from one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", type=int, default=4_000)
-    parser.add_argument("--folder", type=Path, default=Path("distributed-example"), help="that all processes reach")
+    parser.add_argument("--folder", type=Path, default=Path("processes-example"), help="that all processes reach")
     options = parser.parse_args()
 
     accelerator = Accelerator()
@@ -53,7 +53,7 @@ def main():
 
     model = DeepSetsRegressor(
         n_members=1,
-        max_epochs=20,
+        max_epochs=100,
         batch_size=256 * accelerator.num_processes,  # of all processes together
         checkpoint=options.folder / "checkpoints",
         random_state=0,
