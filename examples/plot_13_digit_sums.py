@@ -52,7 +52,7 @@ class Recurrent(nn.Module):
 # leave the range in which rho was trained. ``predict`` warns of sets that much larger, which here are the question; and
 # ``fit`` of losses that were still falling, after epochs that are the same for all.
 
-warnings.filterwarnings("ignore", "Set 0 has .* elements, but of the sets trained on")
+warnings.filterwarnings("ignore", ".*are guesses")
 warnings.filterwarnings("ignore", "The validation loss was still falling")
 recurrent = {"module": Recurrent, "lr": 0.01}
 additive = {"pool_type": "sum", "rho_hidden_dims": (), "lr": 0.01, "weight_decay": 0}
