@@ -29,11 +29,11 @@ Map = Callable[[Tensor], Tensor]
 
 
 def can_be_merged(stacks: Sequence[DeepSetsStack]) -> bool:
-    """Whether there are several stacks whose phi takes elements by themselves and whose pools have no weights."""
+    """Whether there are several stacks, whose phi sees single elements, without dropout, and whose pools are fixed."""
     embeddings = stacks[0].net.embeddings
-    return len(stacks) > 1 and all(
-        embedding.phi.elementwise and not any(True for _ in embedding.pooling.parameters()) for embedding in embeddings
-    )
+    if len(stacks) == 1 or any(embedding.phi.dropout or not embedding.phi.elementwise for embedding in embeddings):
+        return False
+    return not any(True for embedding in embeddings for _ in embedding.pooling.parameters())
 
 
 def merged_outputs(stacks: Sequence[DeepSetsStack], inputs: Inputs) -> Tensor:
@@ -100,15 +100,15 @@ def _read_out(
     rows = _merged_linear(first)(pooled[0])
     for number, vectors in enumerate(pooled[1:], start=1):
         rows = rows.add_(torch.bmm(vectors, _weight(first, number)))
-    beside = []
-    for stack, layer, context, n_members in zip(stacks, first, contexts, counts, strict=True):
-        own = stack.own_statistics(statistics)
-        inputs = [] if own is None else [share_rows(own, n_members)]
-        if context is not None and stack.net.context_in_rho:
-            inputs.append(context)
-        product = add_products(inputs, layer.weights[len(pooled) :])
-        beside.append(rows.new_zeros(n_members, *rows.shape[1:]) if product is None else product)
     if any(len(layer.weights) > len(pooled) for layer in first):
+        beside = []
+        for stack, layer, context, n_members in zip(stacks, first, contexts, counts, strict=True):
+            own = stack.own_statistics(statistics)
+            inputs = [] if own is None else [share_rows(own, n_members)]
+            if context is not None and stack.net.context_in_rho:
+                inputs.append(context)
+            product = add_products(inputs, layer.weights[len(pooled) :])
+            beside.append(rows.new_zeros(n_members, *rows.shape[1:]) if product is None else product)
         rows = rows.add_(torch.cat(beside))
     for layers in others:
         rows = _merged_linear(layers)(member_dropout(stacks[0].net.rho[1](rows), dropout))
@@ -143,6 +143,8 @@ class SumOrMean(Pool):
 def _merged_pooling(poolings: Sequence[SetPooling], counts: Sequence[int]) -> SetPooling:
     """The pools of so many members each, of which some may have sums in the place of means."""
     first = poolings[0]
+    if all(pooling.names == first.names for pooling in poolings):
+        return first
     merged = SetPooling(first.names, first.output_dim // len(first.names), first.sum_scale)
     for place, pool in enumerate(first.pools):
         own = [pooling.pools[place] for pooling in poolings]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from sk_deepsets.sets._from_objects import sets_from_arrays
 from sk_deepsets.sets._mapped import converted, pieces
+from sk_deepsets.sets._protocols import TorchTensor, offers
 from sk_deepsets.sets._ragged import RaggedSets
 from sk_deepsets.sets._set_column import find_sets
 from sk_deepsets.sets._values import FLOAT32_MAX, as_floats, is_number, user_stacklevel
@@ -105,7 +106,9 @@ def as_block(sets: RaggedSets) -> np.ndarray | None:
 def warn_of_padding(block: np.ndarray, X: Any) -> None:
     """Warn where sets end, or begin, with rows of one value, such as zeros, in unequal numbers and nowhere else."""
     if len(block) >= LEAST_SETS and block.shape[1] > 1 and block.shape[2]:
-        any(_warned_of_padding(part, end, X) for part, end in ((block, "end"), (block[:, ::-1], "begin")))
+        for part, end in ((block, "end"), (block[:, ::-1], "begin")):
+            if _warned_of_padding(part, end, X):
+                return
 
 
 def _warned_of_padding(block: np.ndarray, end: str, X: Any) -> bool:
@@ -134,7 +137,7 @@ def advice_on_nan(block: np.ndarray, X: Any, row: int) -> str:
     """How to leave rows of NaN out, where this row of the elements is one."""
     if not np.isnan(block.reshape(-1, block.shape[2])[row]).all():
         return ""
-    is_nan = "x.isnan()" if hasattr(X, "resolve_neg") else "np.isnan(x)"  # which fails for a torch tensor
+    is_nan = "x.isnan()" if offers(X, TorchTensor) else "np.isnan(x)"  # which fails for a torch tensor
     return f" If rows of NaN are padding, {_with_mask(X, f'~{is_nan}.any(-1)')}."
 
 

@@ -189,7 +189,7 @@ class EnsembleSelector(EpochSelector):
         net.module_ = net.module_.with_stacks([net.module_.stacks[place] for place in places])
         state.average = [state.average[place] for place in places]
         state.numbers = [state.numbers[place] for place in places]
-        self._data.weights = []
+        self._data.weights, self._data.evaluators = [], []
         # the optimizer stays the same object, which schedulers of its learning rate refer to
         kept = set(net.module_.parameters())
         for group in net.optimizer_.param_groups:
@@ -202,8 +202,8 @@ class EnsembleSelector(EpochSelector):
         """The outputs of each variant, with averaged weights, for sets that its members have not seen: (v, n, o)."""
         net._set_training(False)
         found, data = [], self._data
-        if data.average is not self._state.average:
-            data.average, whole = self._state.average, net.module_.with_stacks(self._state.average)
+        if not data.evaluators:  # the weights of which are views of the averages, and change with them
+            whole = net.module_.with_stacks(self._state.average)
             data.evaluators = [whole if fold is None else whole.of_fold(fold) for _, fold in data.evaluated]
         for (part, _), ensemble in zip(data.evaluated, data.evaluators, strict=True):
 

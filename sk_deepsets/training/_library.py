@@ -75,8 +75,6 @@ class FitData:
     averages: list[Tensor] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
     """The average weights of what is trained, and the present ones"""
-    average: list[Stack] | None = None
-    """The stacks of average weights that ``evaluators`` are of"""
     evaluators: list[Ensemble] = field(default_factory=list)
     """What evaluates each part of the sets: the members that hold it out, with their average weights"""
     variant_outputs: Tensor | None = None

@@ -26,6 +26,7 @@ def test_what_has_weights_of_another_kind_is_not_merged():
     assert not can_be_merged(make_ensemble(VARIANTS[:1]).stacks)
     assert not can_be_merged(make_ensemble(encoder="equivariant").stacks)
     assert not can_be_merged(make_ensemble(pool_type="attention").stacks)
+    assert not can_be_merged(make_ensemble(phi_dropout=0.2).stacks)
 
 
 def test_each_member_drops_its_own_share_and_makes_up_for_it():
