@@ -23,7 +23,9 @@ def element_scorer(scoring):
     ----------
     scoring : str or scorer
         A name that :func:`sklearn.metrics.get_scorer` knows, such as ``"roc_auc"``, or what ``make_scorer`` returns.
-        For rankings ``"ndcg"``, or ``"ndcg@5"`` for the first five: the mean over the sets.
+        For rankings ``"ndcg"``, or ``"ndcg@5"`` for the first five: the mean of :func:`sklearn.metrics.ndcg_score` over
+        the sets with two or more graded elements. As there, a set without a relevant element has 0, and ties are
+        averaged.
 
     Returns
     -------

@@ -129,9 +129,13 @@ def check_weight(sample_weight, sets):
     if isinstance(sample_weight, torch.Tensor):
         sample_weight = as_ndarray(sample_weight, "sample_weight")
     check_no_times(sample_weight, "sample_weight")
-    shape = np.asarray(sample_weight).shape
+    each = f"sample_weight must have one weight for each of the {len(sets)} sets"
+    try:
+        shape = np.asarray(sample_weight).shape
+    except ValueError as error:
+        raise ValueError(f"{each}, but is a list of arrays of unequal lengths.") from error
     if shape not in ((), (len(sets),)):
-        raise ValueError(f"sample_weight must have one weight for each of the {len(sets)} sets, but has shape {shape}.")
+        raise ValueError(f"{each}, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))
     with np.errstate(over="ignore"):  # scikit-learn sums them, too
         weight = _check_sample_weight(sample_weight, one_for_each, dtype=np.float64)

@@ -90,14 +90,15 @@ def mean_ndcg(relevance, scores, segments, k=None):
     Returns
     -------
     float
-        The mean over sets with two or more graded elements that are not all 0; NaN if there are none.
+        The mean over sets with two or more graded elements, of which scikit-learn gives those whose grades are all 0
+        a value of 0; NaN if there are none.
     """
     graded = ~np.isnan(relevance)
     relevance, scores, segments = relevance[graded], scores[graded], segments[graded]
     if (relevance < 0).any():
         raise ValueError(f"ndcg requires grades of at least 0, but got {relevance.min()}.")
     sizes = np.bincount(segments)
-    counted = (sizes > 1) & (np.bincount(segments, relevance) > 0)
+    counted = sizes > 1  # of one element there is no order, and scikit-learn has no NDCG
     total = 0.0
     for size in np.unique(sizes[counted]):  # sets of one size are a table
         rows = (counted & (sizes == size))[segments]
