@@ -128,12 +128,12 @@ def check_weight(sample_weight, sets):
     check_unmasked(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor):
         sample_weight = as_ndarray(sample_weight, "sample_weight")
-    check_no_times(sample_weight, "sample_weight")
     each = f"sample_weight must have one weight for each of the {len(sets)} sets"
     try:
         shape = np.asarray(sample_weight).shape
     except ValueError as error:
         raise ValueError(f"{each}, but is a list of arrays of unequal lengths.") from error
+    check_no_times(sample_weight, "sample_weight")
     if shape not in ((), (len(sets),)):
         raise ValueError(f"{each}, but has shape {shape}.")
     one_for_each = np.empty((len(sets), 1))

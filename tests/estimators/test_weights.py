@@ -43,7 +43,7 @@ def test_the_scale_of_the_weights_changes_nothing(case, bags, factor):
         (-np.ones(90), r"Negative values.*: set 0 has -1 \(negative: 90 of 90 sets\).*np.abs\(sample_weight\)"),
         (np.ones(89), r"one weight for each of the 90 sets, but has shape \(89,\)"),
         (np.full(90, np.nan), "contains NaN"),
-        ([np.ones(1 + number % 3) for number in range(90)], "one weight for each of the 90 sets, but is a list of arrays"),
+        ([np.ones(1 + number % 3) for number in range(90)], "the 90 sets, but is a list of arrays"),
     ],
 )
 def test_wrong_weights_are_an_error(case, bags, weight, message):
