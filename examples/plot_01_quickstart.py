@@ -14,29 +14,18 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 from sk_deepsets import DeepSetsClassifier, SetAggregator
+from sk_deepsets.datasets import make_digit_bags
 
 # %%
-# A bag is an array with one row per image, and bags differ in size. ``X`` is the list of bags.
+# A bag is an array with one row per image, and bags differ in size. ``bags`` holds them all, and a list of arrays would
+# do as well.
 
-images, digits = load_digits(return_X_y=True)
-train, test = train_test_split(np.arange(1797), test_size=0.4, stratify=digits, random_state=0)
-rng = np.random.default_rng(0)
-
-
-def draw(indices, n_bags):
-    """Bags of 2 to 20 images, and whether they hold a 9."""
-    bags = [rng.choice(indices, size) for size in rng.integers(2, 21, n_bags)]
-    return [images[bag] for bag in bags], ["9" if 9 in digits[bag] else "no 9" for bag in bags]
-
-
-bags, y = draw(train, 400)
-test_bags, test_y = draw(test, 1000)
+bags, y = make_digit_bags(400, subset="train", random_state=0)
+test_bags, test_y = make_digit_bags(1000, subset="test", random_state=1)
 print([bag.shape for bag in bags[:4]], y[:4])
 
 # %%
@@ -54,14 +43,14 @@ print(f"mean and maximum, then boosting: test accuracy {table.score(test_bags, t
 # %%
 # Some test bags, with the predicted probability that they hold a nine.
 
-probability = clf.predict_proba(test_bags)[:, list(clf.classes_).index("9")]
+probability = clf.predict_proba(test_bags)[:, 1]
 figure, axes = plt.subplots(2, 3, figsize=(9, 2), layout="constrained")
 figure.get_layout_engine().set(wspace=0.08)
-shown = [i for label in ("9", "no 9") for i in np.flatnonzero(np.array(test_y) == label)[:3]]
+shown = [*np.flatnonzero(test_y)[:3], *np.flatnonzero(~test_y)[:3]]
 for i, axis in zip(shown, axes.flat, strict=True):
     page = np.zeros((20, 8, 8))
     page[: len(test_bags[i])] = test_bags[i].reshape(-1, 8, 8)
     axis.imshow(page.reshape(2, 10, 8, 8).transpose(0, 2, 1, 3).reshape(16, 80), cmap="Greys")
-    axis.set_title(f"label {test_y[i]!r}: p(9) = {probability[i]:.2f}", fontsize=10)
+    axis.set_title(f"{'a 9' if test_y[i] else 'no 9'}: p(9) = {probability[i]:.2f}", fontsize=10)
     axis.set_axis_off()
 figure.savefig(Path(sys.argv[0]).with_suffix(".png"), dpi=90)

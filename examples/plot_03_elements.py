@@ -14,32 +14,20 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import NearestNeighbors
 
 from sk_deepsets import DeepSetsElementClassifier
+from sk_deepsets.datasets import make_set_outliers
 
 # %%
 # There is one target per image: whether it is the odd one.
 
-
-def make_sets(images, digits, n_sets, rng, size=16):
-    """Sets of images, (n_sets, size, 64); and for each image whether it is the odd one, (n_sets, size)."""
-    odd = np.arange(size) == rng.integers(size, size=n_sets)[:, np.newaxis]
-    chosen = np.empty((n_sets, size), dtype=int)
-    for i in range(n_sets):
-        usual, other = rng.choice(10, 2, replace=False)
-        chosen[i] = rng.choice(np.flatnonzero(digits == usual), size, replace=False)
-        chosen[i, odd[i]] = rng.choice(np.flatnonzero(digits == other))
-    return images[chosen], odd
-
-
-rng = np.random.default_rng(0)
-images, digits = load_digits(return_X_y=True)
-images /= 16
-sets, odd = make_sets(images[:1000], digits[:1000], 10_000, rng)
-test_sets, test_odd = make_sets(images[1000:], digits[1000:], 1000, rng)
+sets, odd = make_set_outliers(10_000, subset="train", random_state=0)
+test_sets, test_odd = make_set_outliers(1000, subset="test", random_state=1)
+# all sets have one size: a 3-D array of them and a 2-D array of targets
+sets, test_sets = (each.elements.reshape(-1, 16, 64) / 16 for each in (sets, test_sets))
+odd, test_odd = np.array(odd), np.array(test_odd)
 
 # %%
 # With ``target="one_per_set"`` the probabilities of the images of a set sum to 1. The pixels are not standardised:
