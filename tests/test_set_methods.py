@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.fx.experimental import _config as config
 from torch.testing import assert_close
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "benchmarks" / "set_methods.py"
@@ -41,6 +42,11 @@ def test_the_order_matters_to_the_control_alone(module):
     shuffled, mask = X.gather(1, places.unsqueeze(2).expand_as(X)), MASK.gather(1, places)
     change = (module(shuffled, mask) - module(X, MASK)).abs().max()
     assert (change > 0.01) == isinstance(module, set_methods.PaddedMLP)
+
+
+def test_tensors_are_made_on_the_device_of_the_batch(module):
+    with config.patch(meta_nonzero_assume_all_nonzero=True):  # a device without memory does not count elements
+        assert module.to("meta")(X.to("meta"), MASK.to("meta")).device.type == "meta"
 
 
 def test_pairs_by_hand():

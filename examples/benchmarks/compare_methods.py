@@ -5,7 +5,7 @@ Each method is an estimator of this package: Deep Sets as one net and as the def
 ``pool_type="pma"``, and the modules of ``set_methods.py``. All train with the same options::
 
     python examples/benchmarks/compare_methods.py            # some twelve minutes on two cores of their own
-    python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, fewer sizes: three minutes
+    python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, fewer epochs: some two minutes
 
 - **Cost**: CPU seconds of a forward and a backward pass for two sets of M elements with 16 features, in a process of
   its own for each method, and the memory that the process took on top; the exponent is the slope of the logarithms
@@ -14,7 +14,8 @@ Each method is an estimator of this package: Deep Sets as one net and as the def
 - **Invariance**: the largest change of a value, as a part of the largest, under another order, more padding and
   other batches (``check_invariance``), and the number of weights, both of the fit on ``max``.
 - **Scores** on test sets that are the same for all methods: of one split, and the mean of ``--seeds`` seeds, by
-  default one. MAE and MSE: the lower the better. All have the defaults of the estimators but for 30 epochs at most.
+  default one. MAE and MSE: the lower the better. All have the defaults of the estimators but for 30 epochs at most
+  (20 with ``--quick``).
   The real data are no part of the project: ``--data`` names their folder, and tasks without their file are left out.
 
 It prints Markdown, and writes ``compare_methods.json`` and, with matplotlib, ``compare_methods.png``.
@@ -34,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data_sets import digit_pixels, stored
+from data_sets import digit_pixels, ragged, stored
 from set_methods import SET_METHODS
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -58,7 +59,6 @@ METHODS = {
 } | {name: {"n_members": 1, "module": module} for name, module in SET_METHODS.items()}
 # A size of which the last one foretells more memory is not measured.
 MOST_MB = 4096
-MAX_EPOCHS = 30
 
 
 class Task:
@@ -67,10 +67,10 @@ class Task:
     def __init__(self, sets, y, n_train, score):
         self.train, self.test, self.score = (sets[:n_train], y[:n_train]), (sets[n_train:], y[n_train:]), score
 
-    def fit(self, method, seed):
+    def fit(self, method, max_epochs, seed):
         """A fitted estimator."""
         make = DeepSetsClassifier if self.score == "accuracy" else DeepSetsRegressor
-        options = {"max_epochs": MAX_EPOCHS, "random_state": seed}
+        options = {"max_epochs": max_epochs, "random_state": seed}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that training was short, and that some test sets are larger
             return make(**METHODS[method], **options).fit(*self.train)
@@ -103,9 +103,7 @@ def digit_sums(n, data):
     """Trained on 1 to 10 digits, tested on 11 to 30."""
     small, sums = make_digit_sums(n, random_state=0)
     large, more = make_digit_sums(500, set_size=(11, 30), random_state=1)
-    elements = np.concatenate([small.elements, large.elements])
-    offsets = np.concatenate([small.offsets, small.offsets[-1] + large.offsets[1:]])
-    return Task(RaggedSets(elements, offsets), np.concatenate([sums, more]), n, "MAE")
+    return Task(ragged([*small, *large]), np.concatenate([sums, more]), n, "MAE")
 
 
 def pixels(n, data):
@@ -199,11 +197,11 @@ def costs(jobs, **options):
         return dict(zip(METHODS, pool.map(partial(cost, **options), METHODS), strict=True))
 
 
-def evaluate(method, name, n, data, seed):
+def evaluate(method, name, n, data, max_epochs, seed):
     """The score of a method on a task, its CPU seconds, and for the first task its invariance and its weights."""
     torch.set_num_threads(1)
     task, start = TASKS[name][0](n, data), time.process_time()
-    model = task.fit(method, seed)
+    model = task.fit(method, max_epochs, seed)
     found = {"seconds": time.process_time() - start, "score": task.score_of(model)}
     if name == next(iter(TASKS)):
         with warnings.catch_warnings():
@@ -256,14 +254,14 @@ def draw(results, path):
 def main():
     """Measure, print, write and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a quarter of the sets, and fewer sizes")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the sets, fewer epochs and sizes")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder of the real data")
     parser.add_argument("--jobs", type=int, default=2, help="fits at the same time, one core each")
     parser.add_argument("--output", type=Path, default=Path("compare_methods"), help=".json and .png are added")
     parser.add_argument("--seeds", type=int, default=1, help="fits of each method for each task")
     args = parser.parse_args()
     sizes = [10, 100, 1000, 3000] if args.quick else [10, 30, 100, 300, 1000, 3000, 10_000]
-    part, seconds_of_each, most_seconds = (4, 0.1, 5) if args.quick else (1, 0.3, 20)
+    part, max_epochs, seconds_of_each, most_seconds = (4, 20, 0.1, 5) if args.quick else (1, 30, 0.3, 20)
     start = time.perf_counter()
     cost_of = costs(args.jobs, sizes=sizes, seconds_of_each=seconds_of_each, most_seconds=most_seconds)
     print(f"costs: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
@@ -273,7 +271,7 @@ def main():
         jobs = {}
         for name in names:
             for method in METHODS:
-                run = partial(evaluate, method, name, TASKS[name][1] // part, args.data)
+                run = partial(evaluate, method, name, TASKS[name][1] // part, args.data, max_epochs)
                 jobs[method, name] = [pool.submit(run, seed) for seed in range(args.seeds)]
         for (method, name), futures in jobs.items():
             found = [future.result() for future in futures]

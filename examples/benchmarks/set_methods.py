@@ -88,7 +88,8 @@ class SelfAttention(nn.Module):
         """Outputs (b, output_dim)."""
         hidden = self.enter(x * mask.unsqueeze(2))
         # a row without any element would be NaN: its first place stands in, and the pool leaves it out
-        hidden_places = ~mask & ~((mask.sum(dim=1, keepdim=True) == 0) & (torch.arange(mask.shape[1]) == 0))
+        is_first = torch.arange(mask.shape[1], device=mask.device) == 0
+        hidden_places = ~mask & ~(is_first & (mask.sum(dim=1, keepdim=True) == 0))
         for attend, feed in zip(self.attend, self.feed, strict=True):
             if mask.shape[1]:
                 hidden = hidden + attend(hidden, hidden, hidden, key_padding_mask=hidden_places, need_weights=False)[0]
