@@ -102,12 +102,11 @@ def test_probabilities_join_the_frame_as_one_column_for_each_class():
     assert (proba.idxmax(axis=1) == predicted.loc[proba.index]).all()
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize("form", ["RaggedSets", "list of arrays", "frame"])
-def test_cross_val_predict_gives_one_array_for_each_set(form, n_jobs):
+def test_cross_val_predict_gives_one_array_for_each_set(form):
     X = FORMS[form]
     y = VALUES if form != "list of arrays" else [*map(np.ravel, VALUES)]
-    predicted = cross_val_predict(REGRESSOR, X, y, cv=FOLDS, n_jobs=n_jobs)
+    predicted = cross_val_predict(REGRESSOR, X, y, cv=FOLDS)
     assert [len(answer) for answer in predicted] == SETS.sizes.tolist()
     for train, test in FOLDS.split(SETS):
         model = clone(REGRESSOR).fit(SETS[train], VALUES[train])

@@ -116,10 +116,10 @@ MODELS = {
         {**SINGLE, "fusion_type": "add", "encoder": "equivariant"},
         "single-context-add",
     ),
-    "attention pack": (
+    "attention": (
         DeepSetsRegressor,
-        {**PACK, "n_members": 4, "encoder": "attention", "loss": "poisson", "fusion_type": "film"},
-        "pack-context-film",
+        {**SINGLE, "encoder": "attention", "loss": "poisson", "fusion_type": "film"},
+        "single-context-film",
     ),
     **{name: (None, {}, name) for name in ("one-per-set", "element-values")},
 }
