@@ -24,6 +24,9 @@ MOST_VALUES, SAMPLE_VALUES, FEWEST_SAMPLED = 67_108_864, 16_777_216, 100
 ENOUGH_ELEMENTS = 50_000
 # Statistics are computed in float64 from values of about 1: sums of up to a million of them are right to this.
 RESOLUTION = 2.0**-30
+# Of the columns of an element beside the others of its set, of which there are three for each number, and of which
+# there are as many rows as elements: with six times the intervals that sets have, 38 numbers have 13 each, not two.
+RELATIVE_INTERVALS = 1_536
 
 
 def input_layers(sets, encoder, weight, *, standardize, centred=True):
@@ -141,7 +144,7 @@ def sum_scale(sets, weight, weight_column=None):
     return 1 / float(typical) if typical > 0 else 1.0
 
 
-def learn_columns(table, n_categories, weight, names, standardize, resolution=0.0, weight_column=None):
+def learn_columns(table, n_categories, weight, names, standardize, resolution=0.0, weight_column=None, **options):
     """The scalings of a table of numbers and codes, learned from the rows with a weight.
 
     Quantiles count each of these rows once, whatever its weight.
@@ -159,6 +162,8 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
         See :class:`Scalings`.
     weight_column : int, optional
         A column that is left out, behind those of numbers.
+    **options
+        Further arguments of :class:`Scalings`.
     """
     numbers = table[:, : n_numbers(table, n_categories, weight_column)]
     mean, scale = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
@@ -171,6 +176,7 @@ def learn_columns(table, n_categories, weight, names, standardize, resolution=0.
         Standardize(torch.from_numpy(mean), torch.from_numpy(scale)),
         names,
         resolution,
+        **options,
     )
     return Columns(scalings, numbers.shape[1], n_categories, n_skipped=weight_column is not None)
 
@@ -216,7 +222,9 @@ def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
     rounding = 2 * float(np.finfo(sets.elements.dtype).eps) if sets.elements.dtype.kind == "f" else 0.0
     names = {name for variant in variants for name in variant.elements}
     resolution = max(RESOLUTION, rounding)
-    elements = learn_columns(table, encoder.n_categories, element_weight, names, standardize, resolution)
+    elements = learn_columns(
+        table, encoder.n_categories, element_weight, names, standardize, resolution, most_intervals=RELATIVE_INTERVALS
+    )
     statistics = _statistics(plain, standardize)
     set_inputs = _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers)
     return {"projection": projection, "relative": relative, "elements": elements, **set_inputs}

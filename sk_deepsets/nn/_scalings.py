@@ -117,6 +117,8 @@ class PiecewiseLinear(nn.Module):
     rounding : Tensor of shape (d,), optional
     share : float, default=0.0
         See :func:`merged`.
+    most_intervals : int, default=256
+        Of all columns together, where two for each are no more.
 
     Attributes
     ----------
@@ -129,10 +131,16 @@ class PiecewiseLinear(nn.Module):
     width: Tensor
     mean: Tensor
 
-    def __init__(self, table: Tensor, rounding: Tensor | None = None, share: float = 0.0) -> None:
+    def __init__(
+        self,
+        table: Tensor,
+        rounding: Tensor | None = None,
+        share: float = 0.0,
+        most_intervals: int = MOST_INTERVALS,
+    ) -> None:
         super().__init__()
         rounding = torch.zeros(table.shape[1]) if rounding is None else rounding
-        n_intervals = max(2, min(INTERVALS, MOST_INTERVALS // table.shape[1]))
+        n_intervals = max(2, min(INTERVALS, most_intervals // table.shape[1]))
         edges = []
         for number, values in enumerate(quantiles(table, n_intervals + 1)):
             near = rounding[[number]]
@@ -212,6 +220,8 @@ class Scalings(nn.Module):
         Of very many columns, which would have too few intervals each, ``"intervals"`` are the clipped ones.
     resolution : float, default=0.0
         How much in values of about 1 and less may be rounding; in larger ones, it is so much of them.
+    most_intervals : int, default=256
+        See :class:`PiecewiseLinear`.
 
     Attributes
     ----------
@@ -219,10 +229,17 @@ class Scalings(nn.Module):
         How many columns each scaling has.
     """
 
-    def __init__(self, table: Tensor, standardize: nn.Module, names: set[str], resolution: float = 0.0) -> None:
+    def __init__(
+        self,
+        table: Tensor,
+        standardize: nn.Module,
+        names: set[str],
+        resolution: float = 0.0,
+        most_intervals: int = MOST_INTERVALS,
+    ) -> None:
         super().__init__()
         self.n_columns = table.shape[1]
-        self.has_intervals = 0 < 2 * self.n_columns <= MOST_INTERVALS
+        self.has_intervals = 0 < 2 * self.n_columns <= most_intervals
         self.names = sorted(self.resolved(names))
         self.standardize = standardize
         self.clip = SmoothClip()
@@ -236,7 +253,7 @@ class Scalings(nn.Module):
         if "quantiles" in names:
             self.by_rank["quantiles"] = Quantiles(*learned)
         if "intervals" in self.names:
-            self.by_rank["intervals"] = PiecewiseLinear(*learned)
+            self.by_rank["intervals"] = PiecewiseLinear(*learned, most_intervals)
         self.dims = {name: outputs.shape[1] for name, outputs in self.forward(table[:1]).items()}
 
     def resolved(self, names: Iterable[str]) -> list[str]:

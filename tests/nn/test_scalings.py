@@ -185,6 +185,7 @@ class TestPiecewiseLinear:
         for n_columns, each in [(4, INTERVALS), (32, 8), (128, 2), (200, 2)]:
             assert PiecewiseLinear(torch.randn(300, n_columns)).output_dim == n_columns * each
             assert n_columns > 128 or n_columns * each <= MOST_INTERVALS
+        assert PiecewiseLinear(torch.randn(300, 32), most_intervals=400).output_dim == 32 * 12
 
     def test_two_values_are_one_interval_and_a_constant_none(self):
         table = torch.tensor([[1.0, 7.0], [3.0, 7.0], [3.0, 7.0], [3.0, 7.0]])
@@ -220,6 +221,8 @@ class TestScalings:
         found = scalings(torch.from_numpy(table))
         assert list(found) == ["clipped", "standard"]
         torch.testing.assert_close(found["clipped"], SmoothClip()(found["standard"]))
+        more = Scalings(torch.from_numpy(table), standardize(table), {"intervals"}, most_intervals=MOST_INTERVALS + 2)
+        assert more.dims == {"intervals": 2 * table.shape[1]}
 
     @pytest.mark.parametrize("dtype", [np.float64, np.int64])
     def test_numbers_far_from_zero_keep_their_digits_in_their_own_dtype(self, dtype):
