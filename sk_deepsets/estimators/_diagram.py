@@ -20,15 +20,14 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     has_context : bool
     """
     counts = model.weight_counts()
-    inputs = [n_features] if model.projected_dim is None else [n_features, model.projected_dim]
     if model.is_padded:
         parts = [(_class_name(parameters["module"]), "", sum(counts), "a module of your own")]
     elif model.embedding_dim is None:
         hidden_dims = equivariant_widths(parameters["hidden_dims"], model.n_folds)
-        widths = _arrows([*inputs, *hidden_dims, n_outputs])
+        widths = _arrows([n_features, *model.projected_dims, *hidden_dims, n_outputs])
         parts = [("equivariant layers", widths, sum(counts), f"each sees the {parameters['pool_type']}")]
     else:
-        parts = _set_model(model, parameters, inputs, n_outputs, has_context)
+        parts = _set_model(model, parameters, n_features, n_outputs, has_context)
     members = f" in {model.n_members} members" if model.n_members > 1 else ""
     blocks = []
     for name, widths, n_weights, text in parts:
@@ -38,16 +37,18 @@ def architecture(model, parameters, n_features, n_outputs, has_context):
     return _VisualBlock("serial", blocks, dash_wrapped=True)
 
 
-def _set_model(model, parameters, inputs, n_outputs, has_context):
+def _set_model(model, parameters, n_features, n_outputs, has_context):
     """Name, widths, number of weights and a word on phi, the pool and rho."""
     counts, pooled = model.weight_counts(), model.embedding_dim
     context = f'; the context enters by fusion_type="{parameters["fusion_type"]}"' if has_context else ""
     seen = ENCODERS[parameters["encoder"]].sees
     statistics = " and, of some members, statistics of the set" if model.reads_statistics else ""
     pools = " or ".join(", ".join(names) for names in model.pool_names)
-    n_features, *projected = inputs
     widths = {"": n_features} if isinstance(n_features, int) else n_features
-    phi = [f"{name} {_arrows([n, *projected, *parameters['phi_hidden_dims']])}".strip() for name, n in widths.items()]
+    reduced = model.projected_dims or [None] * len(widths)
+    inputs = [[n] if to is None else [n, to] for n, to in zip(widths.values(), reduced, strict=True)]
+    hidden_dims = parameters["phi_hidden_dims"]
+    phi = [f"{name} {_arrows([*own, *hidden_dims])}".strip() for name, own in zip(widths, inputs, strict=True)]
     weight = parameters.get("element_weight")
     weighed = "" if weight is None else f", in which {weight!r} weighs the elements"
     rho = _arrows([pooled, *parameters["rho_hidden_dims"], n_outputs])

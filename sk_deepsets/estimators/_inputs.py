@@ -6,6 +6,7 @@ import torch
 from sk_deepsets.estimators._projection import project
 from sk_deepsets.nn import (
     CollectionColumns,
+    CollectionProjection,
     CollectionStatistics,
     Columns,
     MixedColumns,
@@ -194,17 +195,23 @@ def ensemble_inputs(variants, sets, encoder, weight, standardize):
 def collection_ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The same for an ensemble for several collections, of which ``encoder`` is a CollectionsEncoder."""
     parts = encoder.split(sets)
-    columns = [
-        _element_columns(variants, part, encoder.encoders[name], weight, standardize, None)[0]
-        for name, part in parts.items()
-    ]
+    columns, projections = [], []
+    for name, part in parts.items():
+        own = encoder.encoders[name]
+        own_projection, some, some_weight = project(part, own, weight, standardize)
+        columns.append(_element_columns(variants, some, own, some_weight, standardize, own_projection)[0])
+        projections.append(own_projection)
     statistics = CollectionStatistics([_statistics(each, standardize) for each in columns])
     numbers = learned_from(sets, weight)[2]
+    projection = None
+    if any(each is not None for each in projections):
+        projection = CollectionProjection(projections, [*encoder.widths.values()])
     return {
+        "projection": projection,
         "elements": CollectionColumns(columns),
         "names": [*parts],
         "sum_scale": [sum_scale(part, weight, encoder.encoders[name].weight_column) for name, part in parts.items()],
-        **_set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers),
+        **_set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers, projection),
     }
 
 
@@ -253,10 +260,12 @@ def _units(elements, standardize):
     return elements.scalings.robust if standardize else elements.scalings.standardize
 
 
-def _of_batches(function, dataset):
-    """What a function of packed sets gives for all of a data set."""
-    batches = SetBatches(dataset, 1, max_elements=65_536)
-    return torch.cat([function(batch.packed) for batch, _ in batches]).numpy()
+def _of_batches(function, dataset, projection=None):
+    """What a function of packed sets, behind a projection, gives for all of a data set."""
+    batches = (batch.packed for batch, _ in SetBatches(dataset, 1, max_elements=65_536))
+    if projection is not None:
+        batches = (packed._replace(elements=projection(packed.elements)) for packed in batches)
+    return torch.cat([function(packed) for packed in batches]).numpy()
 
 
 def _statistics(elements, standardize):
@@ -265,13 +274,16 @@ def _statistics(elements, standardize):
     return Statistics(_units(elements, standardize), elements.n_numbers, column)
 
 
-def _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers):
-    """Scalings of the statistics and of the context; learned from the sets ``numbers``, None: from all."""
+def _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers, projection=None):
+    """Scalings of the statistics and of the context; learned from the sets ``numbers``, None: from all.
+
+    ``projection`` is what elements go through before.
+    """
     names = {name for variant in variants for name in variant.statistics} or {"standard"}
     dataset, set_weight = SetDataset(sets), weight
     if numbers is not None:
         dataset, set_weight = dataset.subset(numbers), None if weight is None else weight[numbers]
-    table = _of_batches(statistics, dataset)
+    table = _of_batches(statistics, dataset, projection)
     found = {
         "statistics": statistics,
         "statistic_columns": learn_columns(table, [], set_weight, names, standardize, RESOLUTION),

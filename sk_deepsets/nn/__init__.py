@@ -5,7 +5,13 @@ True or 1 where there is an element. Phi runs on real elements only, however muc
 """
 
 from sk_deepsets.nn._attention import InducedAttention
-from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics, DeepSetsCollections, split_collections
+from sk_deepsets.nn._collections import (
+    CollectionColumns,
+    CollectionProjection,
+    CollectionStatistics,
+    DeepSetsCollections,
+    split_collections,
+)
 from sk_deepsets.nn._columns import Columns, MixedColumns
 from sk_deepsets.nn._custom_loss import CustomLoss
 from sk_deepsets.nn._deep_sets import DeepSets
@@ -61,7 +67,7 @@ from sk_deepsets.nn._statistics import Statistics
 MODULES = (
     *(DeepSets, DeepSetsInvariant, DeepSetsConditional, DeepSetsEquivariant, DeepSetsEnsemble, DeepSetsStack),
     *(ElementEnsemble, ElementStack, RelativeColumns, SetEmbedding, Projection),
-    *(DeepSetsCollections, CollectionColumns, CollectionStatistics),
+    *(DeepSetsCollections, CollectionColumns, CollectionProjection, CollectionStatistics),
     *(Columns, MixedColumns, Standardize, Scalings, SmoothClip, Quantiles, PiecewiseLinear, Statistics, Fusion),
     *(MemberLinear, MemberEmbedding, MemberNorm, Dropout, PermutationEquivariantLayer, InducedAttention, SetPooling),
     *ENCODERS.values(),
@@ -76,6 +82,7 @@ __all__ = [
     "POOL_TYPES",
     "ChoiceDecoder",
     "CollectionColumns",
+    "CollectionProjection",
     "CollectionStatistics",
     "Columns",
     "CustomLoss",

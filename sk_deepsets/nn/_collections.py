@@ -6,7 +6,8 @@ the number of its collection. So the sets of a row are one set, which is batched
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from sk_deepsets.nn._columns import Columns
 from sk_deepsets.nn._layers import ONE_NET, Layers, repeat_rows
 from sk_deepsets.nn._packed import PackedSets
+from sk_deepsets.nn._projection import Projection
 from sk_deepsets.nn._read_out import Part, Phi, ReadOut
 from sk_deepsets.nn._set_embedding import SetEmbedding
 from sk_deepsets.nn._set_pooling import PoolType
@@ -59,18 +61,68 @@ class CollectionColumns(nn.Module):
 
     def forward(self, table: Tensor) -> Tensor:
         """Scale a table (n, d) of all collections: (n, width)."""
-        found = None
-        for number, columns in enumerate(self.collections):
-            rows = (table[:, -1] == number).nonzero().squeeze(1)
-            part = table.index_select(0, rows)
-            values = columns(part)
-            zeros = values.new_zeros(values.shape[0], self.width - 1 - columns.width)
-            values = torch.cat([values, zeros, part[:, -1:].to(values.dtype)], dim=1)
-            # not one table after another, whose joint length an exported program cannot bound
-            found = values.new_zeros(table.shape[0], self.width) if found is None else found
-            found = found.index_copy(0, rows, values)
-        assert found is not None
-        return found
+        return _of_each(table, self.collections, self.width)
+
+
+class CollectionProjection(nn.Module):
+    """Collections with very many columns along some directions, in a table like the one they come in.
+
+    Parameters
+    ----------
+    projections : sequence of Projection or None
+        Of each collection; None: it stays as it is.
+    n_columns : sequence of int
+        How many columns of the table are those of each collection.
+    """
+
+    def __init__(self, projections: Sequence[Projection | None], n_columns: Sequence[int]) -> None:
+        super().__init__()
+        self.n_columns = [*n_columns]
+        self.projections = nn.ModuleDict({str(n): own for n, own in enumerate(projections) if own is not None})
+
+    @property
+    def output_dims(self) -> list[int | None]:
+        """See :class:`Projection`."""
+        return [None if own is None else own.output_dim for own in self._all()]
+
+    @property
+    def means(self) -> list[Tensor | None]:
+        """See :class:`Projection`."""
+        return [None if own is None else own.mean for own in self._all()]
+
+    def forward(self, table: Tensor) -> Tensor:
+        """Project a table (n, d) of all collections."""
+        first: Any = next(iter(self.projections.values()))
+
+        def project(own: Projection | None, width: int, part: Tensor) -> Tensor:
+            return part[:, :width].to(first.mean.dtype) if own is None else own(part[:, :width])
+
+        functions = [partial(project, *pair) for pair in zip(self._all(), self.n_columns, strict=True)]
+        widths = [
+            width if own is None else own.output_dim + width - len(own.mean)
+            for own, width in zip(self._all(), self.n_columns, strict=True)
+        ]
+        return _of_each(table, functions, max(widths) + 1)
+
+    def _all(self) -> list[Any]:
+        known = dict(self.projections.items())
+        return [known.get(str(number)) for number in range(len(self.n_columns))]
+
+
+def _of_each(table: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], width: int) -> Tensor:
+    """What the function of each collection gives of its rows (n, d), in a table (n, width) with their numbers last."""
+    found = None
+    for number, function in enumerate(functions):
+        rows = (table[:, -1] == number).nonzero().squeeze(1)
+        part = table.index_select(0, rows)
+        values = function(part)
+        zeros = values.new_zeros(values.shape[0], width - 1 - values.shape[1])
+        values = torch.cat([values, zeros, part[:, -1:].to(values.dtype)], dim=1)
+        # not one table after another, whose joint length an exported program cannot bound
+        found = values.new_zeros(table.shape[0], width) if found is None else found
+        found = found.index_copy(0, rows, values)
+    assert found is not None
+    return found
 
 
 class CollectionStatistics(nn.Module):

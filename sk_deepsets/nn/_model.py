@@ -61,9 +61,9 @@ class Model(nn.Module):
         return False
 
     @property
-    def projected_dim(self) -> int | None:
-        """To how many columns elements are reduced first; None: they are not."""
-        return None
+    def projected_dims(self) -> list[int | None]:
+        """To how many columns the elements of each collection are reduced first; empty: none are."""
+        return []
 
     @property
     def is_padded(self) -> bool:

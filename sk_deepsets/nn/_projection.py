@@ -40,6 +40,16 @@ class Projection(nn.Module):
         return self.standardize.mean
 
     @property
+    def means(self) -> list[Tensor | None]:
+        """That of each collection, of which there is one; None where it is not projected."""
+        return [self.mean]
+
+    @property
+    def output_dims(self) -> list[int | None]:
+        """How many directions each collection has; None where it is not projected."""
+        return [self.output_dim]
+
+    @property
     def output_dim(self) -> int:
         """How many directions there are."""
         return self.components.shape[0]

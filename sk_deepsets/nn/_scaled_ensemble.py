@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from sk_deepsets.nn._collections import CollectionColumns, CollectionStatistics
+from sk_deepsets.nn._collections import CollectionColumns, CollectionProjection, CollectionStatistics
 from sk_deepsets.nn._columns import Columns, take_columns
 from sk_deepsets.nn._ensemble import Ensemble, Stack
 from sk_deepsets.nn._layers import Layers
@@ -117,7 +117,7 @@ class ScaledEnsemble(Ensemble):
         Of the statistics.
     output_dim : int
     context : Columns, optional
-    projection : Projection, optional
+    projection : Projection or CollectionProjection, optional
         What elements go through first, of which the statistics and the scalings are then.
     link, prior
         As in :class:`Ensemble`; by default outputs are values, and their prior is 0.
@@ -138,7 +138,7 @@ class ScaledEnsemble(Ensemble):
         output_dim: int,
         *,
         context: Columns | None = None,
-        projection: Projection | None = None,
+        projection: Projection | CollectionProjection | None = None,
         link: str = "identity",
         prior: Sequence[float] | None = None,
         **options: Any,
@@ -153,14 +153,14 @@ class ScaledEnsemble(Ensemble):
         self.statistic_columns, self.context = statistic_columns, context
 
     @property
-    def projection(self) -> Projection | None:
+    def projection(self) -> Projection | CollectionProjection | None:
         """What elements go through first."""
         return self._modules.get("project")  # type: ignore[return-value]  # of few columns there is none
 
     @property
-    def projected_dim(self) -> int | None:
+    def projected_dims(self) -> list[int | None]:
         """See :class:`Model`."""
-        return None if self.projection is None else self.projection.output_dim
+        return [] if self.projection is None else self.projection.output_dims
 
     def projected(self, packed: PackedSets) -> PackedSets:
         """The sets with elements as the scalings take them."""
@@ -168,7 +168,11 @@ class ScaledEnsemble(Ensemble):
 
     def mean_elements(self) -> list[Tensor]:
         """See :class:`Model`."""
-        return self.elements.means if self.projection is None else [self.projection.mean]
+        means = self.elements.means
+        if self.projection is None:
+            return means
+        pairs = zip(means, self.projection.means, strict=True)
+        return [mean if before is None else before for mean, before in pairs]
 
     @property
     def scaled_width(self) -> int:

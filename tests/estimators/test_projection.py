@@ -1,6 +1,7 @@
 """Elements with very many columns: ensembles see a projection, which all that is asked of a model passes through."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_matrix
@@ -143,6 +144,24 @@ def test_what_is_asked_of_a_model_goes_through_the_projection(classifier, tmp_pa
     important = element_importance(classifier, [SETS[i] for i in positive])
     for one in important:
         assert np.argmax(np.abs(one)) in (0, 1)
+
+
+def test_each_collection_is_projected_by_itself(tmp_path):
+    rng = np.random.default_rng(6)
+    visits = [rng.normal(size=(size, 3)) for size in rng.integers(0, 4, len(SETS))]
+    table = pd.DataFrame({"visits": visits, "texts": SETS})
+    clf = DeepSetsClassifier(**{**FEW, "max_epochs": 12}).fit(table, Y)
+    assert clf.net_.module_.projected_dims == [2, None]
+    assert f"phi: texts {WORDS} → 2 → 8, visits 3 → 8" in clf._sk_visual_block_().estimators[0].names
+    assert [*map(len, clf.net_.module_.mean_elements())] == [WORDS, 3]
+    assert clf.oof_score_ > 0.9
+    wanted = clf.predict_proba(table)
+    save(clf, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict_proba(table), wanted)
+    shorter = table.iloc[:3].assign(texts=[SETS[0], SETS[1][1:], SETS[2]])
+    without = clf.leave_one_out(table.iloc[:3])
+    np.testing.assert_allclose(without["texts"][1][0], clf.predict_proba(shorter)[1], atol=1e-6)
+    np.testing.assert_allclose(clf.predict_proba(table.iloc[::-1])[::-1], wanted, atol=1e-6)
 
 
 def test_elements_are_seen_beside_the_others_of_their_set():

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from sk_deepsets.nn import (
     CollectionColumns,
+    CollectionProjection,
     CollectionStatistics,
     Columns,
     DeepSetsCollections,
     DeepSetsEnsemble,
     PackedSets,
+    Projection,
     Scalings,
     Standardize,
     Statistics,
@@ -164,3 +166,22 @@ def test_the_way_from_the_mean_is_that_of_the_own_collection():
         width = WIDTHS[number]
         torch.testing.assert_close(way[part.rows, :width], part.packed.elements[:, :width].double() - mean)
     assert (way[:, -1] == 0).all()
+
+
+def test_a_projection_leaves_the_other_collection_as_it_is():
+    rng = np.random.default_rng(0)
+    parts = make_sets(rng, 4)
+    mean, scale, components = rng.normal(size=2), rng.uniform(1, 2, 2), rng.normal(size=(1, 2))
+    own = Projection(Standardize(torch.tensor(mean), torch.tensor(scale)), torch.tensor(components), counts=False)
+    # the last column of the first collection is a code, behind its two numbers
+    projection = CollectionProjection([own, None], WIDTHS)
+    packed = joined(parts, 4)
+    found, table = projection(packed.elements).numpy(), packed.elements.double().numpy()
+    assert found.shape == (len(table), 3)
+    first = table[:, -1] == 0
+    wanted = np.c_[(table[first, :2] - mean) / scale @ components.T, table[first, 2]]
+    np.testing.assert_allclose(found[first, :2], wanted, rtol=1e-6)
+    np.testing.assert_allclose(found[~first, :2], table[~first, :2])
+    np.testing.assert_array_equal(found[:, -1], table[:, -1])
+    assert projection.output_dims == [1, None]
+    assert projection.means[1] is None
