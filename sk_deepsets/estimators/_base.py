@@ -158,13 +158,8 @@ class DeepSetsBase(BaseEstimator):
         groups = check_groups(groups, sets)
         plan = self._plan(encoded, groups, target, seed, before, trains_all=partly or X_val is not None)
         if before is None:
-            weight = plan.training_weight(encoded.weight)
-            target.fit(encoded, weight)
             random_numbers = RandomNumbers(processes.same(int(random.randint(2**31 - 1))))
-            # modules are made on the CPU, and draw their weights from the global generator
-            with random_numbers.drawn(torch.device("cpu")), as_global_generator():
-                core, options = self._make_core(encoded, weight, target, reader.encoder, plan.layout)
-                net = make_net(self, target, core, options, processes.device)
+            net = self._make_net(encoded, target, reader, plan, random_numbers, processes.device)
             parameters = model_parameters(self)
         else:
             net, random_numbers, parameters = before.net, before.random_numbers, before.parameters
@@ -233,6 +228,15 @@ class DeepSetsBase(BaseEstimator):
             trains_all=trains_all,
         )
         return plan if target.can_evaluate(encoded, plan.held_out) else replace(plan, held_out=plan.held_out[:0])
+
+    def _make_net(self, encoded, target, reader, plan, random_numbers, device):
+        """A net that is not trained yet, for a target that learns its scale first."""
+        weight = plan.training_weight(encoded.weight)
+        target.fit(encoded, weight)
+        # modules are made on the CPU, and draw their weights from the global generator
+        with random_numbers.drawn(torch.device("cpu")), as_global_generator():
+            core, options = self._make_core(encoded, weight, target, reader.encoder, plan.layout)
+            return make_net(self, target, core, options, device)
 
     def _keep(self, fitted, training, history, out_of_fold):
         """Set what users see of a fit; no step of it can fail."""

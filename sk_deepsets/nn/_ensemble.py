@@ -104,9 +104,14 @@ class Ensemble(Model):
         self, stacks: Iterable[Stack], weights: Sequence[float] | None = None, prior_weight: float = 0.0
     ) -> Self:
         """An ensemble of these members; ``weights`` are those of the stacks, by default all the same."""
+        other = self._copy()
+        other._set_stacks(stacks, weights, prior_weight)
+        return other
+
+    def _copy(self) -> Self:
+        """The same with dictionaries of its own, in which other stacks may be put."""
         other = copy.copy(self)
         other._modules, other._buffers = dict(self._modules), dict(self._buffers)
-        other._set_stacks(stacks, weights, prior_weight)
         return other
 
     def _set_stacks(
@@ -171,7 +176,7 @@ class Ensemble(Model):
 
     def of_fold(self, fold: int) -> Self:
         """The members that hold out a fold, see :class:`Stack`."""
-        other = self.with_stacks(self.stacks)
+        other = self._copy()
         other._n_folds = 1
         other._set_stacks([stack.of_fold(fold) for stack in self.stacks])
         return other
