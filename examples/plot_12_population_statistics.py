@@ -74,8 +74,14 @@ for task in tasks:
 # %%
 # Mean squared errors on 200 other sets. Deep Sets learn to compare blocks, which is all that *correlation* asks: their
 # error falls by a factor of 40, where aggregates of single coordinates learn nothing. For *rotation* and *rank_one* the
-# spread of the coordinates is enough, and trees are as good. *random* falls short of the paper: with 256 sets neither
-# beats a constant, since there each set has a covariance of its own, and the paper has 512 times as many sets.
+# spread of the coordinates is enough, and trees are as good.
+#
+# *random* falls short of the paper: neither beats a constant, nor does the net with 4,096 sets. Here the covariances of
+# the sets have nothing in common, and the answer is in the squares of 496 correlations, and in how they combine: a
+# ridge regression on these squares explains 6 percent of the variance with 256 sets, and 26 percent with 4,096. The
+# authors' published script draws them from A Aᵀ + I with numbers between 0 and 1 in A, so that all sets share a
+# direction, and asks for the mutual information of all 32 coordinates, of which their spreads tell a part. There, on
+# all of 512 elements, the same net explains 37 percent with 256 sets and 66 percent with 1,024; trees 29 and 34.
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
 styles = {"Deep Sets": "C0o-", "trees on mean and std": "C1s-", "formula": "k--", "constant": "k:"}
