@@ -91,6 +91,12 @@ def check_groups(groups, sets):
     groups = as_ndarray(np.array(groups, dtype=object) if isinstance(groups, list | tuple) else groups, "groups")
     if groups.shape != (len(sets),):
         raise ValueError(f"groups must name one group for each of the {len(sets)} sets, but has shape {groups.shape}.")
+    several = [isinstance(group, list | np.ndarray) for group in groups] if groups.dtype == object else []
+    if any(several):
+        place = several.index(True)
+        raise ValueError(
+            f"groups must name one group for each of the {len(sets)} sets, but set {place} has {len(groups[place])}."
+        )
     try:
         numbers = pd.factorize(groups, sort=True)[0]
     except TypeError:  # values of several types have no order

@@ -164,6 +164,8 @@ def test_groups_may_be_of_any_types_and_have_the_length_of_the_sets():
         assert mixed[0] == mixed[2] != mixed[1]
     with pytest.raises(ValueError, match="one group for each of the 3 sets, but has shape"):
         check_groups([1, 2], SETS)
+    with pytest.raises(ValueError, match="one group for each of the 3 sets, but set 0 has 2"):
+        check_groups([np.ones(2), np.ones(3), np.ones(1)], SETS)
 
 
 @pytest.mark.parametrize(
