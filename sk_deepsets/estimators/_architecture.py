@@ -75,12 +75,13 @@ class SetArchitecture:
         statistics of the set beside the pooled vector, in dropout and in the pool. Of elements with more than 500
         columns of numbers, such as word counts, they see the main directions alone, those in which the elements of
         other sets differ, too: a truncated singular value decomposition, of counts after ``log1p`` and a scaling of
-        each element to length 1; with ``standardize=False`` all columns. Each member holds out one fold of
-        the sets; the out-of-fold predictions determine the number of epochs, the weights of the members in the
-        average, ``oof_prediction_`` and ``oof_score_``. A group of more than two thirds of the sets, or with the only
-        sets of a class, is held out by no member. Where too little is left to hold out, or there are fewer than four
-        sets, all members are trained on all sets, with a warning. ``"auto"``: 20 members; 16 with
-        5,000 sets or 50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
+        each element to length 1. Where there are none, and fewer sets than columns, they see the columns in which sets
+        differ most, if any do beyond chance; otherwise, and with ``standardize=False``, all columns. Each member holds
+        out one fold of the sets; the out-of-fold predictions determine the number of epochs, the weights of the members
+        in the average, ``oof_prediction_`` and ``oof_score_``. A group of more than two thirds of the sets, or with the
+        only sets of a class, is held out by no member. Where too little is left to hold out, or there are fewer than
+        four sets, all members are trained on all sets, with a warning. ``"auto"``: 20 members; 16 with 5,000 sets or
+        50,000 elements; 6 with 1,000,000 elements; one if there is a ``module``, or no layer in phi.
         1: one plain net, exactly as in the formula.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),

@@ -217,7 +217,7 @@ def collection_ensemble_inputs(variants, sets, encoder, weight, standardize):
 
 def element_ensemble_inputs(variants, sets, encoder, weight, standardize):
     """The same for an ensemble whose elements are seen beside the others of their set."""
-    projection, sets, weight = project(sets, encoder, weight, standardize)
+    projection, sets, weight = project(sets, encoder, weight, standardize, by_set=False)
     plain, numbers = _element_columns((), sets, encoder, weight, standardize, projection)
     relative = RelativeColumns(_units(plain, standardize), plain.n_numbers)
     some = np.arange(len(sets)) if weight is None or not weight.any() else np.flatnonzero(weight)

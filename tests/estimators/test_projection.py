@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_matrix
+from scipy.stats import f_oneway
 from sklearn.decomposition import TruncatedSVD
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
@@ -12,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 
 from sk_deepsets import DeepSetsClassifier, DeepSetsElementRegressor, RaggedSets, check_sets
 from sk_deepsets.estimators import _projection
-from sk_deepsets.estimators._projection import MOST_COLUMNS, learn_projection, project
+from sk_deepsets.estimators._projection import MOST_COLUMNS, differing_columns, learn_projection, project
 from sk_deepsets.inspection import element_importance
 from sk_deepsets.io import load, save
 from sk_deepsets.preprocessing import SetEncoder
@@ -112,6 +113,38 @@ def test_directions_of_chance_are_none():
     shared = rng.normal(size=(2, WORDS)) * 2
     sets, encoder = read([one + rng.normal(size=(len(one), 2)) @ shared for one in sets])
     assert learn_projection(sets, encoder, None).output_dim == 2
+
+
+def test_columns_differ_between_sets_as_an_analysis_of_variance_finds():
+    rng = np.random.default_rng(4)
+    segments = np.repeat(np.arange(40), rng.integers(1, 9, 40))
+    table = rng.normal(size=(len(segments), 30))
+    table[:, [3, 7]] += rng.normal(size=(40, 2))[segments] * 2
+    table[:, 11], table[:, 12] = np.arange(40)[segments], 1 / 3  # constant within sets, and altogether
+    ratio = f_oneway(*np.split(table[:, :10], np.flatnonzero(np.diff(segments)) + 1)).statistic
+    assert differing_columns(table, segments, 1).tolist() == [3, 7, 11]
+    wanted = np.sort(np.argsort(-ratio)[:4])
+    np.testing.assert_array_equal(differing_columns(table[:, :10], segments, 4), wanted)
+    assert len(differing_columns(rng.normal(size=table.shape), segments, 4)) == 0
+    assert len(differing_columns(table, np.arange(len(table)), 4)) == 0
+
+
+def test_where_no_direction_is_shared_the_columns_in_which_sets_differ_are_learned():
+    rng = np.random.default_rng(5)
+    y = rng.permutation(np.arange(100) % 2)
+    made = [rng.normal(size=(8, WORDS)) for _ in y]
+    for one, label in zip(made, y, strict=True):
+        one[:, [5, 300]] += label
+    clf = DeepSetsClassifier(**FEW).fit(made[:60], y[:60])
+    kept = np.flatnonzero(clf.net_.module_.projection.components.numpy().sum(axis=0))
+    assert {5, 300} <= {*kept}
+    assert len(kept) == _projection.FEWEST_COMPONENTS
+    assert log_loss(y[60:], clf.predict_proba(made[60:])) < 0.5
+    sets, encoder = read(made[:60])
+    assert learn_projection(sets, encoder, None, by_set=False) is None
+    # as many sets as columns tell more of all of them
+    sets, encoder = read([row for one in made for row in np.split(one, 8)][:WORDS])
+    assert learn_projection(sets, encoder, None) is None
 
 
 def test_noise_is_no_worse_than_its_prior():
