@@ -85,7 +85,7 @@ def learn_projection(sets, encoder, weight, by_set=True):
         columns = differing_columns(table, sets.segments[rows], n_components) if has_choice else []
         if not len(columns):
             return None
-        directions = np.eye(n_numbers)[columns]
+        directions = (np.arange(n_numbers) == columns[:, None]).astype(np.float64)
     projection.components = torch.from_numpy(np.ascontiguousarray(directions))
     return projection
 
