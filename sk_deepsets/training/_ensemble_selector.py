@@ -25,12 +25,13 @@ NEXT_EVALUATION = 1.3
 """How much later each evaluation is, in epochs"""
 GAIN = 0.003
 """Evaluations that lower the loss by less than this share have gained nothing"""
-PATIENCE = ((2, 300), (5, 150))
+PATIENCE, LEAST_STEPS = 2, 150
 """Training ends when so many evaluations in a row have gained nothing, after so many steps"""
-UNCHOSEN, UNCHOSEN_STEPS, UNCHOSEN_EPOCHS = 3, 150, 20
-"""A variant that so many evaluations in a row leave out is no longer trained, after so many steps and epochs"""
+RECENT, LEAST_EPOCHS = 3, 20
+"""A variant of whose so many newest candidates none is chosen is trained no further, after those steps and so many
+epochs"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
-"""Sets, or elements, after which one evaluation that leaves a variant out is enough"""
+"""Sets, or elements, after which that is so earlier"""
 
 
 class EnsembleSelector(EpochSelector):
@@ -39,8 +40,8 @@ class EnsembleSelector(EpochSelector):
     Weights are averaged over the steps, with the power schedule of Karras et al. (2024), "Analyzing and improving the
     training dynamics of diffusion models". At the ends of epochs 1, 2, 3, 4, 5, 6, 8, 10, 13, … the out-of-fold outputs
     of each variant make a candidate; candidates are weighed by greedy selection with replacement (Caruana et al., 2004,
-    "Ensemble selection from libraries of models"). Variants that are left out again and again are trained no further;
-    when nothing is gained any more, training ends.
+    "Ensemble selection from libraries of models"). Variants whose newest candidates are not chosen are trained no
+    further; when nothing is gained any more, training ends.
 
     Parameters
     ----------
@@ -160,25 +161,25 @@ class EnsembleSelector(EpochSelector):
         """Weigh the candidates, these among them, and find out whether it is enough; what is known then."""
         ensemble, state, data = net.module_, self._state, self._data
         state.next_evaluation = max(state.n_epochs + 1, round(state.n_epochs * NEXT_EVALUATION))
+        state.n_evaluations += 1
         candidates = list(state.library.candidates)
         for number, stack, stack_outputs in zip(state.numbers, state.average, outputs, strict=True):
-            candidates.append(Candidate(number, [weight.clone() for weight in _weights([stack])], stack_outputs))
+            weights = [weight.clone() for weight in _weights([stack])]
+            candidates.append(Candidate(number, state.n_evaluations, weights, stack_outputs))
         known = [candidate.outputs for candidate in candidates]
         weights, loss, size = net.processes.same(data.loss.choose(known, ensemble.prior, ensemble.link))
         gain = state.best_loss - loss
         state.falls = gain > CLEAR_GAIN * size
         state.evaluations_without_gain = 0 if gain > GAIN * size else state.evaluations_without_gain + 1
         state.best_loss = min(loss, state.best_loss)
-        chosen = {candidates[place].number for place in np.flatnonzero(weights[1:])}
-        state.unchosen = {n: 0 if n in chosen else state.unchosen.get(n, 0) + 1 for n in state.numbers}
-        waited = state.evaluations_without_gain
-        if self.stops_early and any(waited >= most and state.n_steps >= steps for most, steps in PATIENCE):
+        if self.stops_early and state.evaluations_without_gain >= PATIENCE and state.n_steps >= LEAST_STEPS:
             self.stop_ = True
             return state.library._replace(candidates=tuple(candidates), weights=weights)
         is_enough = state.n_epochs * data.n_sets >= ENOUGH_SETS or state.n_epochs * data.n_elements >= ENOUGH_ELEMENTS
-        if is_enough or (state.n_steps >= UNCHOSEN_STEPS and state.n_epochs >= UNCHOSEN_EPOCHS):
-            most = 1 if is_enough else UNCHOSEN
-            kept = [place for place, number in enumerate(state.numbers) if state.unchosen[number] < most]
+        if is_enough or (state.n_steps >= LEAST_STEPS and state.n_epochs >= LEAST_EPOCHS):
+            chosen = [candidates[place] for place in np.flatnonzero(weights[1:])]
+            improving = {one.number for one in chosen if one.evaluation > state.n_evaluations - RECENT}
+            kept = [place for place, number in enumerate(state.numbers) if number in improving]
             if 0 < len(kept) < len(state.numbers):
                 self._keep(net, kept)
         return state.library._replace(candidates=tuple(candidates), weights=weights)

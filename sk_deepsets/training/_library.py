@@ -19,6 +19,8 @@ class Candidate(NamedTuple):
 
     number: int
     """Which of the variants that training began with"""
+    evaluation: int
+    """The first, the second, ... of the fit"""
     weights: list[Tensor]
     """The average weights of its members"""
     outputs: Tensor
@@ -49,9 +51,8 @@ class State:
     n_steps: int = 0
     n_epochs: int = 0
     next_evaluation: int = 1
+    n_evaluations: int = 0
     evaluations_without_gain: int = 0
-    unchosen: dict[int, int] = field(default_factory=dict)
-    """How many evaluations in a row have left out each variant"""
     best_loss: float = math.inf
     falls: bool = False
     """Whether the last evaluation found clearly less loss"""

@@ -183,7 +183,7 @@ def test_evaluations_come_later_and_later_and_the_last_epoch_has_one():
     ],
 )
 def test_two_evaluations_in_a_row_without_a_gain_end_the_training(monkeypatch, losses, stops):
-    monkeypatch.setattr(_ensemble_selector, "PATIENCE", ((2, 1),))
+    monkeypatch.setattr(_ensemble_selector, "LEAST_STEPS", 1)
     net, selector = make_net(), EnsembleSelector()
     net.set_params(batch_size=24, max_epochs=99)
     selector.on_train_begin(net, X=Split(data_of(), None))
@@ -196,7 +196,7 @@ def test_two_evaluations_in_a_row_without_a_gain_end_the_training(monkeypatch, l
 
 
 def test_training_that_gains_nothing_more_ends_by_itself_or_not(monkeypatch):
-    monkeypatch.setattr(_ensemble_selector, "PATIENCE", ((2, 1),))
+    monkeypatch.setattr(_ensemble_selector, "LEAST_STEPS", 1)
     for stops_early in (True, False):
         net = make_net()
         run(net, data_of(), selector=EnsembleSelector(stops_early), epochs=60, lr=1e-9)
@@ -377,6 +377,7 @@ def test_variants_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch,
     monkeypatch.setattr(
         EvaluationLoss, "choose", lambda self, o, *_: (np.array(first_and_third + [0] * (len(o) - 3)), 1.0, 1.0)
     )
+    monkeypatch.setattr(_ensemble_selector, "RECENT", 99)
     watched = []
     for enough in (np.inf, 100):
         monkeypatch.setattr(_ensemble_selector, "ENOUGH_SETS", enough)
@@ -395,29 +396,28 @@ def test_variants_that_are_kept_train_on_as_if_nothing_had_happened(monkeypatch,
         torch.testing.assert_close(found, [expected[number] for number in kept], rtol=1e-3, atol=1e-5)
 
 
-def test_a_variant_that_is_left_out_again_and_again_is_trained_no_further():
+def test_a_variant_whose_newest_candidates_are_not_chosen_is_trained_no_further():
     net, selector = make_net(), EnsembleSelector(stops_early=False)
     net.set_params(batch_size=24, max_epochs=99)
     selector.on_train_begin(net, X=Split(data_of(), None))
-    chosen = iter([0, 1, 0, 0, 0])
     trained = []
 
     def choose(outputs, *_):
         weights = np.zeros(1 + len(outputs))
-        weights[[2, 1 + next(chosen)]] = 0.5  # variant 1 as it was first, and that of the list
+        weights[[2, -len(selector._state.numbers)]] = 0.5  # variant 1 as it was first, and variant 0 as it is
         return weights, 1.0, 1.0
 
     selector._data.loss = SimpleNamespace(choose=choose)
-    for n_steps, n_epochs in ((50, 17), (100, 18), (151, 19), (152, 20), (153, 21)):
+    for n_steps, n_epochs in ((149, 25), (151, 19), (152, 20), (153, 21)):
         selector._state.n_steps, selector._state.n_epochs = n_steps, n_epochs
         selector._state.library = selector._choose(net, torch.zeros(len(selector._state.numbers), 24, 2))
         trained.append([*selector._state.numbers])
-    # 2 was left out three times in a row when there had been enough steps and epochs; 0 only twice
-    assert trained == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1], [0, 1]]
+    # at the third evaluation there have been enough steps and epochs, and at the fourth three without a new choice of 1
+    assert trained == [[0, 1, 2], [0, 1, 2], [0, 1], [0]]
 
 
-@pytest.mark.parametrize(("n_steps", "n_evaluations"), [(100, None), (151, 5), (301, 2)])
-def test_the_fewer_steps_the_more_evaluations_must_have_gained_nothing(n_steps, n_evaluations):
+@pytest.mark.parametrize(("n_steps", "n_evaluations"), [(149, None), (150, 2)])
+def test_two_evaluations_must_have_gained_nothing_after_enough_steps(n_steps, n_evaluations):
     net, selector = make_net(), EnsembleSelector()
     net.set_params(batch_size=24, max_epochs=99)
     selector.on_train_begin(net, X=Split(data_of(), None))
@@ -425,13 +425,13 @@ def test_the_fewer_steps_the_more_evaluations_must_have_gained_nothing(n_steps, 
     selector._choose(net, torch.zeros(3, 24, 2))
     selector._state.n_steps = n_steps
     ends = []
-    for _ in range(6):
+    for _ in range(4):
         selector._choose(net, torch.zeros(3, 24, 2))
         ends.append(selector.stop_)
-    assert ends == [n_evaluations is not None and number >= n_evaluations for number in range(1, 7)]
+    assert ends == [n_evaluations is not None and number >= n_evaluations for number in range(1, 5)]
 
 
-def test_variants_are_kept_that_have_been_chosen_at_any_time(monkeypatch):
+def test_with_many_sets_variants_are_dropped_from_the_first_evaluation_on(monkeypatch):
     monkeypatch.setattr(_ensemble_selector, "ENOUGH_SETS", 0)
     net, selector = make_net(), EnsembleSelector(stops_early=False)
     net.set_params(batch_size=24, max_epochs=99)
