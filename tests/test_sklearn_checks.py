@@ -187,7 +187,7 @@ def test_sklearn_check(estimator, check, request):
     if name in IN_FLOAT64:
         request.getfixturevalue("_float64")
     if hasattr(estimator, "max_epochs"):
-        estimator.set_params(**({"max_epochs": 10, "lr": 0.01} if name in LEARN else {"max_epochs": 3}))
+        estimator.set_params(**({"max_epochs": 5, "lr": 0.02} if name in LEARN else {"max_epochs": 3}))
     if name == "check_sample_weight_equivalence_on_dense_data" and hasattr(estimator, "batch_size"):
         # weights and repetitions are the same where the optimiser's steps are: without mini-batches, and without
         # sets held out at random
