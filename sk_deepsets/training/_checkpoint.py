@@ -25,7 +25,7 @@ from sk_deepsets.training._progress import ProgressBar
 from sk_deepsets.training._selector import EpochSelector
 
 # What a file begins with; then, as digests, the training that it belongs to, and a checksum of all the rest.
-MAGIC = b"sk_deepsets checkpoint 4\n"
+MAGIC = b"sk_deepsets checkpoint 5\n"
 DIGEST_SIZE = hashlib.sha256().digest_size
 # The callbacks without a state that lasts.
 STATELESS = (ProgressBar, EpochTimer, PrintLog)
