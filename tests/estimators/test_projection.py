@@ -143,8 +143,11 @@ def test_where_no_direction_is_shared_the_columns_in_which_sets_differ_are_learn
     sets, encoder = read(made[:60])
     assert learn_projection(sets, encoder, None, by_set=False) is None
     # as many sets as columns tell more of all of them
-    sets, encoder = read([row for one in made for row in np.split(one, 8)][:WORDS])
-    assert learn_projection(sets, encoder, None) is None
+    many = rng.normal(size=(WORDS, 2, WORDS))
+    many[:, :, 5] += 3 * rng.normal(size=(WORDS, 1))
+    for n_sets, is_projected in ((WORDS - 1, True), (WORDS, False)):
+        sets, encoder = read(list(many[:n_sets]))
+        assert (learn_projection(sets, encoder, None) is not None) == is_projected
 
 
 def test_noise_is_no_worse_than_its_prior():
