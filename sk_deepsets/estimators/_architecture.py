@@ -126,11 +126,11 @@ class ElementArchitecture:
         the scaling of these (standardised, mapped to normal quantiles, or piecewise linear between quantiles) and in
         dropout. Of elements with more than 500 columns of numbers they see the main directions alone, those in which
         the elements of other sets differ, too: a truncated singular value decomposition, of counts after ``log1p`` and
-        a scaling of each element to length 1; with ``standardize=False`` all columns. Each holds out one fold of the
-        sets; the out-of-fold predictions determine the number of epochs, the weights of the members in the average,
-        ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with 5,000 sets or 50,000 elements; 6 with
-        1,000,000 elements; one with fewer than four sets. 1: one plain net, exactly as in the formula, which sees the
-        elements as they are.""",
+        a scaling of each element to length 1; where there are none, and with ``standardize=False``, all columns. Each
+        holds out one fold of the sets; the out-of-fold predictions determine the number of epochs, the weights of the
+        members in the average, ``oof_prediction_`` and ``oof_score_``. ``"auto"``: 20 members; 16 with 5,000 sets or
+        50,000 elements; 6 with 1,000,000 elements; one with fewer than four sets. 1: one plain net, exactly as in the
+        formula, which sees the elements as they are.""",
         Interval(Integral, 1, None, closed="left"),
         StrOptions({"auto"}),
     )

@@ -25,8 +25,8 @@ MOST_VALUES, SAMPLE_VALUES, FEWEST_SAMPLED = 67_108_864, 16_777_216, 100
 ENOUGH_ELEMENTS = 50_000
 # Statistics are computed in float64 from values of about 1: sums of up to a million of them are right to this.
 RESOLUTION = 2.0**-30
-# Of the columns of an element beside the others of its set, of which there are three for each number, and of which
-# there are as many rows as elements: with six times the intervals that sets have, 38 numbers have 13 each, not two.
+# Where elements are seen beside the others of their set, each number has three columns, and each element is a row to
+# learn from: with six times the intervals of other ensembles, the columns of 38 numbers have 13 each, not two.
 RELATIVE_INTERVALS = 1_536
 
 
@@ -277,7 +277,7 @@ def _statistics(elements, standardize):
 def _set_inputs(variants, sets, encoder, weight, standardize, statistics, numbers, projection=None):
     """Scalings of the statistics and of the context; learned from the sets ``numbers``, None: from all.
 
-    ``projection`` is what elements go through before.
+    ``projection`` is what the elements of ``sets`` have yet to go through; None: nothing.
     """
     names = {name for variant in variants for name in variant.statistics} or {"standard"}
     dataset, set_weight = SetDataset(sets), weight

@@ -56,7 +56,8 @@ def learn_projection(sets, encoder, weight, by_set=True):
     sets, encoder, weight
         As for ``ensemble_inputs``.
     by_set : bool
-        Whether there is one answer for each set, of which columns in which sets are alike say less.
+        Whether there is one answer for each set, rather than for each element. If so, columns of which all sets have
+        about the same mean may be left out.
     """
     n_numbers = encoder.weight_column  # which is behind those of phi
     if n_numbers is None:
@@ -91,7 +92,7 @@ def learn_projection(sets, encoder, weight, by_set=True):
 
 
 def differing_columns(table, segments, least):
-    """The columns of a table in which sets differ most; as many as differ beyond chance, or ``least``; or none.
+    """The columns of a table in which sets differ most: all that differ beyond chance, if any do; ``least`` at least.
 
     By the F-test of an analysis of variance: the variance of the means of the sets, compared with that within sets.
 

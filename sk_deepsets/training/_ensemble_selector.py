@@ -28,10 +28,10 @@ GAIN = 0.003
 PATIENCE, LEAST_STEPS = 2, 150
 """Training ends when so many evaluations in a row have gained nothing, after so many steps"""
 RECENT, LEAST_EPOCHS = 3, 20
-"""A variant of whose so many newest candidates none is chosen is trained no further, after those steps and so many
+"""A variant is trained no further when none of its so many newest candidates is chosen, after those steps and so many
 epochs"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000
-"""Sets, or elements, after which that is so earlier"""
+"""Sets, or elements, after which that is so whatever the steps and epochs"""
 
 
 class EnsembleSelector(EpochSelector):
