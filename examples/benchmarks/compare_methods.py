@@ -4,7 +4,7 @@
 Each method is an estimator of this package: Deep Sets as one net and as the default ensemble, ``encoder="attention"``,
 ``pool_type="pma"``, and the modules of ``set_methods.py``. All train with the same options::
 
-    python examples/benchmarks/compare_methods.py            # some twelve minutes on two cores of their own
+    python examples/benchmarks/compare_methods.py            # some seven minutes on two cores of their own
     python examples/benchmarks/compare_methods.py --quick    # a quarter of the sets, fewer epochs: some two minutes
 
 - **Cost**: CPU seconds of a forward and a backward pass for two sets of M elements with 16 features, in a process of
