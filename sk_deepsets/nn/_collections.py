@@ -61,7 +61,7 @@ class CollectionColumns(nn.Module):
 
     def forward(self, table: Tensor) -> Tensor:
         """Scale a table (n, d) of all collections: (n, width)."""
-        return _of_each(table, self.collections, self.width)
+        return _map_collections(table, self.collections, self.width)
 
 
 class CollectionProjection(nn.Module):
@@ -102,14 +102,14 @@ class CollectionProjection(nn.Module):
             width if own is None else own.output_dim + width - len(own.mean)
             for own, width in zip(self._all(), self.n_columns, strict=True)
         ]
-        return _of_each(table, functions, max(widths) + 1)
+        return _map_collections(table, functions, max(widths) + 1)
 
     def _all(self) -> list[Any]:
         known = dict(self.projections.items())
         return [known.get(str(number)) for number in range(len(self.n_columns))]
 
 
-def _of_each(table: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], width: int) -> Tensor:
+def _map_collections(table: Tensor, functions: Sequence[Callable[[Tensor], Tensor]], width: int) -> Tensor:
     """What the function of each collection gives of its rows (n, d), in a table (n, width) with their numbers last."""
     found = None
     for number, function in enumerate(functions):
