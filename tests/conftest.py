@@ -2,8 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.models import CASES
+
+# of a property for which a test names no number; every run draws others
+settings.register_profile("suite", max_examples=50)
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True, scope="session")

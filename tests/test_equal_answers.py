@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-from joblib import Parallel, delayed
 
 from sk_deepsets import (
     DeepSetsClassifier,
@@ -131,14 +130,6 @@ def test_in_eight_threads(model, wanted):
     with ThreadPoolExecutor(8) as pool:
         for answers in pool.map(partial(said, model), [SETS] * 24):
             assert_same(answers, wanted)
-
-
-def test_in_processes():
-    models = {name: make().fit(SETS, y) for name, (make, y) in MODELS.items() if name in ("pack", "elements")}
-    parts = [SETS[:70], SETS[70:]]
-    answers = Parallel(n_jobs=2)(delayed(said)(model, part) for model in models.values() for part in parts)
-    for number, model in enumerate(models.values()):
-        assert_same(answers[2 * number] + answers[2 * number + 1], said(model, SETS))
 
 
 def test_the_input_is_left_alone(model):

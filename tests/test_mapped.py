@@ -181,7 +181,7 @@ except MemoryError:
     print("too large for memory")
 y = sets.elements[::size, 0] + 0.0
 reg = DeepSetsRegressor(n_members=1, max_epochs=1, phi_hidden_dims=(8,), random_state=0).fit(sets, y)
-print(f"{reg.predict(sets).shape[0]} sets")
+print(f"{reg.predict(sets[-1_000:]).shape[0]} sets")
 """
 
 
@@ -192,4 +192,4 @@ def test_a_gigabyte_of_elements_is_trained_on_with_a_quarter_of_the_memory(tmp_p
     run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     (tmp_path / "elements.npy").unlink()
     assert run.returncode == 0, run.stderr[-2_000:]
-    assert run.stdout.splitlines() == ["too large for memory", "8000 sets"]
+    assert run.stdout.splitlines() == ["too large for memory", "1000 sets"]

@@ -326,15 +326,11 @@ def test_scaling_and_imputing_steps_are_in_the_program(tmp_path):
 @pytest.mark.parametrize(
     ("names", "output"), [(["sets"], "default"), (["town", "sets"], "pandas"), (["sets", "age"], "default")]
 )
-def test_the_sets_may_be_a_column_of_the_table_that_is_transformed(output, names, tmp_path):
+def test_the_sets_may_be_a_column_of_the_table_that_is_transformed(output, names):
     parts = {"sets": ElementTransformer(STEPS["scaled"][0]), "town": "passthrough", "age": SimpleImputer()}
     both = make_column_transformer(*((parts[name], [name]) for name in names)).set_output(transform=output)
     pipe = make_pipeline(both, DeepSetsClassifier(**{**SINGLE, **TRAINED})).fit(GAPS, OF_FRAME)
     assert_exports_the_same(pipe)
-    if output == "pandas":
-        session = exported(pipe, tmp_path)
-        (found,) = session.run(None, raw_feed(session, GAPS))
-        np.testing.assert_allclose(found, pipe.predict_proba(GAPS), atol=1e-5)
 
 
 def test_steps_of_arrays_and_answers_for_each_element(tmp_path):
@@ -391,7 +387,7 @@ def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
 
 
 def test_a_program_in_float32_has_no_other_floats(fitted, tmp_path):
-    (_, X, _), model = fitted("default")
+    (_, X, _), model = fitted("pack-context-film")
     session = exported(model, tmp_path, dtype="float32")
     graph = onnx.load(tmp_path / "model.onnx").graph
     inputs = {one.name: one.type.tensor_type.elem_type for one in [*graph.input, *graph.output]}
