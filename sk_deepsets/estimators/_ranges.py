@@ -18,6 +18,8 @@ MIDDLE, ROUNDING, ENOUGH_ROWS = (0.1, 0.9), 1e-7, 20_000
 # A column of X_val is far when its mean is so many standard deviations from that of X, or its standard deviation so
 # many times as large; in those splits at most .8 and 3.9.
 FAR_MEAN, FAR_SPREAD = 3, 5
+# So many rows are one for NumPy, which is slow where there are few columns.
+ROWS_AT_ONCE = 64
 
 
 class FarSetWarning(UserWarning):
@@ -48,7 +50,7 @@ def column_range(table, before=None, is_used=None, n_used=None):
     for piece in pieces(table):
         rows = table[piece] if is_used is None else table[piece][is_used(np.arange(piece.start, piece.stop))]
         if len(rows):
-            parts.append((rows.min(axis=0), rows.max(axis=0), rows[::step].astype(np.float64)))
+            parts.append((*extremes(rows), rows[::step].astype(np.float64)))
     if parts:
         lowest, highest, some = zip(*parts, strict=True)
         found = np.array([np.min(lowest, axis=0), np.max(highest, axis=0)], dtype=np.float64)
@@ -156,7 +158,8 @@ def _far_values(found, what, trained_on):
     table = table[:, : len(names)]
     reach = FAR * (trained_on[1] - trained_on[0])
     lower, upper = trained_on[0] - reach, trained_on[1] + reach
-    columns = np.flatnonzero((table.min(axis=0) < lower) | (table.max(axis=0) > upper))  # nearly always none
+    lowest, highest = zip(*(extremes(table[part]) for part in pieces(table)), strict=True)
+    columns = np.flatnonzero((np.min(lowest, axis=0) < lower) | (np.max(highest, axis=0) > upper))  # nearly always none
     if not len(columns):
         return
     rows = []
@@ -171,6 +174,16 @@ def _far_values(found, what, trained_on):
         f"training sets have {low:.6g} to {high:.6g}{_more(columns)}"
     )
     yield numbers, text, "Check that units, and earlier steps such as scaling, are the same as in fit."
+
+
+def extremes(rows):
+    """The lowest and the highest value of each column of a table."""
+    n_columns, n_alone = rows.shape[1], len(rows) % ROWS_AT_ONCE
+    alone, wide = rows[:n_alone], rows[n_alone:].reshape(-1, ROWS_AT_ONCE * n_columns) if n_columns else rows[:0]
+    if not len(wide):
+        return rows.min(axis=0), rows.max(axis=0)
+    lowest, highest = wide.min(axis=0).reshape(-1, n_columns), wide.max(axis=0).reshape(-1, n_columns)
+    return np.concatenate([lowest, alone]).min(axis=0), np.concatenate([highest, alone]).max(axis=0)
 
 
 def _more(columns):

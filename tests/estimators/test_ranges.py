@@ -10,6 +10,7 @@ from sk_deepsets.estimators._ranges import (
     FAR,
     column_range,
     column_ranges,
+    extremes,
     size_range,
     warn_of_far_sets,
 )
@@ -151,6 +152,14 @@ def test_far_is_more_than_so_many_ranges_outside(of_table, table, factor):
 def test_constant_columns_and_categories_have_no_range(of_table, table):
     frames = pd.Series([frame.assign(kind="other", one=500.0) for frame in table["sets"]])
     of_table.predict(table.assign(year=99999, town=pd.Categorical(["z"] * 90), sets=frames))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (63, 3), (64, 3), (65, 3), (500, 1), (200, 0)])
+def test_the_extremes_of_each_column_are_those_of_numpy(shape):
+    rows = np.random.default_rng(0).normal(size=(shape[0], shape[1] + 2))[:, 2:]  # which are not contiguous
+    lowest, highest = extremes(rows)
+    np.testing.assert_array_equal(lowest, rows.min(axis=0))
+    np.testing.assert_array_equal(highest, rows.max(axis=0))
 
 
 def test_the_range_is_that_of_the_values_of_columns_that_vary():
