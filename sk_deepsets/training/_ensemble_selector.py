@@ -27,7 +27,7 @@ GAIN = 0.003
 """Evaluations that lower the loss by less than this share have gained nothing"""
 PATIENCE, LEAST_STEPS = 2, 150
 """Training ends when so many evaluations in a row have gained nothing, after so many steps"""
-RECENT, LEAST_EPOCHS = 3, 20
+RECENT, LEAST_EPOCHS = 3, 15
 """A variant is trained no further when none of its so many newest candidates is chosen, after those steps and so many
 epochs"""
 ENOUGH_SETS, ENOUGH_ELEMENTS = 50_000, 2_000_000

@@ -408,7 +408,7 @@ def test_a_variant_whose_newest_candidates_are_not_chosen_is_trained_no_further(
         return weights, 1.0, 1.0
 
     selector._data.loss = SimpleNamespace(choose=choose)
-    for n_steps, n_epochs in ((149, 25), (151, 19), (152, 20), (153, 21)):
+    for n_steps, n_epochs in ((149, 25), (151, 14), (152, 15), (153, 16)):
         selector._state.n_steps, selector._state.n_epochs = n_steps, n_epochs
         selector._state.library = selector._choose(net, torch.zeros(len(selector._state.numbers), 24, 2))
         trained.append([*selector._state.numbers])
