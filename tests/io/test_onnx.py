@@ -387,7 +387,7 @@ def test_categories_that_are_scaled_as_numbers_are_an_error(tmp_path):
 
 
 def test_a_program_in_float32_has_no_other_floats(fitted, tmp_path):
-    (_, X, _), model = fitted("pack-context-film")
+    (_, X, _), model = fitted("default")
     session = exported(model, tmp_path, dtype="float32")
     graph = onnx.load(tmp_path / "model.onnx").graph
     inputs = {one.name: one.type.tensor_type.elem_type for one in [*graph.input, *graph.output]}
